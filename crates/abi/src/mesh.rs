@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The layout of a lump of class `Mesh`: a list of triangles.
+//!
+//! | offset | type | field |
+//! |---|---|---|
+//! | 0 | 4 bytes | `HMSH` |
+//! | 4 | `u16` | version, 1 |
+//! | 6 | `u16` | attributes: bit 0 normals, bit 1 uvs, bit 2 colours |
+//! | 8 | `u32` | number of vertices V, at most [`VERTICES_MAX`] |
+//! | 12 | `u32` | number of indices I, a multiple of three, at most [`INDICES_MAX`] |
+//! | 16 | V × 3 `f32` | positions in metres |
+//! | | V × 3 `f32` | normals, if there are any |
+//! | | V × 2 `f32` | uvs, if there are any; the origin is the left upper corner, as in glTF |
+//! | | V × 4 `u8` | colours, if there are any: linear red, green, blue, and opacity |
+//! | | I × `u32` | indices, three to a triangle, counter-clockwise seen from the front |
+
+use crate::{
+    DecodeError,
+    codec::{Reader, put_floats},
+};
+use alloc::vec::Vec;
+
+/// First bytes of a mesh.
+pub const MAGIC: [u8; 4] = *b"HMSH";
+/// Most vertices of a mesh.
+pub const VERTICES_MAX: u32 = 4 << 20;
+/// Most indices of a mesh.
+pub const INDICES_MAX: u32 = 16 << 20;
+
+/// A list of triangles. The lists of attributes are empty, or as long as the list of positions.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Mesh {
+    /// Places of the vertices in metres.
+    pub positions: Vec<[f32; 3]>,
+    /// Unit normals. Without them the mesh is shown with flat faces.
+    pub normals: Vec<[f32; 3]>,
+    /// Places in a texture, (0, 0) its left upper corner.
+    pub uvs: Vec<[f32; 2]>,
+    /// Linear red, green, blue, and opacity.
+    pub colors: Vec<[u8; 4]>,
+    /// Three to a triangle.
+    pub indices: Vec<u32>,
+}
+
+impl Mesh {
+    /// The mesh as the bytes of a lump.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(16 + self.positions.len() * 36 + self.indices.len() * 4);
+        let attributes = u16::from(!self.normals.is_empty())
+            | u16::from(!self.uvs.is_empty()) << 1
+            | u16::from(!self.colors.is_empty()) << 2;
+        out.extend_from_slice(&MAGIC);
+        out.extend_from_slice(&1u16.to_le_bytes());
+        out.extend_from_slice(&attributes.to_le_bytes());
+        out.extend_from_slice(&(self.positions.len() as u32).to_le_bytes());
+        out.extend_from_slice(&(self.indices.len() as u32).to_le_bytes());
+        put_floats(&mut out, self.positions.as_flattened());
+        put_floats(&mut out, self.normals.as_flattened());
+        put_floats(&mut out, self.uvs.as_flattened());
+        out.extend_from_slice(self.colors.as_flattened());
+        for index in &self.indices {
+            out.extend_from_slice(&index.to_le_bytes());
+        }
+        out
+    }
+
+    /// The mesh in these bytes.
+    ///
+    /// # Errors
+    /// The layout is broken, a limit is passed, a number is not finite, or an index points to no
+    /// vertex.
+    pub fn decode(bytes: &[u8]) -> Result<Mesh, DecodeError> {
+        let mut r = Reader::new(bytes);
+        if r.array()? != MAGIC {
+            return Err(DecodeError { offset: 0, problem: "not a mesh: it does not start with `HMSH`" });
+        }
+        let unknown = r.error("unknown version of the mesh format");
+        if r.u16()? != 1 {
+            return Err(unknown);
+        }
+        let unknown = r.error("unknown vertex attribute");
+        let attributes = r.u16()?;
+        if attributes > 7 {
+            return Err(unknown);
+        }
+        let too_many = r.error("too many vertices");
+        let vertices = r.u32()?;
+        if vertices > VERTICES_MAX {
+            return Err(too_many);
+        }
+        let bad_count = r.error("number of indices is over the limit or no multiple of three");
+        let indices = r.u32()?;
+        if indices > INDICES_MAX || !indices.is_multiple_of(3) {
+            return Err(bad_count);
+        }
+        let (normals, uvs, colors) = (attributes & 1 != 0, attributes & 2 != 0, attributes & 4 != 0);
+        let vertex_len =
+            12 + if normals { 12 } else { 0 } + if uvs { 8 } else { 0 } + if colors { 4 } else { 0 };
+        // Before anything is reserved: the lists must be in the input.
+        if r.remaining() as u64 != u64::from(vertices) * vertex_len + u64::from(indices) * 4 {
+            return Err(r.error("length does not match the numbers of vertices and indices"));
+        }
+        let n = vertices as usize;
+        let mut mesh = Mesh { positions: floats(&mut r, n)?, ..Mesh::default() };
+        if normals {
+            mesh.normals = floats(&mut r, n)?;
+        }
+        if uvs {
+            mesh.uvs = floats(&mut r, n)?;
+        }
+        if colors {
+            mesh.colors = (0..n).map(|_| r.array()).collect::<Result<_, _>>()?;
+        }
+        mesh.indices.reserve_exact(indices as usize);
+        for _ in 0..indices {
+            let beyond = r.error("index points to no vertex");
+            let index = r.u32()?;
+            if index >= vertices {
+                return Err(beyond);
+            }
+            mesh.indices.push(index);
+        }
+        r.end()?;
+        Ok(mesh)
+    }
+}
+
+fn floats<const N: usize>(r: &mut Reader<'_>, count: usize) -> Result<Vec<[f32; N]>, DecodeError> {
+    let mut out = Vec::with_capacity(count);
+    for _ in 0..count {
+        out.push(r.finites()?);
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use proptest::prelude::*;
+    use std::vec;
+
+    fn triangle() -> Mesh {
+        Mesh {
+            positions: vec![[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]],
+            normals: vec![[0.0, 0.0, 1.0]; 3],
+            uvs: vec![[0.0, 1.0], [1.0, 1.0], [0.0, 0.0]],
+            colors: vec![[255, 0, 0, 255]; 3],
+            indices: vec![0, 1, 2],
+        }
+    }
+
+    #[test]
+    fn meshes_read_back() {
+        for strip in 0..8 {
+            let mut mesh = triangle();
+            if strip & 1 != 0 {
+                mesh.normals.clear();
+            }
+            if strip & 2 != 0 {
+                mesh.uvs.clear();
+            }
+            if strip & 4 != 0 {
+                mesh.colors.clear();
+            }
+            assert_eq!(Mesh::decode(&mesh.encode()), Ok(mesh));
+        }
+    }
+
+    #[test]
+    fn broken_meshes_are_refused() {
+        let good = triangle().encode();
+        for len in 0..good.len() {
+            assert!(Mesh::decode(&good[..len]).is_err(), "cut at {len}");
+        }
+        let mut far = triangle();
+        far.indices[1] = 3;
+        assert_eq!(Mesh::decode(&far.encode()).unwrap_err().problem, "index points to no vertex");
+        let mut huge = good.clone();
+        huge[8..12].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert_eq!(Mesh::decode(&huge).unwrap_err().problem, "too many vertices");
+    }
+
+    proptest! {
+        #[test]
+        fn strangers_do_not_panic_the_decoder(bytes: Vec<u8>) {
+            let mut file = MAGIC.to_vec();
+            file.extend_from_slice(&bytes);
+            let _ = Mesh::decode(&file);
+            let _ = Mesh::decode(&bytes);
+        }
+    }
+}
