@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! `cargo xtask nightly`: what takes too long for every change. Each step says that it ran, or why not.
+
+use crate::exec::{self, Failure, Result};
+use crate::project::{Package, Project};
+use crate::setup;
+use crate::steps::{Outcome, Steps};
+use std::fs;
+
+/// How long.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    pub setup: setup::Options,
+    /// Seconds for each fuzz target
+    #[arg(long, default_value_t = 600, value_name = "SECONDS")]
+    fuzz_secs: u32,
+    /// Cases of each property test
+    #[arg(long, default_value_t = 20_000, value_name = "COUNT")]
+    cases: u32,
+}
+
+/// The crates that know no system: they must compile for another one.
+const NEUTRAL: [&str; 4] = ["hearth-abi", "hearth-protocol", "hearth-process", "hearth-scene"];
+const OTHER_SYSTEM: &str = "x86_64-pc-windows-gnu";
+
+/// Runs all steps and fails if one did.
+pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
+    setup::run(project, setup::Need::Everything, &options.setup)?;
+    let mut steps = Steps::new("nightly");
+    steps.step("other system", || other_system(project, &options.setup));
+    steps.step("dependencies", || dependencies(project));
+    steps.step("many seeds", || many_seeds(project, options.cases));
+    steps.step("interleavings", || interleavings(project));
+    steps.step("undefined behaviour", || undefined_behaviour(project));
+    steps.step("fuzzing", || fuzzing(project, options.fuzz_secs));
+    steps.finish()
+}
+
+fn skipped(reason: impl Into<String>) -> Result<Outcome> {
+    Ok(Outcome::Skipped(reason.into()))
+}
+
+fn other_system(project: &Project, setup: &setup::Options) -> Result<Outcome> {
+    let sysroot = exec::output(exec::command("rustc", &project.root).args(["--print", "sysroot"]))?;
+    if !std::path::Path::new(sysroot.trim()).join("lib/rustlib").join(OTHER_SYSTEM).is_dir() {
+        if setup.no_install || !exec::on_path("rustup") {
+            return skipped(format!("the Rust target {OTHER_SYSTEM} is not installed"));
+        }
+        exec::run(exec::command("rustup", &project.root).args(["target", "add", OTHER_SYSTEM]))?;
+    }
+    let mut command = exec::cargo(&project.root);
+    command.args(["check", "--target", OTHER_SYSTEM]);
+    for package in NEUTRAL {
+        command.args(["--package", package]);
+    }
+    exec::run(&mut command).map(|()| Outcome::Ran)
+}
+
+fn dependencies(project: &Project) -> Result<Outcome> {
+    if !exec::answers("cargo-deny", &["--version"]) {
+        return skipped("cargo-deny is not installed");
+    }
+    exec::run(exec::command("cargo-deny", &project.root).args(["check"])).map(|()| Outcome::Ran)
+}
+
+/// Property tests with more cases than a change waits for. A failure prints its seed.
+fn many_seeds(project: &Project, cases: u32) -> Result<Outcome> {
+    let with_properties = using(project, "proptest");
+    if with_properties.is_empty() {
+        return skipped("no package has property tests");
+    }
+    let mut command = project.with_guests(exec::cargo(&project.root));
+    command.env("PROPTEST_CASES", cases.to_string()).args(["test", "--no-fail-fast"]);
+    for package in with_properties {
+        command.args(["--package", &package.name]);
+    }
+    exec::run(&mut command).map(|()| Outcome::Ran)
+}
+
+/// Tests under loom, which tries every order of memory accesses.
+fn interleavings(project: &Project) -> Result<Outcome> {
+    let with_loom = using(project, "loom");
+    if with_loom.is_empty() {
+        return skipped("no package has loom tests");
+    }
+    let mut command = exec::cargo(&project.root);
+    command.env("RUSTFLAGS", "--cfg loom").args(["test", "--release", "--lib"]);
+    for package in with_loom {
+        command.args(["--package", &package.name]);
+    }
+    exec::run(command.arg("loom")).map(|()| Outcome::Ran)
+}
+
+fn undefined_behaviour(project: &Project) -> Result<Outcome> {
+    if !exec::answers("cargo", &["+nightly", "miri", "--version"]) {
+        return skipped("the nightly toolchain has no miri");
+    }
+    let mut command = exec::command("cargo", &project.root);
+    // Miri is some hundred times slower, and cannot write the files that proptest keeps failures in.
+    command.env("PROPTEST_CASES", "4").env("MIRIFLAGS", "-Zmiri-disable-isolation");
+    command.env_remove("RUSTUP_TOOLCHAIN").env_remove("CARGO").env_remove("RUSTC");
+    command.args(["+nightly", "miri", "test", "-p", "hearth-abi", "-p", "hearth-protocol"]);
+    exec::run(&mut command).map(|()| Outcome::Ran)
+}
+
+/// Coverage-guided fuzzing. `ci` only replays what it found, as tests of `hearth-fuzz`.
+fn fuzzing(project: &Project, seconds: u32) -> Result<Outcome> {
+    let targets = project.root.join("fuzz/targets");
+    if !targets.join("Cargo.toml").is_file() {
+        return skipped("there is no fuzz/targets");
+    }
+    if !exec::answers("cargo-fuzz", &["--version"]) {
+        return skipped("cargo-fuzz is not installed");
+    }
+    if !exec::answers("cargo", &["+nightly", "--version"]) {
+        return skipped("cargo-fuzz needs a nightly toolchain");
+    }
+    let fuzz = || {
+        let mut command = exec::command("cargo", &project.root);
+        command.env_remove("RUSTUP_TOOLCHAIN").env_remove("CARGO").env_remove("RUSTC");
+        command.args(["+nightly", "fuzz"]);
+        command
+    };
+    let names = exec::output(fuzz().args(["list", "--fuzz-dir"]).arg(&targets))?;
+    let mut failed = Vec::new();
+    for name in names.lines().map(str::trim).filter(|name| !name.is_empty()) {
+        let corpus = project.root.join("fuzz/corpus").join(name);
+        // What is found goes to the build output; only what is chosen is kept in the repository.
+        let found = project.target.join("fuzz-corpus").join(name);
+        fs::create_dir_all(&found)
+            .map_err(|error| Failure::new(format!("could not make `{}`", found.display())).cause(error))?;
+        let mut command = fuzz();
+        command.args(["run", "--fuzz-dir"]).arg(&targets).arg(name).arg(&found);
+        if corpus.is_dir() {
+            command.arg(&corpus);
+        }
+        command.arg("--").arg(format!("-max_total_time={seconds}"));
+        if let Err(failure) = exec::run(&mut command) {
+            print!("{failure}");
+            failed.push(name.to_owned());
+        }
+    }
+    if failed.is_empty() {
+        return Ok(Outcome::Ran);
+    }
+    Err(Failure::new(format!("fuzzing failed: {}", failed.join(", "))))
+}
+
+fn using<'a>(project: &'a Project, dependency: &str) -> Vec<&'a Package> {
+    let names = |package: &Package| {
+        package.dev_dependencies.iter().chain(&package.dependencies).any(|name| name == dependency)
+    };
+    project.packages.iter().filter(|package| names(package)).collect()
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! `cargo xtask setup`: what this machine lacks, said first and then installed.
+//!
+//! `run`, `test` and `ci` begin with it. When nothing is missing it says nothing and asks for nothing.
+
+use crate::exec::{self, Failure, Result, progress};
+use crate::project::Project;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// How to set up.
+#[derive(clap::Args, Debug, Clone, Default)]
+pub(crate) struct Options {
+    /// Only name what is missing, install nothing
+    #[arg(long)]
+    pub no_install: bool,
+}
+
+/// What the command that begins will do.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Need {
+    /// Compile.
+    Build,
+    /// Compile and show pictures.
+    Picture,
+    /// Also what only tests use.
+    Everything,
+}
+
+/// A Debian package.
+struct Package {
+    name: &'static str,
+    need: Need,
+    why: &'static str,
+    /// The program that it is for; if the system has it from elsewhere, the package is not missed.
+    program: Option<&'static str>,
+}
+
+const fn package(name: &'static str, need: Need, why: &'static str) -> Package {
+    Package { name, need, why, program: None }
+}
+
+const fn program(name: &'static str, program: &'static str, need: Need, why: &'static str) -> Package {
+    Package { name, need, why, program: Some(program) }
+}
+
+const PACKAGES: [Package; 12] = [
+    program("gcc", "cc", Need::Build, "the C compiler and linker that Rust uses"),
+    package("libc6-dev", Need::Build, "the C library's headers"),
+    program("pkg-config", "pkg-config", Need::Build, "finds the two libraries below"),
+    package("libwayland-dev", Need::Build, "windows under Wayland"),
+    package("libxkbcommon-dev", Need::Build, "keyboard layouts"),
+    package("libvulkan1", Need::Picture, "finds the graphics driver"),
+    package("mesa-vulkan-drivers", Need::Picture, "graphics drivers, and pictures without a GPU"),
+    package("libxkbcommon-x11-0", Need::Picture, "keyboard layouts under X11"),
+    package("libx11-xcb1", Need::Picture, "windows under X11"),
+    package("libxcursor1", Need::Picture, "the mouse pointer under X11"),
+    program("xvfb", "Xvfb", Need::Everything, "a display in memory, for tests of the window"),
+    program("xdotool", "xdotool", Need::Everything, "presses keys in tests of the window"),
+];
+
+/// Libraries that winit opens at run time beside those above; named apart because they come together.
+const X11_INPUT: [Package; 2] = [
+    package("libxi6", Need::Picture, "mouse and keyboard under X11"),
+    package("libxrandr2", Need::Picture, "screens under X11"),
+];
+
+const WASM_TARGET: &str = "wasm32-unknown-unknown";
+
+/// Names what is missing for `need` and installs it, unless told not to.
+///
+/// # Errors
+/// If something that the build needs stays missing. What only tests or pictures need is named again by
+/// those who need it.
+pub(crate) fn run(project: &Project, need: Need, options: &Options) -> Result<()> {
+    wasm_target(project, options)?;
+    if !exec::on_path("dpkg-query") {
+        return other_system(need);
+    }
+    let wanted: Vec<&Package> =
+        PACKAGES.iter().chain(&X11_INPUT).filter(|package| package.need <= need).collect();
+    let missing = missing(project, &wanted)?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    progress("missing on this machine:");
+    for package in &missing {
+        println!("   {:22} {}", package.name, package.why);
+    }
+    let names: Vec<&str> = missing.iter().map(|package| package.name).collect();
+    let by_hand = format!("apt-get install {}", names.join(" "));
+    let needed_to_build = missing.iter().any(|package| package.need == Need::Build);
+    let outcome = if options.no_install {
+        Err(Failure::new("not installed, as told by `--no-install`"))
+    } else {
+        install(project, &names)
+    };
+    match outcome {
+        Err(failure) if needed_to_build => Err(failure.hint(format!("install them yourself: `{by_hand}`"))),
+        Err(failure) => {
+            print!("{failure}");
+            progress(format!("going on without; to have them: `{by_hand}`"));
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
+fn wasm_target(project: &Project, options: &Options) -> Result<()> {
+    let sysroot = exec::output(exec::command("rustc", &project.root).args(["--print", "sysroot"]))?;
+    if Path::new(sysroot.trim()).join("lib/rustlib").join(WASM_TARGET).is_dir() {
+        return Ok(());
+    }
+    let by_hand = format!("rustup target add {WASM_TARGET}");
+    progress(format!("missing: the Rust target {WASM_TARGET}, for which scripts are built"));
+    if options.no_install {
+        return Err(Failure::new("not installed, as told by `--no-install`").hint(format!("run `{by_hand}`")));
+    }
+    if !exec::on_path("rustup") {
+        return Err(Failure::new(format!("there is no `rustup` to add {WASM_TARGET} with"))
+            .hint("install that target of Rust in the way you installed Rust"));
+    }
+    exec::run(exec::command("rustup", &project.root).args(["target", "add", WASM_TARGET]))
+}
+
+fn missing<'a>(project: &Project, wanted: &[&'a Package]) -> Result<Vec<&'a Package>> {
+    let output = exec::command("dpkg-query", &project.root)
+        .args(["--show", "--showformat=${Package} ${db:Status-Status}\n"])
+        .args(wanted.iter().map(|package| package.name))
+        .stderr(Stdio::null())
+        .output()
+        .map_err(|error| Failure::new("could not run `dpkg-query`").cause(error))?;
+    // It ends with 1 when it does not know a package; what it knows it has printed.
+    let text = String::from_utf8_lossy(&output.stdout);
+    let installed: BTreeSet<&str> = text.lines().filter_map(|line| line.strip_suffix(" installed")).collect();
+    Ok(wanted
+        .iter()
+        .copied()
+        .filter(|package| !installed.contains(package.name))
+        .filter(|package| !package.program.is_some_and(exec::on_path))
+        .collect())
+}
+
+fn install(project: &Project, names: &[&str]) -> Result<()> {
+    let root = rustix::process::geteuid().is_root();
+    if !root && !exec::on_path("sudo") {
+        return Err(Failure::new("installing needs root, and there is no `sudo`"));
+    }
+    if !root {
+        progress("installing needs root: `sudo` may ask for your password");
+    }
+    let apt = |arguments: &[&str]| -> Command {
+        let mut command =
+            if root { exec::command("apt-get", &project.root) } else { exec::command("sudo", &project.root) };
+        if !root {
+            command.arg("apt-get");
+        }
+        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+        command
+    };
+    let install = || exec::run(apt(&["install", "--yes", "--no-install-recommends"]).args(names));
+    if knows_packages() && install().is_ok() {
+        return Ok(());
+    }
+    // The lists are absent, or older than the mirror.
+    exec::run(&mut apt(&["update"]))?;
+    install()
+}
+
+/// Whether `apt-get update` was ever run here.
+fn knows_packages() -> bool {
+    std::fs::read_dir("/var/lib/apt/lists").is_ok_and(|entries| {
+        entries.flatten().any(|entry| entry.file_name().to_string_lossy().contains("_Packages"))
+    })
+}
+
+fn other_system(need: Need) -> Result<()> {
+    let has_compiler = exec::on_path("cc");
+    if has_compiler && exec::on_path("pkg-config") {
+        let found = |library| exec::answers("pkg-config", &["--exists", library]);
+        if found("wayland-client") && found("xkbcommon") {
+            return Ok(());
+        }
+    }
+    progress("this is not a Debian: install the counterparts of these Debian packages yourself:");
+    for package in PACKAGES.iter().chain(&X11_INPUT).filter(|package| package.need <= need) {
+        println!("   {:22} {}", package.name, package.why);
+    }
+    Ok(())
+}
