@@ -289,3 +289,73 @@ fn name(text: &str) -> std::result::Result<String, String> {
     }
     Ok(text.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).stdout(Stdio::piped());
+        command
+    }
+
+    fn address_of(script: &str) -> Result<String> {
+        let mut signals = Signals::new([SIGCHLD]).unwrap();
+        let mut running = Running { programs: Vec::new() };
+        let stdout = running.start("server", shell(script)).unwrap().take().unwrap();
+        ready(stdout, &mut running, &mut signals)
+    }
+
+    #[test]
+    fn the_address_is_in_the_line_of_readiness() {
+        let address =
+            address_of("echo something else; echo ready 127.0.0.1:4320; exec cat /dev/zero > /dev/null");
+        assert_eq!(address.unwrap(), "127.0.0.1:4320");
+    }
+
+    #[test]
+    fn a_server_that_ends_is_not_waited_for() {
+        let failure = address_of("echo not yet; exit 3").unwrap_err();
+        assert_eq!(failure.to_string(), "error: the server ended before it was ready\n");
+    }
+
+    #[test]
+    fn the_client_leaves_before_the_server() {
+        let order = std::env::temp_dir().join(format!("hearth-xtask-order-{}", std::process::id()));
+        let script = |name: &str| {
+            let file = order.display();
+            shell(&format!("trap 'echo {name} >> {file}; exit' TERM; echo up; while :; do sleep 0.01; done"))
+        };
+        let mut running = Running { programs: Vec::new() };
+        for name in ["server", "client"] {
+            let stdout = running.start(name, script(name)).unwrap().take().unwrap();
+            // Its trap is set once it says so.
+            assert_eq!(lines(stdout).recv().unwrap(), "up");
+        }
+        running.stop();
+        let text = std::fs::read_to_string(&order).unwrap();
+        std::fs::remove_file(&order).unwrap();
+        assert_eq!(text, "client\nserver\n");
+    }
+
+    #[test]
+    fn the_end_of_one_ends_the_other() {
+        let mut signals = Signals::new([SIGCHLD]).unwrap();
+        let mut running = Running { programs: Vec::new() };
+        running.start("server", shell("exec sleep 1000")).unwrap();
+        running.start("client", shell("exit 7")).unwrap();
+        let failure = running.wait(&mut signals).unwrap_err();
+        assert_eq!(failure.to_string(), "error: the client ended with exit status: 7\n");
+        assert!(running.programs.is_empty());
+    }
+
+    #[test]
+    fn names_are_plain() {
+        assert_eq!(name("mira-2"), Ok("mira-2".to_owned()));
+        for bad in ["", "a/b", "..", "a b", &"a".repeat(33)] {
+            assert!(name(bad).is_err(), "{bad}");
+        }
+    }
+}
