@@ -1,1 +1,41 @@
-//! placeholder
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The processes of one peer: their table, mailboxes, names, timers, logs and ends.
+//!
+//! [`Processes`] is the table. What a process *does* is a [`Program`], given by whoever spawns it; the
+//! table knows nothing of WebAssembly. A program sees its process through a [`Context`]. What the table
+//! needs of the peer around it (sending to other peers, remembering the serial numbers that were given
+//! out) is the trait [`Host`].
+//!
+//! Every queue here is bounded: mailboxes by count and bytes (the sender gets [`SendError::Full`]),
+//! requests and timers by count, logs by lines and bytes (the oldest go) and by rate (the newest are
+//! refused), records of ended processes by count (the oldest go). See [`Limits`].
+//!
+//! How processes share the processors is behind one small interface in `scheduler`: each is a Tokio
+//! task, and a process that overruns its slices goes to the *hog lane*, which has one thread fewer than
+//! there are, so that the others are never without one.
+//!
+//! This crate must not depend on `wasm`, `net`, `scene` or `store`: it carries opaque bytes.
+
+mod context;
+mod exit;
+mod limits;
+mod log;
+mod mailbox;
+mod names;
+mod record;
+mod request;
+mod scheduler;
+mod signal;
+mod table;
+mod timers;
+
+pub use context::{Context, Take};
+pub use exit::{ExitKind, ExitReason};
+pub use limits::Limits;
+pub use log::{FollowEvent, Level, LogFollower, LogLine, TEXT_LEN_MAX};
+pub use names::{NAME_LEN_MAX, NAMES_MAX};
+pub use record::{Lane, ProcessInfo, State};
+pub use request::{Reply, ReplyTo};
+pub use scheduler::Tick;
+pub use signal::{Body, Signal};
+pub use table::{Config, Host, Processes, Program, RegisterError, SendError, SpawnError, Spec};

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! What a program sees of its process.
+
+use crate::{
+    Level, Limits, Processes, ReplyTo, SendError, Signal, Spec, Tick,
+    mailbox::Taken,
+    names::{NAMES_MAX, Names},
+    record::{Process, State},
+    table::{Inner, RegisterError},
+};
+use bytes::Bytes;
+use hearth_abi::{Errno, LumpId, PeerId, ProcessId, signal::Kind};
+use std::{
+    collections::hash_map::Entry,
+    future::poll_fn,
+    sync::{
+        Arc,
+        atomic::Ordering::{Acquire, Relaxed},
+    },
+    task::Poll,
+    time::Duration,
+};
+
+/// What [`Context::take`] found.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Take {
+    /// There is no signal now.
+    Empty,
+    /// The first signal has so many bytes, more than asked for; it stays.
+    TooLong(usize),
+    /// The first signal; it is no longer in the mailbox.
+    Signal(Signal),
+}
+
+/// A process, as its program sees it.
+#[derive(Clone)]
+pub struct Context {
+    pub(crate) table: Arc<Inner>,
+    pub(crate) process: Arc<Process>,
+}
+
+impl Context {
+    /// The id of the process.
+    pub fn id(&self) -> ProcessId {
+        self.process.id
+    }
+
+    /// The peer whose authority it has.
+    pub fn origin(&self) -> PeerId {
+        self.process.spec.origin
+    }
+
+    /// The peer it runs on.
+    pub fn peer(&self) -> PeerId {
+        self.table.peer
+    }
+
+    /// The process that spawned it.
+    pub fn parent(&self) -> Option<ProcessId> {
+        self.process.spec.parent
+    }
+
+    /// The lump of its module.
+    pub fn module(&self) -> Option<LumpId> {
+        self.process.spec.module
+    }
+
+    /// Its arguments, in the form of [`hearth_abi::signal::encode_args`].
+    pub fn args(&self) -> &Bytes {
+        &self.process.spec.args
+    }
+
+    /// Its limits.
+    pub fn limits(&self) -> &Limits {
+        &self.process.spec.limits
+    }
+
+    /// What it was spawned from.
+    pub fn spec(&self) -> &Spec {
+        &self.process.spec
+    }
+
+    /// The table it is in.
+    pub fn processes(&self) -> Processes {
+        Processes(self.table.clone())
+    }
+
+    /// Takes the first signal out of the mailbox, if it has at most `cap` bytes with its header.
+    pub fn take(&self, cap: usize) -> Take {
+        let signal = match self.process.mailbox.take(cap) {
+            Taken::Empty => return Take::Empty,
+            Taken::TooLong(len) => return Take::TooLong(len),
+            Taken::Signal(signal) => signal,
+        };
+        // There is one receiver, so plain loads and stores would do; these are nearly as cheap.
+        self.process.received.fetch_add(1, Relaxed);
+        match signal.header.kind {
+            Kind::Reply => {
+                self.process.requests.fetch_sub(1, Relaxed);
+            }
+            Kind::Timeout => self.process.timers.lock().untaken -= 1,
+            _ => {}
+        }
+        Take::Signal(signal)
+    }
+
+    /// Waits until there is a signal. `state` is what the process is seen to do meanwhile.
+    pub async fn wait(&self, state: State) {
+        poll_fn(|cx| match self.process.mailbox.poll_signal(cx) {
+            Poll::Ready(()) => {
+                self.process.state.store(State::Running as u8, Relaxed);
+                Poll::Ready(())
+            }
+            Poll::Pending => {
+                self.process.slice.rest();
+                self.process.state.store(state as u8, Relaxed);
+                Poll::Pending
+            }
+        })
+        .await;
+    }
+
+    /// Waits for so long.
+    pub async fn sleep(&self, time: Duration) {
+        self.process.slice.rest();
+        self.process.state.store(State::Waiting as u8, Relaxed);
+        tokio::time::sleep(time).await;
+        self.process.state.store(State::Running as u8, Relaxed);
+    }
+
+    /// Sends a message.
+    ///
+    /// # Errors
+    /// See [`SendError`]; to another peer, success does not tell that it arrived.
+    pub fn send(&self, to: ProcessId, body: &[u8]) -> Result<(), SendError> {
+        self.table.send(self.process.id, to, body.len(), || body.into())
+    }
+
+    /// Ends a process, wherever it runs. An empty reason becomes `killed`.
+    ///
+    /// # Errors
+    /// There is no such process here, or the way to its peer is closed or full.
+    pub fn kill(&self, who: ProcessId, reason: &str) -> Result<(), SendError> {
+        self.table.kill(Some(self.process.id), who, reason)
+    }
+
+    /// Gives the process a name on this peer. A name that it has already is fine.
+    ///
+    /// # Errors
+    /// The name is taken or invalid, or the process has [`NAMES_MAX`] names.
+    pub fn register(&self, name: &str) -> Result<(), RegisterError> {
+        let mut names = self.process.names.lock();
+        let names = names.as_mut().ok_or(RegisterError::Invalid)?;
+        if names.iter().any(|n| n == name) {
+            return Ok(());
+        }
+        Names::check(name)?;
+        if names.len() >= NAMES_MAX {
+            return Err(RegisterError::TooMany);
+        }
+        self.table.names.insert(name, self.process.id)?;
+        names.push(name.to_owned());
+        Ok(())
+    }
+
+    /// Takes one of its names away; `false` if it does not have it.
+    pub fn unregister(&self, name: &str) -> bool {
+        let mut names = self.process.names.lock();
+        if let Some(names) = names.as_mut() {
+            names.retain(|n| n != name);
+        }
+        self.table.names.remove(name, self.process.id)
+    }
+
+    /// The process of that name on this peer.
+    pub fn whereis(&self, name: &str) -> Option<ProcessId> {
+        self.table.names.get(name)
+    }
+
+    /// Sets a timer: a signal of kind `timeout` with this tag comes after so long. A timer of the
+    /// same tag is replaced.
+    ///
+    /// # Errors
+    /// [`Errno::Limit`] if it has too many.
+    pub fn set_timer(&self, after: Duration, tag: u64) -> Result<(), Errno> {
+        let limit = self.limits().timers;
+        let mut timers = self.process.timers.lock();
+        let count = timers.pending.len() + timers.untaken;
+        match timers.pending.entry(tag) {
+            Entry::Occupied(mut old) => {
+                // If it has just gone off, the timer task waits for this lock, and will find a key
+                // that is not its own.
+                self.table.timers.remove(*old.get());
+                old.insert(self.table.timers.add(after, self.process.id, tag));
+            }
+            Entry::Vacant(_) if count >= limit => return Err(Errno::Limit),
+            Entry::Vacant(free) => {
+                free.insert(self.table.timers.add(after, self.process.id, tag));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a timer away.
+    ///
+    /// # Errors
+    /// [`Errno::NotFound`] if there is none of this tag, or it has gone off.
+    pub fn cancel_timer(&self, tag: u64) -> Result<(), Errno> {
+        let key = self.process.timers.lock().pending.remove(&tag).ok_or(Errno::NotFound)?;
+        self.table.timers.remove(key);
+        Ok(())
+    }
+
+    /// Writes a line to the process's log.
+    ///
+    /// # Errors
+    /// [`Errno::Limit`] if it logs too much; the line is dropped and counted.
+    pub fn log(&self, level: Level, target: &str, text: &str) -> Result<(), Errno> {
+        self.process.log.write(self.limits(), level, target, text)
+    }
+
+    /// Begins a request; its reply will come as a signal with this tag.
+    ///
+    /// # Errors
+    /// [`Errno::Limit`] if it has too many under way.
+    pub fn begin_request(&self, tag: u64) -> Result<ReplyTo, Errno> {
+        self.count_request()?;
+        Ok(ReplyTo::process(self.process.clone(), tag))
+    }
+
+    /// Begins a request whose reply the process does not want to know.
+    ///
+    /// # Errors
+    /// As [`Context::begin_request`].
+    pub fn begin_silent_request(&self) -> Result<ReplyTo, Errno> {
+        self.count_request()?;
+        Ok(ReplyTo::silent(self.process.clone()))
+    }
+
+    fn count_request(&self) -> Result<(), Errno> {
+        let requests = &self.process.requests;
+        if requests.fetch_add(1, Relaxed) as usize >= self.limits().requests {
+            requests.fetch_sub(1, Relaxed);
+            return Err(Errno::Limit);
+        }
+        Ok(())
+    }
+
+    /// The program is ready to run: whoever waits for the start of this process is told.
+    pub fn started(&self) {
+        self.process.state.store(State::Running as u8, Relaxed);
+        self.process.has_started.store(true, std::sync::atomic::Ordering::Release);
+        self.process.changed.notify_waiters();
+    }
+
+    /// Notes how much linear memory it has, in bytes.
+    pub fn set_memory(&self, bytes: u64) {
+        self.process.memory_bytes.store(bytes, Relaxed);
+    }
+
+    /// Whether the process is to end: its program's future is dropped as soon as it yields.
+    pub fn is_killed(&self) -> bool {
+        self.process.kill.asked.load(Acquire)
+    }
+
+    /// A program that runs long calls this about every millisecond, on the thread that runs it.
+    pub fn tick(&self) -> Tick {
+        if self.is_killed() {
+            return Tick::Yield;
+        }
+        self.process.slice.tick(&self.table.scheduler)
+    }
+
+    /// Time since the table was made.
+    pub fn uptime(&self) -> Duration {
+        self.table.made.elapsed()
+    }
+}

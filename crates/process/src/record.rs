@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! What the table keeps of one process.
+
+use crate::{ExitReason, Spec, log::Log, mailbox::Mailbox, scheduler::Slice, timers};
+use futures::task::AtomicWaker;
+use hearth_abi::{LumpId, PeerId, ProcessId};
+use parking_lot::Mutex;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    time::SystemTime,
+};
+use tokio::sync::Notify;
+
+/// What a process is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum State {
+    /// Its module is being fetched and compiled.
+    Starting = 0,
+    /// It runs, or waits for a processor.
+    Running = 1,
+    /// It waits on its own stack for a signal.
+    Waiting = 2,
+    /// It has returned to the host and waits for a signal without a stack.
+    Parked = 3,
+}
+
+impl State {
+    /// Its name in lower case.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Starting => "starting",
+            State::Running => "running",
+            State::Waiting => "waiting",
+            State::Parked => "parked",
+        }
+    }
+
+    fn from_number(number: u8) -> State {
+        match number {
+            0 => State::Starting,
+            2 => State::Waiting,
+            3 => State::Parked,
+            _ => State::Running,
+        }
+    }
+}
+
+/// How a process gets its turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// As everybody.
+    Fiber,
+    /// It overran its slices, and shares what others leave.
+    Hog,
+}
+
+impl Lane {
+    /// Its name in lower case.
+    pub fn name(self) -> &'static str {
+        match self {
+            Lane::Fiber => "fiber",
+            Lane::Hog => "hog",
+        }
+    }
+}
+
+/// A process as others see it.
+#[derive(Clone, Debug)]
+pub struct ProcessInfo {
+    /// Its id.
+    pub id: ProcessId,
+    /// Its names on this peer.
+    pub names: Vec<String>,
+    /// What it is doing.
+    pub state: State,
+    /// How it gets its turns.
+    pub lane: Lane,
+    /// Signals in its mailbox.
+    pub mailbox_len: usize,
+    /// Bytes in its mailbox, headers included.
+    pub mailbox_bytes: usize,
+    /// Linear memory in bytes.
+    pub memory_bytes: u64,
+    /// Processor time in nanoseconds: measured for long turns, estimated from samples for short ones.
+    pub cpu_ns: u64,
+    /// The lump of its module, if it has one.
+    pub module: Option<LumpId>,
+    /// The peer whose authority it has.
+    pub origin: PeerId,
+    /// The process that spawned it.
+    pub parent: Option<ProcessId>,
+    /// When it was spawned.
+    pub started: SystemTime,
+    /// Signals it has taken.
+    pub signals_received: u64,
+    /// Requests whose reply it has not taken yet.
+    pub requests: usize,
+}
+
+pub(crate) struct Process {
+    pub(crate) id: ProcessId,
+    pub(crate) spec: Arc<Spec>,
+    pub(crate) started_at: SystemTime,
+    pub(crate) mailbox: Mailbox,
+    /// `None` once it has ended: then it gets no more names.
+    pub(crate) names: Mutex<Option<Vec<String>>>,
+    pub(crate) log: Log,
+    pub(crate) requests: AtomicU32,
+    pub(crate) timers: Mutex<ProcessTimers>,
+    pub(crate) state: AtomicU8,
+    pub(crate) has_started: AtomicBool,
+    pub(crate) slice: Slice,
+    pub(crate) memory_bytes: AtomicU64,
+    pub(crate) received: AtomicU64,
+    pub(crate) kill: Kill,
+    pub(crate) end: OnceLock<ExitReason>,
+    /// Told when it has started and when it has ended.
+    pub(crate) changed: Notify,
+}
+
+/// Timers of one process: those under way, and how many have gone off and were not taken.
+#[derive(Default)]
+pub(crate) struct ProcessTimers {
+    pub(crate) pending: HashMap<u64, timers::Key>,
+    pub(crate) untaken: usize,
+}
+
+/// Whether the process is to end, and how its task is woken for that.
+#[derive(Default)]
+pub(crate) struct Kill {
+    pub(crate) asked: AtomicBool,
+    pub(crate) reason: OnceLock<ExitReason>,
+    pub(crate) waker: AtomicWaker,
+}
+
+impl Process {
+    pub(crate) fn new(id: ProcessId, spec: Arc<Spec>) -> Process {
+        Process {
+            id,
+            started_at: SystemTime::now(),
+            mailbox: Mailbox::new(),
+            names: Mutex::new(Some(spec.name.iter().cloned().collect())),
+            log: Log::default(),
+            requests: AtomicU32::new(0),
+            timers: Mutex::default(),
+            state: AtomicU8::new(State::Starting as u8),
+            has_started: AtomicBool::new(false),
+            slice: Slice::default(),
+            memory_bytes: AtomicU64::new(0),
+            received: AtomicU64::new(0),
+            kill: Kill::default(),
+            end: OnceLock::new(),
+            changed: Notify::new(),
+            spec,
+        }
+    }
+
+    pub(crate) fn kill(&self, reason: ExitReason) {
+        // The first reason counts.
+        let _ = self.kill.reason.set(reason);
+        self.kill.asked.store(true, std::sync::atomic::Ordering::Release);
+        self.kill.waker.wake();
+    }
+
+    pub(crate) fn info(&self) -> ProcessInfo {
+        let (mailbox_len, mailbox_bytes) = self.mailbox.fill();
+        ProcessInfo {
+            id: self.id,
+            names: self.names.lock().clone().unwrap_or_default(),
+            state: State::from_number(self.state.load(Relaxed)),
+            lane: if self.slice.in_hog_lane() { Lane::Hog } else { Lane::Fiber },
+            mailbox_len,
+            mailbox_bytes,
+            memory_bytes: self.memory_bytes.load(Relaxed),
+            cpu_ns: self.slice.cpu_ns(),
+            module: self.spec.module,
+            origin: self.spec.origin,
+            parent: self.spec.parent,
+            started: self.started_at,
+            signals_received: self.received.load(Relaxed),
+            requests: self.requests.load(Relaxed) as usize,
+        }
+    }
+}
+
+/// Processes by id. Split, so that senders on different threads seldom meet.
+pub(crate) struct Directory {
+    shards: Vec<parking_lot::RwLock<HashMap<u64, Arc<Process>, SerialHash>>>,
+    count: AtomicUsize,
+}
+
+const SHARDS: usize = 32;
+
+impl Directory {
+    pub(crate) fn new() -> Directory {
+        Directory { shards: (0..SHARDS).map(|_| Default::default()).collect(), count: AtomicUsize::new(0) }
+    }
+
+    fn shard(&self, id: ProcessId) -> &parking_lot::RwLock<HashMap<u64, Arc<Process>, SerialHash>> {
+        &self.shards[id.serial() as usize % SHARDS]
+    }
+
+    pub(crate) fn get(&self, id: ProcessId) -> Option<Arc<Process>> {
+        self.shard(id).read().get(&id.to_bits()).cloned()
+    }
+
+    /// Calls `f` with the process, without counting a reference to it.
+    pub(crate) fn with<R>(&self, id: ProcessId, f: impl FnOnce(&Process) -> R) -> Option<R> {
+        self.shard(id).read().get(&id.to_bits()).map(|process| f(process))
+    }
+
+    pub(crate) fn insert(&self, process: Arc<Process>) {
+        self.count.fetch_add(1, Relaxed);
+        self.shard(process.id).write().insert(process.id.to_bits(), process);
+    }
+
+    pub(crate) fn remove(&self, id: ProcessId) {
+        if self.shard(id).write().remove(&id.to_bits()).is_some() {
+            self.count.fetch_sub(1, Relaxed);
+        }
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Process>> {
+        let mut all: Vec<_> =
+            self.shards.iter().flat_map(|shard| shard.read().values().cloned().collect::<Vec<_>>()).collect();
+        all.sort_unstable_by_key(|process| process.id);
+        all
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.count.load(Relaxed)
+    }
+}
+
+/// Serial numbers are given by the host and are spread already; one multiplication fills the high bits.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct SerialHash;
+
+pub(crate) struct SerialHasher(u64);
+
+impl std::hash::BuildHasher for SerialHash {
+    type Hasher = SerialHasher;
+    fn build_hasher(&self) -> SerialHasher {
+        SerialHasher(0)
+    }
+}
+
+impl std::hash::Hasher for SerialHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        }
+    }
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (number / SHARDS as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Requests of processes, and the way back for their answers.
+
+use crate::{Body, Signal, record::Process};
+use hearth_abi::{
+    Errno, ProcessId,
+    signal::{BODY_LEN_MAX, Header, Kind},
+};
+use std::sync::{Arc, atomic::Ordering::Relaxed};
+use tokio::sync::oneshot;
+
+/// The answer to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// Zero or more, or a negative error number.
+    pub status: i32,
+    /// The answer, or the reason as text.
+    pub body: Body,
+}
+
+/// Answers one request, once. Dropped unanswered, it answers [`Errno::Host`], so that no request is
+/// ever left waiting.
+#[must_use = "dropping it answers with an error"]
+pub struct ReplyTo(Option<Target>);
+
+enum Target {
+    Process {
+        process: Arc<Process>,
+        tag: u64,
+    },
+    /// The process does not want to know; the request still counts as under way.
+    Silent {
+        process: Arc<Process>,
+    },
+    Channel(oneshot::Sender<Reply>),
+}
+
+impl ReplyTo {
+    pub(crate) fn process(process: Arc<Process>, tag: u64) -> ReplyTo {
+        ReplyTo(Some(Target::Process { process, tag }))
+    }
+
+    pub(crate) fn silent(process: Arc<Process>) -> ReplyTo {
+        ReplyTo(Some(Target::Silent { process }))
+    }
+
+    /// For requests that no process makes (an operator's, another peer's): the answer goes into a channel.
+    pub fn channel() -> (ReplyTo, oneshot::Receiver<Reply>) {
+        let (sender, receiver) = oneshot::channel();
+        (ReplyTo(Some(Target::Channel(sender))), receiver)
+    }
+
+    /// The process that asked, if one did.
+    pub fn asker(&self) -> Option<ProcessId> {
+        match self.0.as_ref()? {
+            Target::Process { process, .. } | Target::Silent { process } => Some(process.id),
+            Target::Channel(_) => None,
+        }
+    }
+
+    /// Answers. A body of more than [`BODY_LEN_MAX`] bytes becomes the error [`Errno::Limit`].
+    pub fn send(mut self, status: i32, body: impl Into<Body>) {
+        self.answer(status, body.into());
+    }
+
+    /// Answers with an error and its reason.
+    pub fn error(self, errno: Errno, reason: &str) {
+        let end = reason.floor_char_boundary(4096);
+        self.send(errno.as_return(), &reason.as_bytes()[..end]);
+    }
+
+    fn send_body(&mut self, status: i32, body: Body) {
+        match self.0.take() {
+            Some(Target::Process { process, tag }) => {
+                let header = Header { kind: Kind::Reply, status, from: 0, tag };
+                // It fails only if the process has ended, and then nobody misses the answer. The
+                // request is under way until the process has taken the reply.
+                let _ = process.mailbox.push(Signal { header, body }, &process.spec.limits);
+            }
+            Some(Target::Silent { process }) => {
+                process.requests.fetch_sub(1, Relaxed);
+            }
+            Some(Target::Channel(sender)) => {
+                let _ = sender.send(Reply { status, body });
+            }
+            None => {}
+        }
+    }
+
+    fn answer(&mut self, status: i32, body: Body) {
+        if body.len() > BODY_LEN_MAX {
+            self.send_body(Errno::Limit.as_return(), Body::EMPTY);
+        } else {
+            self.send_body(status, body);
+        }
+    }
+}
+
+impl Drop for ReplyTo {
+    fn drop(&mut self) {
+        self.send_body(Errno::Host.as_return(), Body::from(&b"the request was dropped"[..]));
+    }
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! How processes share the processors.
+//!
+//! Each process is a Tokio task. A program that runs long calls [`Slice::tick`] about every
+//! millisecond and does as it is told. A process that overruns one slice yields; one that overruns a
+//! second without having waited in between goes to the hog lane: from then on, until it waits for a
+//! signal, each slice takes one of the lane's fair permits, of which there is one fewer than workers.
+//! So one worker is always there for those that are soon done.
+//!
+//! Slices are measured by the thread's own processor clock: by the wall clock, a process whose thread
+//! the operating system took away would wrongly be sent behind the hogs.
+
+use parking_lot::Mutex;
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
+    },
+};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+
+/// Processor time after which a process has overrun its slice.
+const SLICE_NS: u64 = 800_000;
+
+/// What a running program has to do now.
+pub enum Tick {
+    /// Go on.
+    Continue,
+    /// Let others run (return `Pending` after waking oneself), then go on.
+    Yield,
+    /// Await this, then go on.
+    Wait(Pin<Box<dyn Future<Output = ()> + Send>>),
+}
+
+/// The workers and the hog lane of one peer.
+pub(crate) struct Scheduler {
+    runtime: Handle,
+    hogs: Arc<Semaphore>,
+}
+
+impl Scheduler {
+    pub(crate) fn new(runtime: Handle, workers: usize) -> Scheduler {
+        Scheduler { runtime, hogs: Arc::new(Semaphore::new(workers.saturating_sub(1).max(1))) }
+    }
+
+    pub(crate) fn start(&self, task: impl Future<Output = ()> + Send + 'static) {
+        // Its end is seen in the table, not through the handle.
+        drop(self.runtime.spawn(task));
+    }
+}
+
+/// How one process uses the processor.
+#[derive(Default)]
+pub(crate) struct Slice {
+    /// The thread's processor time at the first tick of this turn; 0 before it.
+    noted_ns: AtomicU64,
+    /// Slices overrun since it last waited.
+    overruns: AtomicU8,
+    permit: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
+    cpu_ns: AtomicU64,
+    turns: AtomicU64,
+}
+
+/// Of the turns of a process after its first few, one in so many is timed and stands for all: reading
+/// the clock twice would cost a sixth of a short turn.
+const SAMPLED: u64 = 16;
+
+impl Slice {
+    /// A turn begins. The result is whether to time it, and for how many turns it stands.
+    pub(crate) fn begin(&self) -> Option<u64> {
+        self.noted_ns.store(0, Relaxed);
+        let turn = self.turns.load(Relaxed);
+        self.turns.store(turn + 1, Relaxed);
+        match turn {
+            0..SAMPLED => Some(1),
+            _ if turn.is_multiple_of(SAMPLED) => Some(SAMPLED),
+            _ => None,
+        }
+    }
+
+    /// A turn that was timed has ended.
+    pub(crate) fn end(&self, wall_ns: u64, stands_for: u64) {
+        // A turn that had ticks was measured by them.
+        if self.noted_ns.load(Relaxed) == 0 {
+            self.cpu_ns.fetch_add(wall_ns * stands_for, Relaxed);
+        }
+    }
+
+    /// See [`crate::Context::tick`].
+    pub(crate) fn tick(&self, scheduler: &Scheduler) -> Tick {
+        let now = thread_cpu_ns();
+        let noted = self.noted_ns.load(Relaxed);
+        if noted == 0 {
+            // Up to a tick has passed before this one; half of it is the best guess.
+            self.cpu_ns.fetch_add(500_000, Relaxed);
+            self.noted_ns.store(now, Relaxed);
+            return Tick::Continue;
+        }
+        let used = now.saturating_sub(noted);
+        if used < SLICE_NS {
+            return Tick::Continue;
+        }
+        self.cpu_ns.fetch_add(used, Relaxed);
+        self.noted_ns.store(now, Relaxed);
+        if self.overruns.load(Relaxed) == 0 {
+            self.overruns.store(1, Relaxed);
+            return Tick::Yield;
+        }
+        self.overruns.store(2, Relaxed);
+        *self.permit.lock() = None;
+        let place = self.permit.clone();
+        let hogs = scheduler.hogs.clone();
+        Tick::Wait(Box::pin(async move {
+            tokio::task::yield_now().await;
+            // The semaphore is never closed.
+            *place.lock() = hogs.acquire_owned().await.ok();
+        }))
+    }
+
+    /// The process is going to wait: it leaves the hog lane.
+    pub(crate) fn rest(&self) {
+        if self.overruns.load(Relaxed) != 0 {
+            self.overruns.store(0, Relaxed);
+            *self.permit.lock() = None;
+        }
+    }
+
+    pub(crate) fn in_hog_lane(&self) -> bool {
+        self.overruns.load(Relaxed) > 1
+    }
+
+    pub(crate) fn cpu_ns(&self) -> u64 {
+        self.cpu_ns.load(Relaxed)
+    }
+}
+
+fn thread_cpu_ns() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    // 0 stands for "not noted".
+    (time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64).max(1)
+}

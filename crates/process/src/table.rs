@@ -1,0 +1,678 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The table of processes of one peer.
+
+use crate::{
+    Body, Context, ExitKind, ExitReason, Level, Limits, LogFollower, LogLine, ProcessInfo, Signal,
+    names::Names,
+    record::{Directory, Process},
+    scheduler::Scheduler,
+    timers::Timers,
+};
+use bytes::Bytes;
+use futures::FutureExt;
+use hearth_abi::{
+    Errno, LumpId, PeerId, ProcessId,
+    signal::{BODY_LEN_MAX, Header, Kind},
+};
+use parking_lot::Mutex;
+use std::{
+    collections::{HashMap, VecDeque},
+    future::{Future, poll_fn},
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::{
+        Arc, Weak,
+        atomic::{
+            AtomicBool,
+            Ordering::{Acquire, Release},
+        },
+    },
+    task::Poll,
+    time::{Duration, Instant},
+};
+use thiserror::Error;
+use tokio::sync::Notify;
+
+/// Ended processes whose log and specification are kept.
+const LOGS_KEPT: usize = 256;
+/// Ended processes whose reason is kept.
+const REASONS_KEPT: usize = 4096;
+/// Serial numbers that are taken at a time.
+const SERIAL_BLOCK: u64 = 4096;
+/// Longest reason of a kill in bytes; what is longer is cut.
+const REASON_LEN_MAX: usize = 4096;
+/// How long [`Processes::shutdown`] waits for the last process.
+const SHUTDOWN_WAIT: Duration = Duration::from_secs(5);
+
+/// What the table needs of the peer around it. None of these may block for long.
+pub trait Host: Send + Sync + 'static {
+    /// Sends a message to a process of another peer.
+    ///
+    /// # Errors
+    /// The peer is not connected, or the way there is full.
+    fn send_remote(&self, from: ProcessId, to: ProcessId, body: Bytes) -> Result<(), SendError>;
+
+    /// Ends a process of another peer.
+    ///
+    /// # Errors
+    /// As [`Host::send_remote`].
+    fn kill_remote(&self, from: Option<ProcessId>, to: ProcessId, reason: &str) -> Result<(), SendError>;
+
+    /// All serial numbers below this one may be in use from now on. It must be durable before this
+    /// returns: a restarted peer gives it as [`Config::first_serial`].
+    fn serial_reached(&self, serial: u64);
+
+    /// A process has ended and left the table.
+    fn exited(&self, id: ProcessId, reason: &ExitReason);
+}
+
+/// A module made runnable.
+pub trait Program: Send + Sync + 'static {
+    /// Runs as this process until its end. The future is dropped when the process is killed. It calls
+    /// [`Context::started`] when it has all that it needs, and [`Context::tick`] when it runs long.
+    fn run(self: Arc<Self>, context: Context) -> Pin<Box<dyn Future<Output = ExitReason> + Send>>;
+}
+
+/// What a process is spawned from.
+#[derive(Clone)]
+pub struct Spec {
+    /// What it does.
+    pub program: Arc<dyn Program>,
+    /// The lump of its module, for those who list processes.
+    pub module: Option<LumpId>,
+    /// The peer whose authority it has.
+    pub origin: PeerId,
+    /// The process that spawned it.
+    pub parent: Option<ProcessId>,
+    /// Its first name.
+    pub name: Option<String>,
+    /// Its arguments, in the form of [`hearth_abi::signal::encode_args`].
+    pub args: Bytes,
+    /// What it may use.
+    pub limits: Limits,
+}
+
+/// How a table is made.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The peer whose processes these are.
+    pub peer: PeerId,
+    /// The first serial number that no process of this peer ever had.
+    pub first_serial: u64,
+    /// Limits for those who have no wish of their own, see [`Processes::default_limits`].
+    pub defaults: Limits,
+    /// Worker threads of the Tokio runtime.
+    pub workers: usize,
+    /// Most processes at a time.
+    pub processes_max: usize,
+}
+
+impl Config {
+    /// The usual configuration of a peer.
+    pub fn new(peer: PeerId, first_serial: u64, workers: usize) -> Config {
+        Config { peer, first_serial, defaults: Limits::default(), workers, processes_max: 1 << 20 }
+    }
+}
+
+/// Why a message or a kill did not go out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum SendError {
+    /// No such process on this peer.
+    #[error("no such process")]
+    NotFound,
+    /// The mailbox, or the way to the other peer, is full.
+    #[error("the mailbox is full")]
+    Full,
+    /// That peer is not connected.
+    #[error("the peer is not connected")]
+    NoPeer,
+    /// The body has more than [`BODY_LEN_MAX`] bytes.
+    #[error("a message has at most {BODY_LEN_MAX} bytes")]
+    TooLong,
+}
+
+impl SendError {
+    /// The error as guests see it.
+    pub fn errno(self) -> Errno {
+        match self {
+            SendError::NotFound => Errno::NotFound,
+            SendError::Full => Errno::Full,
+            SendError::NoPeer => Errno::NoPeer,
+            SendError::TooLong => Errno::Limit,
+        }
+    }
+}
+
+/// Why a name was not given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum RegisterError {
+    /// Another process has it.
+    #[error("the name is taken by process {by}")]
+    Taken {
+        /// The process that has it.
+        by: ProcessId,
+    },
+    /// It is empty, too long, or has control characters.
+    #[error("a name has 1 to {} bytes and no control characters", crate::NAME_LEN_MAX)]
+    Invalid,
+    /// The process has too many names.
+    #[error("a process has at most {} names", crate::NAMES_MAX)]
+    TooMany,
+}
+
+impl RegisterError {
+    /// The error as guests see it.
+    pub fn errno(self) -> Errno {
+        match self {
+            RegisterError::Taken { .. } => Errno::Taken,
+            RegisterError::Invalid => Errno::Invalid,
+            RegisterError::TooMany => Errno::Limit,
+        }
+    }
+}
+
+/// Why a process was not spawned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum SpawnError {
+    /// Its name cannot be given.
+    #[error(transparent)]
+    Name(#[from] RegisterError),
+    /// There are as many processes as this peer can have.
+    #[error("this peer has {max} processes, and cannot have more")]
+    TooMany {
+        /// How many it can have.
+        max: usize,
+    },
+    /// All serial numbers of this peer have been used.
+    #[error("all serial numbers of this peer have been used")]
+    SerialsUsedUp,
+    /// The peer shuts down.
+    #[error("the peer shuts down")]
+    ShuttingDown,
+    /// (Restart only.) Nothing is known of such a process.
+    #[error("no such process")]
+    NotFound,
+}
+
+impl SpawnError {
+    /// The error as guests see it.
+    pub fn errno(self) -> Errno {
+        match self {
+            SpawnError::Name(error) => error.errno(),
+            SpawnError::TooMany { .. } | SpawnError::SerialsUsedUp => Errno::Limit,
+            SpawnError::ShuttingDown => Errno::Host,
+            SpawnError::NotFound => Errno::NotFound,
+        }
+    }
+}
+
+/// The table of processes of one peer. Clones are the same table.
+#[derive(Clone)]
+pub struct Processes(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) peer: PeerId,
+    pub(crate) made: Instant,
+    pub(crate) scheduler: Scheduler,
+    pub(crate) names: Names,
+    pub(crate) timers: Timers,
+    defaults: Limits,
+    processes_max: usize,
+    host: Arc<dyn Host>,
+    serials: Mutex<Serials>,
+    directory: Directory,
+    ended: Mutex<Ended>,
+    stopping: AtomicBool,
+    /// Told when a process has left the table while the peer shuts down.
+    left: Notify,
+}
+
+struct Serials {
+    next: u64,
+    durable: u64,
+}
+
+#[derive(Default)]
+struct Ended {
+    reasons: HashMap<ProcessId, ExitReason>,
+    reasons_order: VecDeque<ProcessId>,
+    logs: HashMap<ProcessId, Arc<Process>>,
+    logs_order: VecDeque<ProcessId>,
+}
+
+impl Processes {
+    /// An empty table.
+    ///
+    /// # Panics
+    /// When called outside of a Tokio runtime: processes run on the one it is called from.
+    pub fn new(config: Config, host: Arc<dyn Host>) -> Processes {
+        let runtime = tokio::runtime::Handle::current();
+        // Id 0 stands for the host.
+        let first = config.first_serial.max(1);
+        let inner = Arc::new(Inner {
+            peer: config.peer,
+            made: Instant::now(),
+            scheduler: Scheduler::new(runtime, config.workers),
+            names: Names::default(),
+            timers: Timers::default(),
+            defaults: config.defaults,
+            processes_max: config.processes_max,
+            host,
+            serials: Mutex::new(Serials { next: first, durable: first }),
+            directory: Directory::new(),
+            ended: Mutex::default(),
+            stopping: AtomicBool::new(false),
+            left: Notify::new(),
+        });
+        let weak = Arc::downgrade(&inner);
+        inner.scheduler.start(run_timers(weak));
+        Processes(inner)
+    }
+
+    /// The peer whose processes these are.
+    pub fn peer(&self) -> PeerId {
+        self.0.peer
+    }
+
+    /// The limits for those who have no wish of their own.
+    pub fn default_limits(&self) -> Limits {
+        self.0.defaults
+    }
+
+    /// Time since the table was made.
+    pub fn uptime(&self) -> Duration {
+        self.0.made.elapsed()
+    }
+
+    /// Spawns a process. Its id is valid at once.
+    ///
+    /// # Errors
+    /// See [`SpawnError`].
+    pub fn spawn(&self, spec: Spec) -> Result<ProcessId, SpawnError> {
+        self.0.spawn(Arc::new(spec), None)
+    }
+
+    /// Sends a message to a process of this or another peer.
+    ///
+    /// # Errors
+    /// See [`SendError`]; to another peer, success does not tell that it arrived.
+    pub fn send(&self, from: ProcessId, to: ProcessId, body: Bytes) -> Result<(), SendError> {
+        self.0.send(from, to, body.len(), || body.into())
+    }
+
+    /// Puts a signal into the mailbox of a process of this peer. A signal of kind `reply` or `timeout`
+    /// belongs to a request or timer and is not accepted here: see [`Context::begin_request`].
+    ///
+    /// # Errors
+    /// There is no such process, its mailbox is full, or the body is too long.
+    pub fn deliver(&self, to: ProcessId, signal: Signal) -> Result<(), SendError> {
+        if signal.body.len() > BODY_LEN_MAX {
+            return Err(SendError::TooLong);
+        }
+        if matches!(signal.header.kind, Kind::Reply | Kind::Timeout) {
+            return Err(SendError::NotFound);
+        }
+        self.0.push(to, signal)
+    }
+
+    /// Ends a process of this or another peer. An empty reason becomes `killed`. It is gone once
+    /// [`Processes::exited`] resolves.
+    ///
+    /// # Errors
+    /// There is no such process here, or the way to its peer is closed or full.
+    pub fn kill(&self, from: Option<ProcessId>, who: ProcessId, reason: &str) -> Result<(), SendError> {
+        self.0.kill(from, who, reason)
+    }
+
+    /// Ends a process of this peer and spawns another from the same specification: a new id, the same
+    /// first name, module, arguments and authority. One that has ended can be restarted as long as
+    /// its log is kept.
+    ///
+    /// # Errors
+    /// See [`SpawnError`]; [`SpawnError::NotFound`] if nothing is known of it.
+    pub fn restart(&self, who: ProcessId) -> Result<ProcessId, SpawnError> {
+        let live = self.0.directory.get(who);
+        let spec = match &live {
+            Some(process) => process.spec.clone(),
+            None => match self.0.ended.lock().logs.get(&who) {
+                Some(process) => process.spec.clone(),
+                None => return Err(SpawnError::NotFound),
+            },
+        };
+        let new = self.0.spawn(spec, Some(who))?;
+        if let Some(process) = live {
+            process.kill(ExitReason::new(ExitKind::Killed, format!("restarted as {new}")));
+        }
+        Ok(new)
+    }
+
+    /// Gives a process of this peer a name.
+    ///
+    /// # Errors
+    /// See [`RegisterError`]; an unknown process counts as an invalid name.
+    pub fn register(&self, who: ProcessId, name: &str) -> Result<(), RegisterError> {
+        let process = self.0.directory.get(who).ok_or(RegisterError::Invalid)?;
+        Context { table: self.0.clone(), process }.register(name)
+    }
+
+    /// Takes a name away from a process; `false` if it does not have it.
+    pub fn unregister(&self, who: ProcessId, name: &str) -> bool {
+        match self.0.directory.get(who) {
+            Some(process) => Context { table: self.0.clone(), process }.unregister(name),
+            None => false,
+        }
+    }
+
+    /// The process of that name on this peer.
+    pub fn whereis(&self, name: &str) -> Option<ProcessId> {
+        self.0.names.get(name)
+    }
+
+    /// Number of processes.
+    pub fn count(&self) -> usize {
+        self.0.directory.len()
+    }
+
+    /// All processes, by id.
+    pub fn list(&self) -> Vec<ProcessInfo> {
+        self.0.directory.all().iter().map(|process| process.info()).collect()
+    }
+
+    /// A process of this peer that has not ended.
+    pub fn info(&self, id: ProcessId) -> Option<ProcessInfo> {
+        self.0.directory.get(id).map(|process| process.info())
+    }
+
+    /// The newest `n` lines of a process's log, oldest first. The logs of the last 256 processes that
+    /// logged anything or failed are kept after their end, with the reason as the last line.
+    pub fn log_lines(&self, id: ProcessId, n: usize) -> Option<Vec<Arc<LogLine>>> {
+        if let Some(process) = self.0.directory.get(id) {
+            return Some(process.log.last(n));
+        }
+        self.0.ended.lock().logs.get(&id).map(|process| process.log.last(n))
+    }
+
+    /// Follows a process's log: what is kept of it, then what comes, until the process has ended.
+    pub fn follow_log(&self, id: ProcessId) -> Option<LogFollower> {
+        if let Some(process) = self.0.directory.get(id) {
+            return Some(process.log.follow(&process.spec.limits));
+        }
+        let ended = self.0.ended.lock();
+        ended.logs.get(&id).map(|process| process.log.follow(&process.spec.limits))
+    }
+
+    /// Writes a line into a process's log in the host's name.
+    pub fn log(&self, id: ProcessId, level: Level, target: &str, text: &str) {
+        if let Some(process) = self.0.directory.get(id) {
+            process.log.write_host(&process.spec.limits, level, target, text);
+        }
+    }
+
+    /// Resolves when the process runs.
+    ///
+    /// # Errors
+    /// It ended before, for this reason.
+    pub async fn started(&self, id: ProcessId) -> Result<(), ExitReason> {
+        if let Some(process) = self.0.directory.get(id) {
+            loop {
+                let changed = process.changed.notified();
+                if process.has_started.load(Acquire) {
+                    return Ok(());
+                }
+                if let Some(reason) = process.end.get() {
+                    return Err(reason.clone());
+                }
+                changed.await;
+            }
+        }
+        Err(self.0.reason(id))
+    }
+
+    /// Resolves when the process has ended; at once if it had, or never was. Reasons are remembered
+    /// for the last 4096 processes.
+    pub async fn exited(&self, id: ProcessId) -> ExitReason {
+        if let Some(process) = self.0.directory.get(id) {
+            loop {
+                let changed = process.changed.notified();
+                if let Some(reason) = process.end.get() {
+                    return reason.clone();
+                }
+                changed.await;
+            }
+        }
+        self.0.reason(id)
+    }
+
+    /// Why a process ended, if it did and that is remembered.
+    pub fn ended(&self, id: ProcessId) -> Option<ExitReason> {
+        self.0.ended.lock().reasons.get(&id).cloned()
+    }
+
+    /// Kills all processes and spawns no more. Waits until they are gone, for 5 seconds at most.
+    pub async fn shutdown(&self) {
+        self.0.stopping.store(true, Release);
+        let gone = async {
+            loop {
+                let left = self.0.left.notified();
+                for process in self.0.directory.all() {
+                    process.kill(ExitReason::new(ExitKind::Killed, "the peer shuts down"));
+                }
+                if self.0.directory.len() == 0 {
+                    return;
+                }
+                left.await;
+            }
+        };
+        if tokio::time::timeout(SHUTDOWN_WAIT, gone).await.is_err() {
+            tracing::warn!(left = self.count(), "processes did not end in time");
+        }
+    }
+}
+
+impl Inner {
+    fn spawn(
+        self: &Arc<Self>,
+        spec: Arc<Spec>,
+        instead_of: Option<ProcessId>,
+    ) -> Result<ProcessId, SpawnError> {
+        if self.stopping.load(Acquire) {
+            return Err(SpawnError::ShuttingDown);
+        }
+        if self.directory.len() >= self.processes_max {
+            return Err(SpawnError::TooMany { max: self.processes_max });
+        }
+        if let Some(name) = &spec.name {
+            Names::check(name)?;
+        }
+        let id = self.next_id()?;
+        match (&spec.name, instead_of) {
+            (Some(name), None) => self.names.insert(name, id)?,
+            (Some(name), Some(old)) => self.names.hand_over(name, old, id)?,
+            (None, _) => {}
+        }
+        let process = Arc::new(Process::new(id, spec));
+        self.directory.insert(process.clone());
+        self.scheduler.start(run(Context { table: self.clone(), process }));
+        Ok(id)
+    }
+
+    fn next_id(&self) -> Result<ProcessId, SpawnError> {
+        let mut serials = self.serials.lock();
+        let id = ProcessId::new(self.peer, serials.next).ok_or(SpawnError::SerialsUsedUp)?;
+        if serials.next >= serials.durable {
+            let reached = serials.durable + SERIAL_BLOCK;
+            self.host.serial_reached(reached);
+            serials.durable = reached;
+        }
+        serials.next += 1;
+        Ok(id)
+    }
+
+    fn push(&self, to: ProcessId, signal: Signal) -> Result<(), SendError> {
+        self.directory
+            .with(to, |process| process.mailbox.push(signal, &process.spec.limits))
+            .unwrap_or(Err(SendError::NotFound))
+    }
+
+    pub(crate) fn send(
+        &self,
+        from: ProcessId,
+        to: ProcessId,
+        len: usize,
+        body: impl FnOnce() -> Body,
+    ) -> Result<(), SendError> {
+        if len > BODY_LEN_MAX {
+            return Err(SendError::TooLong);
+        }
+        if to.peer() != self.peer {
+            return self.host.send_remote(from, to, body().into_bytes());
+        }
+        let header = Header { kind: Kind::Message, status: 0, from: from.to_bits(), tag: 0 };
+        self.push(to, Signal { header, body: body() })
+    }
+
+    pub(crate) fn kill(
+        &self,
+        from: Option<ProcessId>,
+        who: ProcessId,
+        reason: &str,
+    ) -> Result<(), SendError> {
+        let reason = if reason.is_empty() { "killed" } else { reason };
+        let reason = &reason[..reason.floor_char_boundary(REASON_LEN_MAX)];
+        if who.peer() != self.peer {
+            return self.host.kill_remote(from, who, reason);
+        }
+        let process = self.directory.get(who).ok_or(SendError::NotFound)?;
+        process.kill(ExitReason::new(ExitKind::Killed, reason));
+        Ok(())
+    }
+
+    fn reason(&self, id: ProcessId) -> ExitReason {
+        let remembered = self.ended.lock().reasons.get(&id).cloned();
+        remembered.unwrap_or_else(|| ExitReason::new(ExitKind::Error, "no such process"))
+    }
+
+    /// What is to be done when a process has ended.
+    fn finish(&self, process: &Arc<Process>, reason: ExitReason) {
+        let id = process.id;
+        process.mailbox.close();
+        self.timers.remove_all(process.timers.lock().pending.drain().map(|(_, key)| key));
+        let names = process.names.lock().take().unwrap_or_default();
+        for name in names {
+            self.names.remove(&name, id);
+        }
+        let tell = !reason.is_normal() || !process.log.is_empty();
+        if tell {
+            let (level, text) = match &reason {
+                reason if reason.is_normal() => (Level::Info, "ended".to_owned()),
+                ExitReason { text, backtrace: None, .. } => (Level::Error, format!("ended: {text}")),
+                ExitReason { text, backtrace: Some(trace), .. } => {
+                    (Level::Error, format!("ended: {text}\n{trace}"))
+                }
+            };
+            process.log.close(&process.spec.limits, level, &text);
+        }
+        {
+            let mut ended = self.ended.lock();
+            ended.reasons.insert(id, reason.clone());
+            ended.reasons_order.push_back(id);
+            if ended.reasons_order.len() > REASONS_KEPT
+                && let Some(old) = ended.reasons_order.pop_front()
+            {
+                ended.reasons.remove(&old);
+            }
+            if tell {
+                ended.logs.insert(id, process.clone());
+                ended.logs_order.push_back(id);
+                if ended.logs_order.len() > LOGS_KEPT
+                    && let Some(old) = ended.logs_order.pop_front()
+                {
+                    ended.logs.remove(&old);
+                }
+            }
+        }
+        self.directory.remove(id);
+        // The end is set once, here.
+        let _ = process.end.set(reason.clone());
+        process.changed.notify_waiters();
+        self.host.exited(id, &reason);
+        if self.stopping.load(Acquire) {
+            self.left.notify_waiters();
+        }
+    }
+}
+
+/// The life of one process.
+async fn run(context: Context) {
+    let process = context.process.clone();
+    let table = context.table.clone();
+    let reason = AssertUnwindSafe(live(context)).catch_unwind().await.unwrap_or_else(|panic| {
+        let text = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("no reason given");
+        tracing::error!(process = %process.id, text, "a program panicked in the host");
+        ExitReason::new(ExitKind::Error, format!("the host failed: {text}"))
+    });
+    table.finish(&process, reason);
+}
+
+/// Polls the program until it ends or is killed, and accounts for its turns.
+async fn live(context: Context) -> ExitReason {
+    let process = context.process.clone();
+    let program = process.spec.program.clone();
+    let mut future = Some(program.run(context));
+    poll_fn(move |cx| {
+        process.kill.waker.register(cx.waker());
+        if process.kill.asked.load(Acquire) {
+            // Dropped here, so that its resources are gone before the end is told.
+            future = None;
+            let killed = || ExitReason::new(ExitKind::Killed, "killed");
+            return Poll::Ready(process.kill.reason.get().cloned().unwrap_or_else(killed));
+        }
+        let Some(program) = future.as_mut() else { return Poll::Pending };
+        let timed = process.slice.begin().map(|stands_for| (Instant::now(), stands_for));
+        let result = program.as_mut().poll(cx);
+        if let Some((began, stands_for)) = timed {
+            process.slice.end(began.elapsed().as_nanos() as u64, stands_for);
+        }
+        if result.is_ready() {
+            future = None;
+        }
+        result
+    })
+    .await
+}
+
+/// Sends the signals of timers that are due, as long as the table lives.
+async fn run_timers(table: Weak<Inner>) {
+    // Looks at times whether the table is still there.
+    const AT_MOST: Duration = Duration::from_secs(5);
+    loop {
+        let Some(strong) = table.upgrade() else { return };
+        let (due, next) = strong.timers.due();
+        let some_were_due = !due.is_empty();
+        for (key, id, tag) in due {
+            if let Some(process) = strong.directory.get(id) {
+                let mut timers = process.timers.lock();
+                // A timer that was replaced or cancelled meanwhile is none.
+                if timers.pending.get(&tag) != Some(&key) {
+                    continue;
+                }
+                timers.pending.remove(&tag);
+                timers.untaken += 1;
+                drop(timers);
+                let header = Header { kind: Kind::Timeout, status: 0, from: 0, tag };
+                // It fails only if the process has just ended.
+                let _ = process.mailbox.push(Signal { header, body: Body::EMPTY }, &process.spec.limits);
+            }
+        }
+        if some_were_due {
+            tokio::task::yield_now().await;
+            continue;
+        }
+        let at_most = tokio::time::Instant::now() + AT_MOST;
+        strong.timers.wait(next.map_or(at_most, |next| next.min(at_most))).await;
+    }
+}
