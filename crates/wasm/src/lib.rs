@@ -1,1 +1,30 @@
-//! placeholder
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Runs WebAssembly modules as processes: the guest contract of `docs/formats/guest.md`.
+//!
+//! [`Wasm::program`] makes a module, named by its lump, into a [`hearth_process::Program`]. When its
+//! process starts, the module's bytes are asked for ([`Services::lump`]), compiled off the async
+//! threads, checked against the contract, and cached by hash. What the guest's calls need of the peer
+//! beyond its own process is the trait [`Services`]; this crate checks every argument of every call
+//! before it gets there: pointers, lengths, text, ids, and whether the process has the authority
+//! (`host::authority`, the one place).
+//!
+//! A guest runs on a fiber and is interrupted every millisecond (`ticker`); what then happens to it is
+//! decided by the scheduler of `hearth_process`. Linear memories and stacks come from slabs (`slab`),
+//! so that tens of thousands of processes fit under the default limits of the system.
+//!
+//! This crate is the only one that knows Wasmtime. It must not depend on `store`, `scene`, `net` or
+//! anything above.
+
+mod engine;
+mod error;
+mod host;
+mod modules;
+mod program;
+mod services;
+mod slab;
+mod ticker;
+mod trap;
+
+pub use engine::{EngineError, Wasm, WasmConfig};
+pub use error::{BadExport, LoadError, MissingImport};
+pub use services::{Caller, Request, Services};

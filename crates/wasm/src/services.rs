@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! What guests need of the peer beyond their own process.
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use hearth_abi::{EntityId, Errno, LumpId, PeerId, ProcessId, scene::ComponentKind};
+use hearth_process::ReplyTo;
+use std::time::Duration;
+
+/// Who makes a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The process.
+    pub process: ProcessId,
+    /// The peer whose authority it has.
+    pub origin: PeerId,
+}
+
+/// What takes time. Its reply has the form that `docs/formats/guest.md` gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Spawn a process on a peer, also this one. Reply: its id (8 bytes), when it has started.
+    SpawnOn {
+        /// Where.
+        peer: PeerId,
+        /// The lump of its module.
+        module: LumpId,
+        /// Its name there.
+        name: Option<String>,
+        /// Its arguments, in the form of [`hearth_abi::signal::encode_args`].
+        args: Bytes,
+    },
+    /// Make a lump of these bytes. Reply: nothing, when it is stored durably.
+    LumpPut {
+        /// The hash of the bytes.
+        id: LumpId,
+        /// The content.
+        bytes: Bytes,
+    },
+    /// Read part of a lump. Reply: status is the number of bytes in the body.
+    LumpRead {
+        /// Which.
+        id: LumpId,
+        /// First byte.
+        offset: u64,
+        /// Most bytes, at most [`hearth_abi::signal::BODY_LEN_MAX`].
+        len: u32,
+        /// How long to wait for it.
+        timeout: Duration,
+    },
+    /// Fetch a lump. Reply: its size (8 bytes).
+    LumpSize {
+        /// Which.
+        id: LumpId,
+        /// How long to wait for it.
+        timeout: Duration,
+    },
+    /// Send a lump to a peer. Reply: nothing, when it has it.
+    LumpPush {
+        /// Which.
+        id: LumpId,
+        /// Where to.
+        peer: PeerId,
+    },
+    /// Load a lump as an asset. Reply: nothing, or `malformed` and the reason.
+    AssetLoad {
+        /// The class, as `Mesh`.
+        class: String,
+        /// The lump.
+        id: LumpId,
+    },
+    /// Make a lump of a file of this machine. Reply: its id (32 bytes).
+    FileLoad {
+        /// The file.
+        path: String,
+    },
+    /// Run a program of this machine. Reply: status is its exit code, body its output.
+    Command {
+        /// The program and its arguments; at least one.
+        args: Vec<Vec<u8>>,
+    },
+}
+
+/// What guests need of the peer. None of the plain functions may block for long. Arguments are
+/// checked: sizes are within the contract's, and machine authority has been checked for
+/// [`Request::FileLoad`], [`Request::Command`], [`Services::pointer_capture`] and the keyboard and mouse of
+/// [`Services::input_subscribe`].
+pub trait Services: Send + Sync + 'static {
+    /// Begins what takes time.
+    fn request(&self, caller: &Caller, request: Request, reply: ReplyTo);
+
+    /// The bytes of a module, fetched when missing. The error is the reason in words.
+    fn lump(&self, caller: &Caller, id: LumpId) -> BoxFuture<'static, Result<Bytes, String>>;
+
+    /// Spawns a process on this peer.
+    ///
+    /// # Errors
+    /// Its name is taken, or a limit is reached.
+    fn spawn(
+        &self,
+        caller: &Caller,
+        module: LumpId,
+        name: Option<String>,
+        args: Bytes,
+    ) -> Result<ProcessId, Errno>;
+
+    /// Lets go of an asset that the caller loaded.
+    ///
+    /// # Errors
+    /// [`Errno::NotFound`] if it has not.
+    fn asset_drop(&self, caller: &Caller, class: &str, id: LumpId) -> Result<(), Errno>;
+
+    /// The first of `count` (1 to 65,536) consecutive entity ids that nobody else has.
+    ///
+    /// # Errors
+    /// There are none left.
+    fn entity_ids(&self, count: u32) -> Result<EntityId, Errno>;
+
+    /// Applies a batch of scene operations, whole or not at all.
+    ///
+    /// # Errors
+    /// The batch is malformed or refused.
+    fn scene_apply(&self, caller: &Caller, batch: &[u8]) -> Result<(), Errno>;
+
+    /// The bytes of a component.
+    fn scene_read(&self, entity: EntityId, kind: ComponentKind) -> Option<Vec<u8>>;
+
+    /// Sends the caller these input events from now on.
+    ///
+    /// # Errors
+    /// [`Errno::Unsupported`] without a picture.
+    fn input_subscribe(&self, caller: &Caller, mask: u32) -> Result<(), Errno>;
+
+    /// Captures or frees the mouse pointer.
+    ///
+    /// # Errors
+    /// [`Errno::Unsupported`] without a picture.
+    fn pointer_capture(&self, caller: &Caller, on: bool) -> Result<(), Errno>;
+
+    /// The name that a connected peer goes by.
+    fn peer_name(&self, peer: PeerId) -> Option<String>;
+}
