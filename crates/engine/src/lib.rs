@@ -1,1 +1,29 @@
-//! placeholder
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! A scene becomes pixels, and what the user does becomes events.
+//!
+//! The engine runs on the main thread of a peer, behind one bounded channel: [`channel`] gives the
+//! [`Controller`], which any thread may use, and the [`EngineEnd`], which [`run`] takes. The peer
+//! sends [`Command`]s (the changes of the scene, the bytes of lumps) and reads [`Event`]s (input,
+//! lumps that are wanted, what did not load). Nothing is shared beside that.
+//!
+//! There are two front ends with one set-up: a window, and [`Headless`], which renders to an image
+//! off the screen, with a graphics card or with a software renderer. Pictures take the same path in
+//! both, so what a test sees is what a user sees.
+//!
+//! How the parts fit: `changes` applies changes to the engine's own entities, a bounded number for
+//! each picture; `assets` decodes lumps away from the frame and counts who uses what; `motion`
+//! smooths what arrives in steps; `view` puts the eye where the camera is, and makes the sky; `input`
+//! turns the window's events into the contract's; `capture` makes screenshots.
+//!
+//! This is the only crate that knows the renderer (Bevy). It must not depend on the network, the
+//! process table, or the store, and none of Bevy's types are part of its interface.
+
+mod api;
+mod channel;
+
+pub use api::{Command, EngineConfig, EngineError, Event, Picture, Quality, SendError};
+pub use channel::{Controller, EngineEnd, channel};
+
+mod app;
+pub use api::PictureError;
+pub use app::run;

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! What goes in and what comes out.
+
+use bytes::Bytes;
+use hearth_abi::{EntityId, LumpId, PeerId, input};
+use hearth_scene::Change;
+use std::{fmt, io::Cursor, time::Duration};
+
+/// How an engine starts.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// Title of the window.
+    pub title: String,
+    /// Width and height of the window, in logical pixels, or of the picture without one, in pixels.
+    /// Clamped to 16 to 8192.
+    pub size: [u32; 2],
+    /// Render to an image, without a window.
+    pub headless: bool,
+    /// The peer that shows the picture. What its own processes move is shown at once; what the
+    /// others move arrives in steps, and is smoothed.
+    pub peer: PeerId,
+    /// How much work goes into a picture; `None` chooses by the adapter.
+    pub quality: Option<Quality>,
+    /// Time between two pictures as the engine sees it, whatever the clock says. For tests: it makes
+    /// pictures repeatable. `None` follows the clock.
+    pub fixed_step: Option<Duration>,
+    /// Most pictures a second without a window. (With one, the display sets the pace.)
+    pub frames_per_second_max: u32,
+}
+
+impl Default for EngineConfig {
+    fn default() -> EngineConfig {
+        EngineConfig {
+            title: "Hearth".into(),
+            size: [1280, 720],
+            headless: false,
+            peer: PeerId::SERVER,
+            quality: None,
+            fixed_step: None,
+            frames_per_second_max: 60,
+        }
+    }
+}
+
+/// How much work goes into a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quality {
+    /// For software renderers: no smoothing of edges, no bloom, small shadow maps.
+    Low,
+    /// For graphics cards: four samples a pixel, bloom, large shadow maps.
+    High,
+}
+
+/// Something for the engine to do. Commands take effect in the order in which they were sent.
+#[non_exhaustive]
+pub enum Command {
+    /// The scene changed. Applied a bounded number for each picture, in order.
+    Changes(Vec<Change>),
+    /// The bytes of a lump that the engine wanted, or why there are none. May come again after a
+    /// failure: what waits for the lump is then loaded after all.
+    Lump {
+        /// Which lump.
+        id: LumpId,
+        /// Its bytes, or the reason.
+        bytes: Result<Bytes, String>,
+    },
+    /// Hides the pointer and holds it in the window, or sets it free. Answered by
+    /// [`input::Event::Captured`]; the engine itself sets it free when the window loses the focus.
+    CapturePointer(bool),
+    /// Asks for the next picture that shows everything sent before. `done` is called once, on a
+    /// thread of the engine, and must be quick.
+    Screenshot(Box<dyn FnOnce(Result<Picture, String>) + Send>),
+    /// Loads a lump as an asset of a class (`Mesh`, `Texture`, `Scene`) and keeps it until
+    /// [`Command::Drop`]. `done` is called once, on a thread of the engine, and must be quick.
+    Load {
+        /// Name of the class.
+        class: String,
+        /// Which lump.
+        id: LumpId,
+        /// Hears that it is loaded, or why it is not.
+        done: Box<dyn FnOnce(Result<(), String>) + Send>,
+    },
+    /// Gives back what one [`Command::Load`] holds. Without one it does nothing.
+    Drop {
+        /// Name of the class.
+        class: String,
+        /// Which lump.
+        id: LumpId,
+    },
+    /// Ends the engine.
+    Quit,
+}
+
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Command::Changes(changes) => write!(f, "Changes({})", changes.len()),
+            Command::Lump { id, bytes } => {
+                let bytes = bytes.as_ref().map(Bytes::len);
+                f.debug_struct("Lump").field("id", id).field("bytes", &bytes).finish()
+            }
+            Command::CapturePointer(on) => write!(f, "CapturePointer({on})"),
+            Command::Screenshot(_) => f.write_str("Screenshot"),
+            Command::Load { class, id, .. } => write!(f, "Load({class}, {id})"),
+            Command::Drop { class, id } => write!(f, "Drop({class}, {id})"),
+            Command::Quit => f.write_str("Quit"),
+        }
+    }
+}
+
+/// Something that happened in the engine.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The user did something, or a picture is about to be made. Times of [`input::Event::Frame`]
+    /// count from the start of the engine.
+    Input(input::Event),
+    /// The engine needs this lump; answered by [`Command::Lump`]. Said once, and again only if the
+    /// lump was let go and is needed anew.
+    WantLump(LumpId),
+    /// A lump does not load. In its place a checkered box or surface is shown.
+    AssetFailed {
+        /// Entities that refer to it, at most [`Event::ENTITIES_MAX`] of them; none if it was asked
+        /// for by [`Command::Load`] alone.
+        entities: Vec<EntityId>,
+        /// The lump.
+        lump: LumpId,
+        /// Why, in a line for people.
+        reason: String,
+    },
+    /// The user closed the window; the engine ends.
+    Closed,
+    /// A picture was made.
+    FrameShown {
+        /// Counts from 1.
+        number: u64,
+        /// Entities of the scene.
+        entities: usize,
+        /// Assets in use that are not there yet: wanted, or being decoded.
+        missing_lumps: usize,
+    },
+}
+
+impl Event {
+    /// Most entities that one [`Event::AssetFailed`] names.
+    pub const ENTITIES_MAX: usize = 64;
+}
+
+/// Rows of pixels from the top, each four bytes: red, green, blue (sRGB), opacity.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// Pixels in a row.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// `width` × `height` × 4 bytes.
+    pub rgba: Vec<u8>,
+}
+
+impl fmt::Debug for Picture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Picture({}×{})", self.width, self.height)
+    }
+}
+
+impl Picture {
+    /// The picture as a PNG file.
+    ///
+    /// # Errors
+    /// The number of bytes does not fit the size.
+    pub fn to_png(&self) -> Result<Vec<u8>, PictureError> {
+        let mut out = Cursor::new(Vec::new());
+        let buffer = image::RgbaImage::from_raw(self.width, self.height, self.rgba.clone())
+            .ok_or(PictureError::Size)?;
+        image::DynamicImage::ImageRgba8(buffer).into_rgb8().write_to(&mut out, image::ImageFormat::Png)?;
+        Ok(out.into_inner())
+    }
+}
+
+/// Why a picture could not be written as a file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PictureError {
+    /// The number of bytes is not width × height × 4.
+    #[error("the picture's bytes do not fit its size")]
+    Size,
+    /// The encoder failed.
+    #[error("could not encode the picture")]
+    Encode(#[from] image::ImageError),
+}
+
+/// A command that was not taken. It is given back.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The queue is full: the engine is behind. Try again when [`Controller::room`] is ready.
+    ///
+    /// [`Controller::room`]: crate::Controller::room
+    #[error("the engine is behind, its queue is full")]
+    Full(Command),
+    /// The engine has ended.
+    #[error("the engine has ended")]
+    Ended(Command),
+}
+
+impl SendError {
+    /// The command that was not taken.
+    pub fn into_command(self) -> Command {
+        match self {
+            SendError::Full(command) | SendError::Ended(command) => command,
+        }
+    }
+}
+
+/// Why an engine could not start, or ended otherwise than by [`Command::Quit`] or by closing.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// Neither a graphics card nor a software renderer was found.
+    #[error("no graphics adapter found; {INSTALL_HINT}")]
+    NoAdapter,
+    /// An adapter was found that cannot do what the engine needs.
+    #[error("graphics adapter `{adapter}` cannot be used: {reason}")]
+    Adapter {
+        /// Name of the adapter.
+        adapter: String,
+        /// What it lacks.
+        reason: String,
+    },
+    /// The window system does not let us open a window.
+    #[error("could not open a window: {0}")]
+    Window(String),
+    /// The renderer failed while running.
+    #[error("the renderer failed: {0}")]
+    Failed(String),
+}
+
+const INSTALL_HINT: &str = "install a Vulkan driver (Debian and Ubuntu: `apt-get install mesa-vulkan-drivers`, \
+     which also renders without a graphics card)";

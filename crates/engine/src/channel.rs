@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The bounded queues between a peer and its engine.
+//!
+//! Commands: at most [`COMMANDS_MAX`], with at most [`CHANGES_MAX`] changes and [`LUMP_BYTES_MAX`]
+//! bytes of lumps among them (one command over a limit is taken if it is alone). A full queue is an
+//! answer to the sender, who gets the command back.
+//!
+//! Events: at most [`EVENTS_MAX`]. When the queue is full, motions and turns of the wheel are added to
+//! the last one waiting, and frames are dropped: there will be newer ones. Key presses and the like
+//! have [`EVENTS_RESERVE`] places more; past them they are lost, counted, and the log says so. Wanted
+//! lumps and failures stay with the engine until there is room.
+
+use crate::{Command, Event, SendError};
+use hearth_abi::input;
+use parking_lot::{Condvar, Mutex};
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    sync::Arc,
+    task::{Poll, Waker},
+    time::{Duration, Instant},
+};
+
+/// Most commands waiting.
+pub const COMMANDS_MAX: usize = 1024;
+/// Most changes of the scene waiting.
+pub const CHANGES_MAX: usize = 1 << 16;
+/// Most bytes of lumps waiting.
+pub const LUMP_BYTES_MAX: usize = 256 << 20;
+/// Most events waiting.
+pub const EVENTS_MAX: usize = 1024;
+/// Places beyond [`EVENTS_MAX`] for what must not be lost.
+pub const EVENTS_RESERVE: usize = 1024;
+
+/// Makes the two ends of an engine's channel.
+pub fn channel() -> (Controller, EngineEnd) {
+    let shared = Arc::new(Shared::default());
+    (Controller { peers: Arc::new(Peers(shared.clone())) }, EngineEnd { shared })
+}
+
+#[derive(Default)]
+struct Shared {
+    commands: Mutex<Commands>,
+    events: Mutex<Events>,
+    event_came: Condvar,
+    command_came: Condvar,
+}
+
+#[derive(Default)]
+struct Commands {
+    queue: VecDeque<Command>,
+    changes: usize,
+    lump_bytes: usize,
+    waiting_for_room: Vec<Waker>,
+    ended: bool,
+    /// All controllers are gone.
+    abandoned: bool,
+}
+
+#[derive(Default)]
+struct Events {
+    queue: VecDeque<Event>,
+    wakers: Vec<Waker>,
+    lost: u64,
+    ended: bool,
+}
+
+/// The last controller that goes ends the engine.
+struct Peers(Arc<Shared>);
+
+impl Drop for Peers {
+    fn drop(&mut self) {
+        self.0.commands.lock().abandoned = true;
+        self.0.command_came.notify_all();
+    }
+}
+
+/// The peer's end: sends commands, and reads events. Copies share one queue of each; every event goes
+/// to one reader. When the last copy is dropped the engine ends.
+#[derive(Clone)]
+pub struct Controller {
+    peers: Arc<Peers>,
+}
+
+impl Controller {
+    fn shared(&self) -> &Shared {
+        &self.peers.0
+    }
+
+    /// Hands a command to the engine. Does not wait.
+    ///
+    /// # Errors
+    /// The queue is full, or the engine has ended; the command comes back.
+    pub fn send(&self, command: Command) -> Result<(), SendError> {
+        let mut commands = self.shared().commands.lock();
+        if commands.ended {
+            return Err(SendError::Ended(command));
+        }
+        if !commands.has_room() {
+            return Err(SendError::Full(command));
+        }
+        let (changes, lump_bytes) = weight(&command);
+        commands.changes += changes;
+        commands.lump_bytes += lump_bytes;
+        commands.queue.push_back(command);
+        drop(commands);
+        self.shared().command_came.notify_all();
+        Ok(())
+    }
+
+    /// Waits until [`Controller::send`] would take a command, or the engine has ended. Others may be
+    /// faster, so send in a loop. May be dropped at any time.
+    pub async fn room(&self) {
+        poll_fn(|context| {
+            let mut commands = self.shared().commands.lock();
+            if commands.ended || commands.has_room() {
+                return Poll::Ready(());
+            }
+            remember(&mut commands.waiting_for_room, context.waker());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// The next event, if one is waiting.
+    pub fn try_event(&self) -> Option<Event> {
+        self.shared().events.lock().queue.pop_front()
+    }
+
+    /// The next event; `None` once the engine has ended and all its events are read. May be dropped
+    /// at any time without losing an event.
+    pub async fn event(&self) -> Option<Event> {
+        poll_fn(|context| {
+            let mut events = self.shared().events.lock();
+            match events.queue.pop_front() {
+                None if events.ended => Poll::Ready(None),
+                None => {
+                    remember(&mut events.wakers, context.waker());
+                    Poll::Pending
+                }
+                event => Poll::Ready(event),
+            }
+        })
+        .await
+    }
+
+    /// The next event, waiting for it on this thread at most `timeout`.
+    pub fn event_timeout(&self, timeout: Duration) -> Option<Event> {
+        let deadline = Instant::now() + timeout;
+        let mut events = self.shared().events.lock();
+        loop {
+            if let Some(event) = events.queue.pop_front() {
+                return Some(event);
+            }
+            if events.ended || self.shared().event_came.wait_until(&mut events, deadline).timed_out() {
+                return events.queue.pop_front();
+            }
+        }
+    }
+
+    /// How many events were lost because nobody read them.
+    pub fn events_lost(&self) -> u64 {
+        self.shared().events.lock().lost
+    }
+
+    /// Whether the engine has ended.
+    pub fn has_ended(&self) -> bool {
+        self.shared().commands.lock().ended
+    }
+}
+
+fn remember(wakers: &mut Vec<Waker>, waker: &Waker) {
+    if !wakers.iter().any(|known| known.will_wake(waker)) {
+        wakers.push(waker.clone());
+    }
+}
+
+fn weight(command: &Command) -> (usize, usize) {
+    match command {
+        Command::Changes(changes) => (changes.len(), 0),
+        Command::Lump { bytes: Ok(bytes), .. } => (0, bytes.len()),
+        _ => (0, 0),
+    }
+}
+
+impl Commands {
+    fn has_room(&self) -> bool {
+        self.queue.len() < COMMANDS_MAX && self.changes < CHANGES_MAX && self.lump_bytes < LUMP_BYTES_MAX
+    }
+}
+
+/// The engine's end: goes into [`run`](crate::run). When it is dropped the engine has ended, and what
+/// waits in the queue of commands is dropped with it.
+pub struct EngineEnd {
+    shared: Arc<Shared>,
+}
+
+impl EngineEnd {
+    /// The next command; [`Command::Quit`] once all controllers are gone.
+    pub(crate) fn next_command(&self) -> Option<Command> {
+        let mut commands = self.shared.commands.lock();
+        let Some(command) = commands.queue.pop_front() else {
+            return commands.abandoned.then_some(Command::Quit);
+        };
+        let (changes, lump_bytes) = weight(&command);
+        commands.changes -= changes;
+        commands.lump_bytes -= lump_bytes;
+        if commands.has_room() {
+            let waiting = std::mem::take(&mut commands.waiting_for_room);
+            drop(commands);
+            waiting.into_iter().for_each(Waker::wake);
+        }
+        Some(command)
+    }
+
+    /// Waits at most until `deadline` for a command to be there.
+    pub(crate) fn wait_for_command(&self, deadline: Instant) {
+        let mut commands = self.shared.commands.lock();
+        while commands.queue.is_empty() && !commands.abandoned {
+            if self.shared.command_came.wait_until(&mut commands, deadline).timed_out() {
+                return;
+            }
+        }
+    }
+
+    /// Hands an event to the peer. Gives it back if there is no room and it must not be lost.
+    pub(crate) fn event(&self, event: Event) -> Result<(), Event> {
+        let mut events = self.shared.events.lock();
+        events.push(event)?;
+        let wakers = std::mem::take(&mut events.wakers);
+        drop(events);
+        self.shared.event_came.notify_all();
+        wakers.into_iter().for_each(Waker::wake);
+        Ok(())
+    }
+}
+
+impl Drop for EngineEnd {
+    fn drop(&mut self) {
+        let (dropped, rooms) = {
+            let mut commands = self.shared.commands.lock();
+            commands.ended = true;
+            (std::mem::take(&mut commands.queue), std::mem::take(&mut commands.waiting_for_room))
+        };
+        // Outside the lock: a command may hold the sender's own things.
+        drop(dropped);
+        let wakers = {
+            let mut events = self.shared.events.lock();
+            events.ended = true;
+            std::mem::take(&mut events.wakers)
+        };
+        self.shared.event_came.notify_all();
+        rooms.into_iter().chain(wakers).for_each(Waker::wake);
+    }
+}
+
+impl Events {
+    fn push(&mut self, event: Event) -> Result<(), Event> {
+        if self.queue.len() < EVENTS_MAX {
+            self.queue.push_back(event);
+            return Ok(());
+        }
+        match event {
+            Event::Input(input::Event::Frame { .. }) | Event::FrameShown { .. } => Ok(()),
+            Event::Input(input::Event::Motion(by)) => {
+                self.add(by, |waiting| match waiting {
+                    input::Event::Motion(sum) => Some(sum),
+                    _ => None,
+                });
+                Ok(())
+            }
+            Event::Input(input::Event::Wheel(by)) => {
+                self.add(by, |waiting| match waiting {
+                    input::Event::Wheel(sum) => Some(sum),
+                    _ => None,
+                });
+                Ok(())
+            }
+            Event::WantLump(_) | Event::AssetFailed { .. } => Err(event),
+            event if self.queue.len() < EVENTS_MAX + EVENTS_RESERVE => {
+                self.queue.push_back(event);
+                Ok(())
+            }
+            event => {
+                if self.lost == 0 {
+                    tracing::warn!(?event, "nobody reads the engine's events: input is lost");
+                }
+                self.lost += 1;
+                Ok(())
+            }
+        }
+    }
+
+    /// Adds to the last event of this kind that waits, or puts a new one into the reserve.
+    fn add(&mut self, by: [f32; 2], kind: impl Fn(&mut input::Event) -> Option<&mut [f32; 2]>) {
+        for waiting in self.queue.iter_mut().rev() {
+            if let Event::Input(waiting) = waiting
+                && let Some(sum) = kind(waiting)
+            {
+                sum[0] += by[0];
+                sum[1] += by[1];
+                return;
+            }
+        }
+        self.lost += 1;
+    }
+}
