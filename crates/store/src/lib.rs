@@ -21,12 +21,20 @@
 //!
 //! This crate must know nothing of peers, processes, the network or Tokio.
 
+mod database;
 mod error;
+mod files;
+mod groups;
+mod incoming;
+mod layout;
+mod repair;
 mod store;
+mod sys;
+mod usage;
+mod writer;
 
 pub use error::{DatabaseError, GetError, OpenError, PinError, PutError, RepairError};
 pub use hearth_abi::LumpId;
-pub use store::{
-    CheckReport, GROUP_BYTES, GROUPED_MIN, Incoming, LIST_MAX, Listed, Removed, RepairReport, SMALL_MAX,
-    Stat, Store, StoreOptions,
-};
+pub use incoming::Incoming;
+pub use repair::{CheckReport, RepairReport};
+pub use store::{GROUP_BYTES, GROUPED_MIN, LIST_MAX, Listed, Removed, SMALL_MAX, Stat, Store, StoreOptions};
