@@ -33,38 +33,73 @@ struct Package {
     name: &'static str,
     need: Need,
     why: &'static str,
-    /// The program that it is for; if the system has it from elsewhere, the package is not missed.
-    program: Option<&'static str>,
+    /// Whether what it is for is there, even if it did not come from that package.
+    elsewhere: fn() -> bool,
 }
 
-const fn package(name: &'static str, need: Need, why: &'static str) -> Package {
-    Package { name, need, why, program: None }
+const fn library(name: &'static str, need: Need, why: &'static str) -> Package {
+    Package { name, need, why, elsewhere: || false }
 }
 
-const fn program(name: &'static str, program: &'static str, need: Need, why: &'static str) -> Package {
-    Package { name, need, why, program: Some(program) }
-}
-
-const PACKAGES: [Package; 12] = [
-    program("gcc", "cc", Need::Build, "the C compiler and linker that Rust uses"),
-    package("libc6-dev", Need::Build, "the C library's headers"),
-    program("pkg-config", "pkg-config", Need::Build, "finds the two libraries below"),
-    package("libwayland-dev", Need::Build, "windows under Wayland"),
-    package("libxkbcommon-dev", Need::Build, "keyboard layouts"),
-    package("libvulkan1", Need::Picture, "finds the graphics driver"),
-    package("mesa-vulkan-drivers", Need::Picture, "graphics drivers, and pictures without a GPU"),
-    package("libxkbcommon-x11-0", Need::Picture, "keyboard layouts under X11"),
-    package("libx11-xcb1", Need::Picture, "windows under X11"),
-    package("libxcursor1", Need::Picture, "the mouse pointer under X11"),
-    program("xvfb", "Xvfb", Need::Everything, "a display in memory, for tests of the window"),
-    program("xdotool", "xdotool", Need::Everything, "presses keys in tests of the window"),
+const PACKAGES: [Package; 15] = [
+    Package {
+        name: "gcc",
+        need: Need::Build,
+        why: "the C compiler and linker that Rust uses",
+        elsewhere: || exec::on_path("cc"),
+    },
+    library("libc6-dev", Need::Build, "the C library's headers"),
+    Package {
+        name: "libclang1",
+        need: Need::Build,
+        why: "reads a C header while the crate `yacexits` is built",
+        elsewhere: has_libclang,
+    },
+    Package {
+        name: "pkg-config",
+        need: Need::Build,
+        why: "finds the two libraries below",
+        elsewhere: || exec::on_path("pkg-config"),
+    },
+    library("libwayland-dev", Need::Build, "windows under Wayland"),
+    library("libxkbcommon-dev", Need::Build, "keyboard layouts"),
+    library("libvulkan1", Need::Picture, "finds the graphics driver"),
+    library("mesa-vulkan-drivers", Need::Picture, "graphics drivers, and pictures without a GPU"),
+    // winit opens these at run time.
+    library("libxkbcommon-x11-0", Need::Picture, "keyboard layouts under X11"),
+    library("libx11-xcb1", Need::Picture, "windows under X11"),
+    library("libxcursor1", Need::Picture, "the mouse pointer under X11"),
+    library("libxi6", Need::Picture, "mouse and keyboard under X11"),
+    library("libxrandr2", Need::Picture, "screens under X11"),
+    Package {
+        name: "xvfb",
+        need: Need::Everything,
+        why: "a display in memory, for tests of the window",
+        elsewhere: || exec::on_path("Xvfb"),
+    },
+    Package {
+        name: "xdotool",
+        need: Need::Everything,
+        why: "presses keys in tests of the window",
+        elsewhere: || exec::on_path("xdotool"),
+    },
 ];
 
-/// Libraries that winit opens at run time beside those above; named apart because they come together.
-const X11_INPUT: [Package; 2] = [
-    package("libxi6", Need::Picture, "mouse and keyboard under X11"),
-    package("libxrandr2", Need::Picture, "screens under X11"),
-];
+/// Whether some version of libclang is where bindgen looks for it. It comes in packages named by version.
+fn has_libclang() -> bool {
+    let begins = |folder: &Path, prefix: &str| -> Vec<std::path::PathBuf> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries
+            .filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
+            .map(|entry| entry.path())
+            .collect()
+    };
+    std::env::var_os("LIBCLANG_PATH").is_some()
+        || begins(Path::new("/usr/lib"), "llvm-").iter().any(|llvm| {
+            !begins(&llvm.join("lib"), "libclang.so").is_empty()
+                || !begins(&llvm.join("lib"), "libclang-").is_empty()
+        })
+}
 
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
@@ -78,8 +113,7 @@ pub(crate) fn run(project: &Project, need: Need, options: &Options) -> Result<()
     if !exec::on_path("dpkg-query") {
         return other_system(need);
     }
-    let wanted: Vec<&Package> =
-        PACKAGES.iter().chain(&X11_INPUT).filter(|package| package.need <= need).collect();
+    let wanted: Vec<&Package> = PACKAGES.iter().filter(|package| package.need <= need).collect();
     let missing = missing(project, &wanted)?;
     if missing.is_empty() {
         return Ok(());
@@ -138,7 +172,7 @@ fn missing<'a>(project: &Project, wanted: &[&'a Package]) -> Result<Vec<&'a Pack
         .iter()
         .copied()
         .filter(|package| !installed.contains(package.name))
-        .filter(|package| !package.program.is_some_and(exec::on_path))
+        .filter(|package| !(package.elsewhere)())
         .collect())
 }
 
@@ -184,7 +218,7 @@ fn other_system(need: Need) -> Result<()> {
         }
     }
     progress("this is not a Debian: install the counterparts of these Debian packages yourself:");
-    for package in PACKAGES.iter().chain(&X11_INPUT).filter(|package| package.need <= need) {
+    for package in PACKAGES.iter().filter(|package| package.need <= need) {
         println!("   {:22} {}", package.name, package.why);
     }
     Ok(())
