@@ -1,7 +1,73 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! One lane: whole messages in order, a bounded queue in front and the peer's credit behind.
+//!
+//! Messages are framed by us and not by Remoc, many in one write: `docs/formats/session.md`,
+//! "Lanes".
 
-use bytes::Bytes;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use futures::FutureExt;
+use parking_lot::Mutex;
+use remoc::chmux;
+use tokio::sync::Notify;
+
+use crate::link::{AppSide, CloseReason};
+use crate::{BULK_MESSAGE_BYTES_MAX, CONTROL_MESSAGE_BYTES_MAX, HOT_MESSAGE_BYTES_MAX};
+
+/// Before every message: its length.
+const PREFIX_BYTES: usize = 4;
+/// A batch is sent when it has this size, or when nothing more is queued.
+const BATCH_BYTES: usize = 60 * 1024;
+
+/// The measures of a lane.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LaneSpec {
+    pub(crate) name: &'static str,
+    pub(crate) message_bytes_max: usize,
+    /// What may wait in front of the lane, before senders wait or are told that it is full.
+    pub(crate) queue_bytes_max: usize,
+    pub(crate) queue_messages_max: usize,
+    /// Whether it may draw on Remoc's shared credits. Bulk must not: what it has in flight is what
+    /// a small message waits behind.
+    pub(crate) shared_credits: bool,
+}
+
+pub(crate) const CONTROL: LaneSpec = LaneSpec {
+    name: "control",
+    message_bytes_max: CONTROL_MESSAGE_BYTES_MAX,
+    queue_bytes_max: 1024 * 1024,
+    queue_messages_max: 4096,
+    shared_credits: true,
+};
+pub(crate) const HOT: LaneSpec = LaneSpec {
+    name: "hot",
+    message_bytes_max: HOT_MESSAGE_BYTES_MAX,
+    queue_bytes_max: 2 * 1024 * 1024,
+    queue_messages_max: 32 * 1024,
+    shared_credits: true,
+};
+pub(crate) const BULK: LaneSpec = LaneSpec {
+    name: "bulk",
+    message_bytes_max: BULK_MESSAGE_BYTES_MAX,
+    queue_bytes_max: 512 * 1024,
+    queue_messages_max: 4096,
+    shared_credits: false,
+};
+
+const _: () = assert!(CONTROL.queue_bytes_max >= CONTROL.message_bytes_max + PREFIX_BYTES);
+const _: () = assert!(HOT.queue_bytes_max >= HOT.message_bytes_max + PREFIX_BYTES);
+const _: () = assert!(BULK.queue_bytes_max >= BULK.message_bytes_max + PREFIX_BYTES);
+
+impl LaneSpec {
+    /// The largest batch: a full one, or one message that is longer.
+    pub(crate) const fn batch_bytes_max(&self) -> usize {
+        let rest = self.message_bytes_max + PREFIX_BYTES;
+        // A batch below `BATCH_BYTES` may be topped up by one message of any size.
+        BATCH_BYTES + rest
+    }
+}
 
 /// Why a message could not be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -40,27 +106,296 @@ pub enum TrySendError {
     },
 }
 
+/// What waits to be sent. Bounded in bytes and in messages; full is an answer, not a wait, unless
+/// the caller asks to wait.
+#[derive(Debug)]
+pub(crate) struct LaneQueue {
+    spec: LaneSpec,
+    waiting: Mutex<Waiting>,
+    filled: Notify,
+    room: Notify,
+    /// Those who wait for room do so one behind the other, in the order in which they came.
+    turn: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    messages: VecDeque<Bytes>,
+    /// Of the messages with their prefixes.
+    bytes: usize,
+    closed: bool,
+}
+
+impl LaneQueue {
+    pub(crate) fn new(spec: LaneSpec) -> Self {
+        Self {
+            spec,
+            waiting: Mutex::default(),
+            filled: Notify::new(),
+            room: Notify::new(),
+            turn: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    pub(crate) fn try_send(&self, message: &Bytes) -> Result<(), TrySendError> {
+        if message.len() > self.spec.message_bytes_max {
+            return Err(TrySendError::TooLarge {
+                bytes: message.len(),
+                bytes_max: self.spec.message_bytes_max,
+            });
+        }
+        let bytes = message.len() + PREFIX_BYTES;
+        let mut waiting = self.waiting.lock();
+        if waiting.closed {
+            return Err(TrySendError::Closed);
+        }
+        if waiting.bytes + bytes > self.spec.queue_bytes_max
+            || waiting.messages.len() >= self.spec.queue_messages_max
+        {
+            return Err(TrySendError::Full);
+        }
+        waiting.bytes += bytes;
+        waiting.messages.push_back(message.clone());
+        drop(waiting);
+        self.filled.notify_one();
+        Ok(())
+    }
+
+    pub(crate) async fn send(&self, message: Bytes) -> Result<(), SendError> {
+        let _turn = self.turn.lock().await;
+        loop {
+            let room = self.room.notified();
+            match self.try_send(&message) {
+                Ok(()) => return Ok(()),
+                Err(TrySendError::Full) => room.await,
+                Err(TrySendError::Closed) => return Err(SendError::Closed),
+                Err(TrySendError::TooLarge { bytes, bytes_max }) => {
+                    return Err(SendError::TooLarge { bytes, bytes_max });
+                }
+            }
+        }
+    }
+
+    /// Takes nothing more; what waits is still sent.
+    pub(crate) fn close(&self) {
+        self.waiting.lock().closed = true;
+        self.filled.notify_one();
+        self.room.notify_one();
+    }
+
+    /// Takes nothing more, and drops what waits.
+    pub(crate) fn abandon(&self) {
+        let mut waiting = self.waiting.lock();
+        waiting.closed = true;
+        waiting.bytes = 0;
+        waiting.messages.clear();
+        drop(waiting);
+        self.filled.notify_one();
+        self.room.notify_one();
+    }
+
+    /// Puts what waits into `batch`, up to [`BATCH_BYTES`]; false when closed and empty.
+    async fn fill(&self, batch: &mut BytesMut) -> bool {
+        loop {
+            {
+                let mut waiting = self.waiting.lock();
+                while batch.len() < BATCH_BYTES {
+                    let Some(message) = waiting.messages.pop_front() else {
+                        break;
+                    };
+                    waiting.bytes -= message.len() + PREFIX_BYTES;
+                    batch.put_u32_le(u32::try_from(message.len()).expect("messages are at most a megabyte"));
+                    batch.put_slice(&message);
+                }
+                if batch.is_empty() && waiting.closed {
+                    return false;
+                }
+            }
+            if !batch.is_empty() {
+                self.room.notify_one();
+                return true;
+            }
+            self.filled.notified().await;
+        }
+    }
+
+    /// Sends until the queue is closed and empty, or the peer takes no more.
+    pub(crate) async fn run(self: Arc<Self>, mut sender: chmux::Sender) {
+        let mut batch = BytesMut::new();
+        while self.fill(&mut batch).await {
+            let full = batch.split().freeze();
+            if let Err(error) = sender.send(full).await {
+                tracing::debug!(lane = self.spec.name, %error, "the lane has ended");
+                break;
+            }
+        }
+        self.abandon();
+    }
+}
+
 /// The receiving end of a lane.
 ///
-/// What is not received stays with the sender, but for the lane's credit: not reading one lane
-/// neither grows memory nor holds up the others.
+/// What is not received stays with the sender, but for the lane's credit (128 KiB, and up to some
+/// megabytes shared by the lanes of a fast link): not reading one lane neither grows memory nor
+/// holds up the others.
+///
+/// A message is a slice of a larger batch, which it keeps in memory as long as it lives: copy what
+/// is to be kept.
 #[derive(Debug)]
 pub struct LaneReceiver {
-    _private: (),
+    spec: LaneSpec,
+    port: chmux::Receiver,
+    batch: Bytes,
+    ended: bool,
+    link: Arc<AppSide>,
 }
 
 impl LaneReceiver {
+    pub(crate) fn new(spec: LaneSpec, mut port: chmux::Receiver, link: Arc<AppSide>) -> Self {
+        port.set_max_data_size(spec.batch_bytes_max());
+        port.set_global_credits_allowed(spec.shared_credits);
+        Self { spec, port, batch: Bytes::new(), ended: false, link }
+    }
+
     /// The next message; `None` when the link is closed and everything that arrived was received.
     ///
     /// Why it closed tells [`LinkControl::closed`](crate::LinkControl::closed).
     ///
     /// Cancel safe: no message is lost if the future is dropped.
     pub async fn recv(&mut self) -> Option<Bytes> {
-        todo!()
+        loop {
+            if self.ended {
+                return None;
+            }
+            if !self.batch.is_empty() {
+                match split(&mut self.batch, self.spec.message_bytes_max) {
+                    Some(message) => return Some(message),
+                    None => self.violated("a message is cut or too long"),
+                }
+                continue;
+            }
+            match self.port.recv().await {
+                Ok(Some(batch)) => self.batch = batch.into(),
+                Ok(None) => self.ended = true,
+                Err(chmux::RecvError::ChMux) => self.ended = true,
+                Err(error) => self.violated(&error.to_string()),
+            }
+        }
     }
 
     /// A message that has already arrived, if there is one.
     pub fn try_recv(&mut self) -> Option<Bytes> {
-        todo!()
+        self.recv().now_or_never().flatten()
+    }
+
+    /// A peer that breaks the framing is not one to go on with.
+    fn violated(&mut self, reason: &str) {
+        self.ended = true;
+        self.batch = Bytes::new();
+        let reason = format!("{} lane: {reason}", self.spec.name);
+        self.link.end(CloseReason::Protocol(reason));
+    }
+}
+
+/// Takes the first message off a batch; `None` if the batch is not well-formed.
+fn split(batch: &mut Bytes, message_bytes_max: usize) -> Option<Bytes> {
+    let prefix = *batch.first_chunk::<PREFIX_BYTES>()?;
+    let length = u32::from_le_bytes(prefix) as usize;
+    if length > message_bytes_max || length > batch.len() - PREFIX_BYTES {
+        return None;
+    }
+    batch.advance(PREFIX_BYTES);
+    Some(batch.split_to(length))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use proptest::prelude::*;
+
+    const SMALL: LaneSpec = LaneSpec {
+        name: "small",
+        message_bytes_max: 100,
+        queue_bytes_max: 1000,
+        queue_messages_max: 16,
+        shared_credits: false,
+    };
+
+    proptest! {
+        #[test]
+        fn a_batch_is_split_into_what_was_put_in(
+            messages in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..100), 1..8)
+        ) {
+            let queue = LaneQueue::new(SMALL);
+            for message in &messages {
+                queue.try_send(&Bytes::copy_from_slice(message)).unwrap();
+            }
+            let mut batch = BytesMut::new();
+            prop_assert!(queue.fill(&mut batch).now_or_never().unwrap());
+            let mut batch = batch.freeze();
+            for message in &messages {
+                prop_assert_eq!(&split(&mut batch, 100).unwrap()[..], &message[..]);
+            }
+            prop_assert!(batch.is_empty());
+        }
+
+        #[test]
+        fn hostile_batches_are_refused_and_never_panic(
+            bytes in proptest::collection::vec(any::<u8>(), 0..64)
+        ) {
+            let mut batch = Bytes::from(bytes);
+            while let Some(message) = split(&mut batch, 32) {
+                prop_assert!(message.len() <= 32);
+            }
+        }
+    }
+
+    #[test]
+    fn a_full_queue_says_so_and_a_closed_one_too() {
+        let queue = LaneQueue::new(SMALL);
+        let message = Bytes::from_static(&[0; 96]);
+        for _ in 0..10 {
+            queue.try_send(&message).unwrap();
+        }
+        assert_eq!(queue.try_send(&message), Err(TrySendError::Full));
+        assert_eq!(
+            queue.try_send(&Bytes::from(vec![0; 101])),
+            Err(TrySendError::TooLarge { bytes: 101, bytes_max: 100 })
+        );
+        let many = LaneQueue::new(SMALL);
+        for _ in 0..16 {
+            many.try_send(&Bytes::new()).unwrap();
+        }
+        assert_eq!(many.try_send(&Bytes::new()), Err(TrySendError::Full));
+        many.close();
+        assert_eq!(many.try_send(&Bytes::new()), Err(TrySendError::Closed));
+    }
+
+    #[tokio::test]
+    async fn a_sender_waits_for_room_and_is_woken_by_the_end() {
+        let queue = Arc::new(LaneQueue::new(SMALL));
+        let message = Bytes::from_static(&[0; 96]);
+        for _ in 0..10 {
+            queue.try_send(&message).unwrap();
+        }
+        let mut waiting = Box::pin(queue.send(message.clone()));
+        let mut behind = Box::pin(queue.send(message.clone()));
+        assert!((&mut waiting).now_or_never().is_none());
+        assert!((&mut behind).now_or_never().is_none());
+        let mut batch = BytesMut::new();
+        assert!(queue.fill(&mut batch).await);
+        assert_eq!(batch.len(), 1000);
+        waiting.await.unwrap();
+        behind.await.unwrap();
+        for _ in 0..8 {
+            queue.try_send(&message).unwrap();
+        }
+        let mut late = Box::pin(queue.send(message.clone()));
+        assert!((&mut late).now_or_never().is_none());
+        queue.abandon();
+        assert_eq!(late.await, Err(SendError::Closed));
+        batch.clear();
+        assert!(!queue.fill(&mut batch).await);
     }
 }

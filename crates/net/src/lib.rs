@@ -25,6 +25,7 @@ pub mod record;
 pub mod session;
 pub mod throttle;
 
+mod carrier;
 mod config;
 mod connect;
 mod files;

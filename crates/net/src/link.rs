@@ -2,11 +2,16 @@
 //! A connection to an authenticated peer: three lanes, a measured round trip, a reason for its end.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
-use crate::lane::{LaneReceiver, SendError, TrySendError};
+use crate::lane::{self, LaneQueue, LaneReceiver, SendError, TrySendError};
 
 /// Who is at the other end. All of it was proved or said inside the encrypted session.
 #[derive(Debug, Clone)]
@@ -51,6 +56,9 @@ pub enum CloseReason {
 }
 
 /// A connection to an authenticated peer.
+///
+/// It lives while a [`LinkSender`] or one of its [`LaneReceiver`]s does; when the last of them is
+/// dropped, it is closed in order, and what was queued is still sent.
 #[derive(Debug)]
 pub struct Link {
     sender: LinkSender,
@@ -60,34 +68,62 @@ pub struct Link {
 impl Link {
     /// Who is at the other end.
     pub fn info(&self) -> &LinkInfo {
-        todo!()
+        self.sender.link().info()
     }
+
     /// The peer's Ed25519 key, which it has proved to hold.
     pub fn peer_key(&self) -> [u8; 32] {
         self.info().peer_key
     }
+
     /// The name that the peer gives itself.
     pub fn peer_name(&self) -> &str {
         &self.info().peer_name
     }
+
     /// Version and system of the peer.
     pub fn agent(&self) -> &str {
         &self.info().agent
     }
+
     /// The address of the other end.
     pub fn remote_addr(&self) -> SocketAddr {
         self.info().remote_addr
     }
+
     /// The two directions, to be used by different tasks.
     pub fn split(self) -> (LinkSender, LinkReceiver) {
         (self.sender, self.receiver)
     }
+
+    pub(crate) fn new(state: &Arc<LinkState>, ports: ReceivePorts) -> Self {
+        let link = LinkControl { state: state.clone() };
+        let app = Arc::new(AppSide { link: link.clone() });
+        let receiver = |spec, port| LaneReceiver::new(spec, port, app.clone());
+        Self {
+            receiver: LinkReceiver {
+                control: receiver(lane::CONTROL, ports.control),
+                hot: receiver(lane::HOT, ports.hot),
+                bulk: receiver(lane::BULK, ports.bulk),
+            },
+            sender: LinkSender { app },
+        }
+    }
+}
+
+pub(crate) struct ReceivePorts {
+    pub(crate) control: remoc::chmux::Receiver,
+    pub(crate) hot: remoc::chmux::Receiver,
+    pub(crate) bulk: remoc::chmux::Receiver,
 }
 
 /// The sending side of a link: cheap to clone, shared by everybody who sends to this peer.
+///
+/// Each lane is ordered and bounded. "Queued" means no more than that: a message that was queued
+/// is lost if the link breaks.
 #[derive(Debug, Clone)]
 pub struct LinkSender {
-    control: LinkControl,
+    app: Arc<AppSide>,
 }
 
 impl LinkSender {
@@ -95,78 +131,100 @@ impl LinkSender {
     ///
     /// # Errors
     /// [`SendError`].
-    pub async fn control(&self, _message: Bytes) -> Result<(), SendError> {
-        todo!()
+    pub async fn control(&self, message: Bytes) -> Result<(), SendError> {
+        self.app.link.state.control.send(message).await
     }
+
     /// Queues a control message, or says that there is no room.
     ///
     /// # Errors
     /// [`TrySendError`].
-    pub fn try_control(&self, _message: Bytes) -> Result<(), TrySendError> {
-        todo!()
+    pub fn try_control(&self, message: Bytes) -> Result<(), TrySendError> {
+        self.app.link.state.control.try_send(&message)
     }
+
     /// Queues a message of at most [`crate::HOT_MESSAGE_BYTES_MAX`], waiting for room.
     ///
     /// # Errors
     /// [`SendError`].
-    pub async fn hot(&self, _message: Bytes) -> Result<(), SendError> {
-        todo!()
+    pub async fn hot(&self, message: Bytes) -> Result<(), SendError> {
+        self.app.link.state.hot.send(message).await
     }
+
     /// Queues a hot message, or says that there is no room.
     ///
     /// # Errors
     /// [`TrySendError`].
-    pub fn try_hot(&self, _message: Bytes) -> Result<(), TrySendError> {
-        todo!()
+    pub fn try_hot(&self, message: Bytes) -> Result<(), TrySendError> {
+        self.app.link.state.hot.try_send(&message)
     }
+
     /// Queues a bulk message of at most [`crate::BULK_MESSAGE_BYTES_MAX`], waiting for room.
     ///
     /// # Errors
     /// [`SendError`].
-    pub async fn bulk(&self, _message: Bytes) -> Result<(), SendError> {
-        todo!()
+    pub async fn bulk(&self, message: Bytes) -> Result<(), SendError> {
+        self.app.link.state.bulk.send(message).await
     }
+
     /// Queues a bulk message, or says that there is no room.
     ///
     /// # Errors
     /// [`TrySendError`].
-    pub fn try_bulk(&self, _message: Bytes) -> Result<(), TrySendError> {
-        todo!()
+    pub fn try_bulk(&self, message: Bytes) -> Result<(), TrySendError> {
+        self.app.link.state.bulk.try_send(&message)
     }
+
     /// The link itself: who, how far, and its end.
     pub fn link(&self) -> &LinkControl {
-        &self.control
+        &self.app.link
     }
 }
 
-/// What can be known of a link and done to it, by any task.
+/// What can be known of a link and done to it, by any task. It does not keep the link alive.
 #[derive(Debug, Clone)]
 pub struct LinkControl {
-    _private: (),
+    state: Arc<LinkState>,
 }
 
 impl LinkControl {
     /// Who is at the other end.
     pub fn info(&self) -> &LinkInfo {
-        todo!()
+        &self.state.info
     }
-    /// The smoothed round trip of this connection, once measured (within seconds).
+
+    /// The smoothed round trip of this connection, once measured (a round trip after its start).
     pub fn rtt(&self) -> Option<Duration> {
-        todo!()
+        match self.state.rtt_micros.load(Ordering::Relaxed) {
+            0 => None,
+            micros => Some(Duration::from_micros(micros)),
+        }
     }
+
     /// Waits until the link has ended, and says why. May be asked again.
+    ///
+    /// Cancel safe.
     pub async fn closed(&self) -> CloseReason {
-        todo!()
+        let mut reason = self.state.reason.subscribe();
+        let reason = reason.wait_for(Option::is_some).await.expect("the sender is in the state that we hold");
+        reason.clone().unwrap_or(CloseReason::Local)
     }
-    /// Sends what is queued, tells the peer, and waits for the end (2 s at most).
-    pub async fn close(&self) {
-        todo!()
+
+    /// Why the link has ended, if it has.
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.state.reason.borrow().clone()
+    }
+
+    /// Sends what is queued, tells the peer, and waits for the end: 3 s at most.
+    ///
+    /// Cancel safe: the link closes all the same.
+    pub async fn close(&self) -> CloseReason {
+        self.state.ask_to_end(CloseReason::Local);
+        self.closed().await
     }
 }
 
 /// The receiving side of a link. Each lane may be taken out and read by a task of its own.
-///
-/// The link lives while any of its three lanes or a [`LinkSender`] does.
 #[derive(Debug)]
 pub struct LinkReceiver {
     /// Requests, announcements, answers.
@@ -175,4 +233,85 @@ pub struct LinkReceiver {
     pub hot: LaneReceiver,
     /// Chunks of lumps.
     pub bulk: LaneReceiver,
+}
+
+/// Held by everything through which the application uses the link; the last one closes it.
+#[derive(Debug)]
+pub(crate) struct AppSide {
+    link: LinkControl,
+}
+
+impl AppSide {
+    pub(crate) fn end(&self, reason: CloseReason) {
+        self.link.state.ask_to_end(reason);
+    }
+}
+
+impl Drop for AppSide {
+    fn drop(&mut self) {
+        self.link.state.ask_to_end(CloseReason::Local);
+    }
+}
+
+/// What the application's side and the link's own task share.
+#[derive(Debug)]
+pub(crate) struct LinkState {
+    info: LinkInfo,
+    pub(crate) control: Arc<LaneQueue>,
+    pub(crate) hot: Arc<LaneQueue>,
+    pub(crate) bulk: Arc<LaneQueue>,
+    /// Zero until measured.
+    rtt_micros: AtomicU64,
+    /// Why this side wants an end, if it does. The first wish counts.
+    wish: Mutex<Option<CloseReason>>,
+    pub(crate) asked: CancellationToken,
+    reason: watch::Sender<Option<CloseReason>>,
+}
+
+impl LinkState {
+    pub(crate) fn new(info: LinkInfo) -> Arc<Self> {
+        Arc::new(Self {
+            info,
+            control: Arc::new(LaneQueue::new(lane::CONTROL)),
+            hot: Arc::new(LaneQueue::new(lane::HOT)),
+            bulk: Arc::new(LaneQueue::new(lane::BULK)),
+            rtt_micros: AtomicU64::new(0),
+            wish: Mutex::new(None),
+            asked: CancellationToken::new(),
+            reason: watch::Sender::new(None),
+        })
+    }
+
+    fn ask_to_end(&self, reason: CloseReason) {
+        self.wish.lock().get_or_insert(reason);
+        self.asked.cancel();
+    }
+
+    pub(crate) fn wish(&self) -> CloseReason {
+        self.wish.lock().clone().unwrap_or(CloseReason::Local)
+    }
+
+    /// Smooths as TCP does: RFC 6298, section 2.
+    pub(crate) fn measured(&self, sample: Duration) {
+        let sample = u64::try_from(sample.as_micros()).unwrap_or(u64::MAX).max(1);
+        let smoothed = match self.rtt_micros.load(Ordering::Relaxed) {
+            0 => sample,
+            before => before - before / 8 + sample / 8,
+        };
+        self.rtt_micros.store(smoothed.max(1), Ordering::Relaxed);
+    }
+
+    /// The end: senders fail from now on, and whoever asks learns why. The first reason stays.
+    pub(crate) fn ended(&self, reason: CloseReason) {
+        for queue in [&self.control, &self.hot, &self.bulk] {
+            queue.abandon();
+        }
+        self.reason.send_if_modified(|current| {
+            let first = current.is_none();
+            if first {
+                *current = Some(reason);
+            }
+            first
+        });
+    }
 }
