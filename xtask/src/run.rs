@@ -31,6 +31,9 @@ pub(crate) struct Options {
     /// Start no server; join the one at this address
     #[arg(long, value_name = "ADDRESS")]
     connect: Option<String>,
+    /// File with the space's password, instead of the one that the server made at its first start
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
     /// Keep everything in this folder instead of $XDG_DATA_HOME/hearth/run
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
@@ -72,7 +75,8 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
 
     progress("ready. Ctrl-C ends it. From a second shell:");
     println!("   export PATH=\"{}:$PATH\"", programs.display());
-    println!("   hearth-ctl --help");
+    println!("   hearth-ctl status     # several peers run here: it lists their sockets,");
+    println!("   export HEARTH_SOCKET=…  # and one of them is meant from then on");
     running.wait(&mut signals)
 }
 
@@ -152,10 +156,7 @@ fn start_client(
 ) -> Result<()> {
     let mut command = project.with_guests(exec::command(programs.join("hearth-client"), &project.root));
     command.args(["--connect", address, "--name", &options.name]).arg("--data").arg(data);
-    let password = server_data.join("password");
-    if password.is_file() {
-        command.arg("--password-file").arg(&password);
-    }
+    command.arg("--password-file").arg(password(options, server_data)?);
     let display = ["WAYLAND_DISPLAY", "DISPLAY"]
         .into_iter()
         .find(|variable| std::env::var_os(variable).is_some_and(|value| !value.is_empty()));
@@ -174,6 +175,20 @@ fn start_client(
         }
     }
     running.start("client", command).map(drop)
+}
+
+/// The file with the password. The client cannot ask for it: it is started apart from the terminal.
+fn password(options: &Options, server_data: &Path) -> Result<PathBuf> {
+    let file = match &options.password_file {
+        Some(file) => std::path::absolute(file)
+            .map_err(|error| Failure::new(format!("not a file: `{}`", file.display())).cause(error))?,
+        None => server_data.join("password"),
+    };
+    if file.is_file() {
+        return Ok(file);
+    }
+    Err(Failure::new(format!("there is no password in `{}`", file.display()))
+        .hint("the password was changed or is that of another server: name a file that holds it with `--password-file FILE`"))
 }
 
 /// The programs that were started, in the order of their start.
