@@ -89,3 +89,34 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Bench(options) => bench::run(&project, &options),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definitions_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn arguments_for_cargo_test_are_passed_on() {
+        let check = |line: &str, expected: &[&str], no_install: bool| {
+            let words = ["xtask", "test"].into_iter().chain(line.split_whitespace());
+            let Command::Test(options) = Arguments::try_parse_from(words).unwrap().command else {
+                panic!("`{line}` is not `test`");
+            };
+            assert_eq!(options.cargo_arguments(), expected, "{line}");
+            assert_eq!(options.setup.no_install, no_install, "{line}");
+        };
+        check("", &[], false);
+        check("frame", &["frame"], false);
+        check("--no-install frame", &["frame"], true);
+        check("-p hearth-net frame", &["-p", "hearth-net", "frame"], false);
+        check("frame -- --nocapture", &["frame", "--", "--nocapture"], false);
+        check("-- --nocapture", &["--", "--nocapture"], false);
+        check("--no-install -- --nocapture", &["--", "--nocapture"], true);
+    }
+}

@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 
 /// How to set up.
 #[derive(clap::Args, Debug, Clone, Default)]
+#[group(skip)]
 pub(crate) struct Options {
     /// Only name what is missing, install nothing
     #[arg(long)]

@@ -10,9 +10,24 @@ use crate::setup;
 pub(crate) struct Options {
     #[command(flatten)]
     pub setup: setup::Options,
-    /// Passed on to `cargo test`: a part of a test's name, or `-p PACKAGE`, or `-- --nocapture`
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
-    pub arguments: Vec<String>,
+    /// Passed on to `cargo test`: a part of a test's name, or `-p PACKAGE`
+    #[arg(allow_hyphen_values = true, value_name = "ARGUMENT")]
+    arguments: Vec<String>,
+    /// Passed on to the tests themselves, for example `--nocapture`
+    #[arg(last = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
+    test_arguments: Vec<String>,
+}
+
+impl Options {
+    /// What is passed on, as `cargo test` wants it.
+    pub(crate) fn cargo_arguments(&self) -> Vec<&str> {
+        let mut all: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
+        if !self.test_arguments.is_empty() {
+            all.push("--");
+            all.extend(self.test_arguments.iter().map(String::as_str));
+        }
+        all
+    }
 }
 
 /// Builds the programs, since end-to-end tests start them, and runs all tests. Guests must be built.
@@ -32,5 +47,5 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
     if !chosen {
         command.args(project.host_packages());
     }
-    exec::run(command.args(&options.arguments))
+    exec::run(command.args(options.cargo_arguments()))
 }
