@@ -1,2 +1,259 @@
-//! placeholder
-fn main() {}
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! `hearth-client`: joins a space and shows it.
+
+mod picture;
+
+use clap::Parser;
+use hearth_engine::{EngineConfig, channel};
+use hearth_node::{ClientOptions, ConnectError, Password, RunningClient, StartError, join};
+use picture::EnginePicture;
+use std::{
+    error::Error,
+    io::{IsTerminal as _, Write as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
+
+const AFTER_HELP: &str = "\
+Examples:
+  hearth-client --connect hearth.example:7464 --name ada
+  hearth-client --connect 127.0.0.1:7464 --name bot --no-picture --password-file pw
+  hearth-client --connect 127.0.0.1:7464 --name eye --headless --picture eye.png
+
+The password is asked for, unless it comes from `--password-file` or $HEARTH_PASSWORD. In the window, F1 shows
+the keys. What a client starts (camera, avatar) is in DIR/peer.toml.
+
+Environment:
+  HEARTH_PASSWORD     the space's password
+  HEARTH_STD          folder of the scripts that come with Hearth
+  HEARTH_RUNTIME_DIR  folder of the local socket, else $XDG_RUNTIME_DIR/hearth
+  HEARTH_LOG          what is logged, as `info` or `hearth_net=debug`";
+
+/// Joins a Hearth space: shows it, runs your processes, and takes what you do to them.
+#[derive(Parser)]
+#[command(name = "hearth-client", version, after_help = AFTER_HELP)]
+struct Cli {
+    /// Address of the space's server
+    #[arg(long, value_name = "ADDR")]
+    connect: String,
+    /// Name that others see
+    #[arg(long, value_name = "NAME")]
+    name: String,
+    /// Folder that keeps this peer's key, lumps and manifest [default: $XDG_DATA_HOME/hearth/client-NAME]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// File whose first line is the space's password
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// Render without a window
+    #[arg(long, conflicts_with = "no_picture")]
+    headless: bool,
+    /// Write the picture to this PNG file every second
+    #[arg(long, value_name = "FILE", conflicts_with = "no_picture")]
+    picture: Option<PathBuf>,
+    /// Size of the picture
+    #[arg(long, value_name = "WIDTHxHEIGHT", default_value = "1280x720", value_parser = size)]
+    size: [u32; 2],
+    /// Show nothing: for bots and tests
+    #[arg(long)]
+    no_picture: bool,
+    /// Do not start the services of peer.toml
+    #[arg(long)]
+    no_boot: bool,
+}
+
+fn size(text: &str) -> Result<[u32; 2], String> {
+    let parsed = text.split_once('x').and_then(|(w, h)| Some([w.parse().ok()?, h.parse().ok()?]));
+    parsed
+        .filter(|size: &[u32; 2]| size.iter().all(|side| (16..=8192).contains(side)))
+        .ok_or_else(|| "give WIDTHxHEIGHT, each 16 to 8192, as 1280x720".into())
+}
+
+/// What to print, and the code to end with.
+struct Fatal {
+    what: String,
+    causes: Vec<String>,
+    hint: Option<String>,
+    code: u32,
+}
+
+impl Fatal {
+    fn new(error: &dyn Error, hint: Option<String>, code: u32) -> Fatal {
+        let causes = std::iter::successors(error.source(), |e| e.source()).map(ToString::to_string);
+        Fatal { what: error.to_string(), causes: causes.collect(), hint, code }
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_env("HEARTH_LOG").unwrap_or_else(|_unset| {
+        // The renderer's own messages are for its developers.
+        tracing_subscriber::EnvFilter::new("info,wgpu_core=warn,wgpu_hal=error,naga=warn,bevy_render=warn")
+    });
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .init();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fatal) => {
+            let mut text = format!("error: {}\n", fatal.what);
+            fatal.causes.iter().for_each(|cause| text.push_str(&format!("  cause: {cause}\n")));
+            if let Some(hint) = fatal.hint {
+                text.push_str(&format!("\nhint: {hint}\n"));
+            }
+            // Nobody is left to tell if this fails.
+            let _ = std::io::stderr().write_all(text.as_bytes());
+            ExitCode::from(fatal.code as u8)
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Fatal> {
+    let data = match &cli.data {
+        Some(data) => data.clone(),
+        None => default_data(&cli.name)?,
+    };
+    let password = password(cli.password_file.as_deref(), &cli.connect)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Fatal::new(&error, None, yacexits::EX_OSERR))?;
+    let mut options = ClientOptions::new(data, cli.connect.clone(), cli.name.clone(), password);
+    options.boot = !cli.no_boot;
+    if cli.no_picture {
+        let running = runtime.block_on(join(options)).map_err(|error| fatal(&error))?;
+        announce(&runtime, &running);
+        return runtime.block_on(running.ended()).map_err(|error| fatal(&error));
+    }
+    let (controller, end) = channel();
+    options.picture = Some(Arc::new(EnginePicture { controller: controller.clone() }));
+    let running = runtime.block_on(join(options)).map_err(|error| fatal(&error))?;
+    announce(&runtime, &running);
+    let node = running.node.clone();
+    let config = EngineConfig {
+        title: format!("Hearth: {} in {}", cli.name, cli.connect),
+        size: cli.size,
+        headless: cli.headless,
+        peer: node.id(),
+        ..EngineConfig::default()
+    };
+    runtime.spawn(picture::events(controller.clone(), node.clone()));
+    if let Some(file) = cli.picture {
+        runtime.spawn(picture::write_file(EnginePicture { controller: controller.clone() }, file));
+    }
+    // Whatever ends the node ends the engine, and the other way round.
+    let quitter = runtime.spawn(async move {
+        let ended = running.ended().await;
+        while let Err(hearth_engine::SendError::Full(_)) = controller.send(hearth_engine::Command::Quit) {
+            controller.room().await;
+        }
+        ended
+    });
+    // The window system wants the main thread.
+    let shown = hearth_engine::run(config, end);
+    node.shut_down();
+    let ended = runtime.block_on(quitter);
+    shown.map_err(|error| Fatal::new(&error, None, yacexits::EX_UNAVAILABLE))?;
+    match ended {
+        Ok(result) => result.map_err(|error| fatal(&error)),
+        Err(error) => Err(Fatal::new(&error, None, yacexits::EX_SOFTWARE)),
+    }
+}
+
+/// Says that it is in, and ends the node when the system wants it.
+fn announce(runtime: &tokio::runtime::Runtime, running: &RunningClient) {
+    tracing::info!("joined as peer {}; local socket `{}`", running.node.id(), running.socket.display());
+    let mut out = std::io::stdout();
+    // Whoever started us may not want to know.
+    let _ = writeln!(out, "ready {}", running.node.id()).and_then(|()| out.flush());
+    let node = running.node.clone();
+    runtime.spawn(async move {
+        asked_to_end().await;
+        node.shut_down();
+    });
+}
+
+/// Waits for Ctrl-C or for the system's wish that we end.
+async fn asked_to_end() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut signals = Vec::new();
+    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+        match signal(kind) {
+            Ok(signal) => signals.push(signal),
+            Err(error) => tracing::warn!("a signal cannot be waited for: {error}"),
+        }
+    }
+    std::future::poll_fn(|cx| {
+        if signals.iter_mut().any(|signal| signal.poll_recv(cx).is_ready()) {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+}
+
+fn default_data(name: &str) -> Result<PathBuf, Fatal> {
+    let set = |variable| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let base = set("XDG_DATA_HOME").or_else(|| set("HOME").map(|home| home.join(".local/share")));
+    let base = base.ok_or_else(|| Fatal {
+        what: "there is no folder to keep data in: neither $XDG_DATA_HOME nor $HOME is set".into(),
+        causes: Vec::new(),
+        hint: Some("name one with `--data DIR`".into()),
+        code: yacexits::EX_CONFIG,
+    })?;
+    let plain: String = name.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
+    Ok(base.join("hearth").join(format!("client-{plain}")))
+}
+
+fn password(file: Option<&Path>, address: &str) -> Result<Password, Fatal> {
+    let text = match (file, std::env::var("HEARTH_PASSWORD")) {
+        (Some(path), _) => {
+            let text = std::fs::read_to_string(path).map_err(|error| Fatal {
+                what: format!("could not read the password file `{}`", path.display()),
+                causes: vec![error.to_string()],
+                hint: None,
+                code: yacexits::EX_NOINPUT,
+            })?;
+            text.lines().next().unwrap_or_default().to_owned()
+        }
+        (None, Ok(text)) => text,
+        (None, Err(_unset)) => {
+            let asked = rpassword::prompt_password(format!("password of the space at {address}: "));
+            asked.map_err(|error| Fatal {
+                what: "could not ask for the password".into(),
+                causes: vec![error.to_string()],
+                hint: Some("give it with `--password-file FILE`, or in $HEARTH_PASSWORD".into()),
+                code: yacexits::EX_NOINPUT,
+            })?
+        }
+    };
+    Password::new(text).map_err(|error| Fatal::new(&error, None, yacexits::EX_USAGE))
+}
+
+fn fatal(error: &StartError) -> Fatal {
+    let (hint, code) = match error {
+        StartError::Join { error, .. } => match &**error {
+            ConnectError::WrongPassword => (
+                Some("check the password; the host can change it with `hearth-ctl passwd`".into()),
+                yacexits::EX_NOPERM,
+            ),
+            ConnectError::ServerKeyChanged { advice, .. } => (Some(advice.clone()), yacexits::EX_NOPERM),
+            ConnectError::Unreachable { .. } => {
+                (Some("is the server running, and the address right?".into()), yacexits::EX_NOHOST)
+            }
+            ConnectError::VersionMismatch { .. } => {
+                (Some("use programs of the same version".into()), yacexits::EX_PROTOCOL)
+            }
+            ConnectError::TimedOut | ConnectError::Busy { .. } => (None, yacexits::EX_TEMPFAIL),
+            _ => (None, yacexits::EX_PROTOCOL),
+        },
+        StartError::Manifest(_) => (Some("correct `peer.toml`, or move it away".into()), yacexits::EX_CONFIG),
+        StartError::File { .. } | StartError::Store(_) => (None, yacexits::EX_CANTCREAT),
+        _ => (None, yacexits::EX_SOFTWARE),
+    };
+    Fatal::new(error, hint, code)
+}

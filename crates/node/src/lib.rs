@@ -1,1 +1,39 @@
-//! placeholder
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! One running peer: the place where the rooms meet.
+//!
+//! [`serve`] starts a space's server, [`join`] a client; both are a [`Node`] made of the same parts: a
+//! lump store, a process table with its WebAssembly engine, the scene, the links to its neighbours, and
+//! the local socket. This crate decides who may do what to whom, and carries bytes from part to part:
+//!
+//! - `network` knows who is here and how to reach them; `session` serves one link.
+//! - `lumps` fetches what is missing, `world` keeps the scene, `inputs` hands on what the user does.
+//! - `services` is what guests ask of their peer, `operator` what the local socket asks.
+//! - `folder`, `serials`, `roster` and `manifest` are what is on disk.
+//!
+//! It must not depend on the engine: what it needs of one is the trait [`Picture`], so that a server
+//! links no renderer.
+
+mod client;
+mod folder;
+mod inputs;
+mod lumps;
+mod manifest;
+mod network;
+mod node;
+mod operator;
+mod picture;
+mod roster;
+mod serials;
+mod server;
+mod services;
+mod session;
+mod world;
+
+pub use client::{ClientOptions, RunningClient, join};
+pub use hearth_net::{ConnectError, KsfBounds, KsfParams, Password};
+pub use lumps::LumpError;
+pub use manifest::{Manifest, ManifestError, Service, std_module};
+pub use network::PeerChange;
+pub use node::{Node, StartError, VERSION};
+pub use picture::{Picture, PictureEvent};
+pub use server::{GRACE, RunningServer, ServerOptions, serve};

@@ -136,6 +136,16 @@ pub enum Request {
         /// How long to wait for a line if there is none, in milliseconds; 20,000 at most.
         wait_ms: u32,
     },
+    /// Write into the log of a process what became, on the asking peer, of something it made: a lump that
+    /// does not load.
+    Report {
+        /// The process.
+        process: u64,
+        /// The part of the peer that it comes from.
+        target: String,
+        /// What to write.
+        text: String,
+    },
 }
 
 /// What a peer answers.

@@ -1,2 +1,207 @@
-//! placeholder
-fn main() {}
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! `hearth-server`: keeps a space.
+
+use clap::{Args, Parser, Subcommand};
+use hearth_node::{Password, ServerOptions, StartError, serve};
+use std::{
+    error::Error,
+    io::{IsTerminal as _, Write as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+const AFTER_HELP: &str = "\
+Examples:
+  hearth-server --data ~/space                        on 127.0.0.1:7464, for this machine
+  hearth-server --data ~/space --listen 0.0.0.0:7464  for everybody who knows the password
+  hearth-server repair --data ~/space                 after the server said that a file is damaged
+
+At its first start a server makes a password and writes it to DIR/password; `hearth-ctl passwd` changes it.
+What the space starts is in DIR/space.toml.
+
+Environment:
+  HEARTH_PASSWORD     the space's password from now on
+  HEARTH_STD          folder of the scripts that come with Hearth
+  HEARTH_RUNTIME_DIR  folder of the local socket, else $XDG_RUNTIME_DIR/hearth
+  HEARTH_LOG          what is logged, as `info` or `hearth_net=debug`";
+
+/// Keeps a Hearth space: lets peers in, orders and saves the scene, relays messages, runs processes.
+#[derive(Parser)]
+#[command(name = "hearth-server", version, after_help = AFTER_HELP, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    action: Option<Action>,
+    #[command(flatten)]
+    run: Run,
+}
+
+#[derive(Args)]
+struct Run {
+    /// Folder that keeps the space; made if it is not there
+    #[arg(long, value_name = "DIR", required = true)]
+    data: Option<PathBuf>,
+    /// Address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7464")]
+    listen: String,
+    /// Name of the space
+    #[arg(long, default_value = "hearth")]
+    name: String,
+    /// File whose first line is the space's password from now on
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// Do not start the services of space.toml
+    #[arg(long)]
+    no_boot: bool,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Save what can be read of damaged files, and move the damaged ones aside
+    Repair {
+        /// Folder that keeps the space; its server must not run
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+    },
+}
+
+/// What to print, and the code to end with.
+struct Fatal {
+    what: String,
+    causes: Vec<String>,
+    hint: Option<String>,
+    code: u32,
+}
+
+impl Fatal {
+    fn new(error: &dyn Error, hint: Option<String>, code: u32) -> Fatal {
+        let causes = std::iter::successors(error.source(), |e| e.source()).map(ToString::to_string);
+        Fatal { what: error.to_string(), causes: causes.collect(), hint, code }
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_env("HEARTH_LOG")
+        .unwrap_or_else(|_unset| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .init();
+    let done = match cli.action {
+        Some(Action::Repair { data }) => repair(&data),
+        None => run(cli.run),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fatal) => {
+            let mut text = format!("error: {}\n", fatal.what);
+            fatal.causes.iter().for_each(|cause| text.push_str(&format!("  cause: {cause}\n")));
+            if let Some(hint) = fatal.hint {
+                text.push_str(&format!("\nhint: {hint}\n"));
+            }
+            // Nobody is left to tell if this fails.
+            let _ = std::io::stderr().write_all(text.as_bytes());
+            ExitCode::from(fatal.code as u8)
+        }
+    }
+}
+
+fn run(options: Run) -> Result<(), Fatal> {
+    let data = options.data.unwrap_or_default();
+    let password = password(options.password_file.as_deref())?;
+    let mut server = ServerOptions::new(&data, options.listen);
+    server.name = options.name;
+    server.password = password;
+    server.boot = !options.no_boot;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Fatal::new(&error, None, yacexits::EX_OSERR))?;
+    runtime.block_on(async {
+        let running = serve(server).await.map_err(|error| started(&error, &data))?;
+        if let Some(file) = &running.first_password {
+            tracing::info!("made a password for this space; it is in `{}`", file.display());
+        }
+        tracing::info!("local socket `{}`", running.socket.display());
+        let mut out = std::io::stdout();
+        // Whoever started us may not want to know.
+        let _ = writeln!(out, "ready {}", running.address).and_then(|()| out.flush());
+        let node = running.node.clone();
+        tokio::spawn(async move {
+            asked_to_end().await;
+            node.shut_down();
+        });
+        running.ended().await;
+        tracing::info!("ended in good order");
+        Ok(())
+    })
+}
+
+/// Waits for Ctrl-C or for the system's wish that we end.
+async fn asked_to_end() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut signals = Vec::new();
+    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+        match signal(kind) {
+            Ok(signal) => signals.push(signal),
+            Err(error) => tracing::warn!("a signal cannot be waited for: {error}"),
+        }
+    }
+    std::future::poll_fn(|cx| {
+        if signals.iter_mut().any(|signal| signal.poll_recv(cx).is_ready()) {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+}
+
+fn password(file: Option<&Path>) -> Result<Option<Password>, Fatal> {
+    let text = match file {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|error| Fatal {
+                what: format!("could not read the password file `{}`", path.display()),
+                causes: vec![error.to_string()],
+                hint: None,
+                code: yacexits::EX_NOINPUT,
+            })?;
+            text.lines().next().unwrap_or_default().to_owned()
+        }
+        None => match std::env::var("HEARTH_PASSWORD") {
+            Ok(text) => text,
+            Err(_unset) => return Ok(None),
+        },
+    };
+    let password = Password::new(text);
+    password.map(Some).map_err(|error| Fatal::new(&error, None, yacexits::EX_USAGE))
+}
+
+fn started(error: &StartError, data: &Path) -> Fatal {
+    let repair = format!("run `hearth-server repair --data {}`", data.display());
+    let (hint, code) = match error {
+        StartError::Listen { .. } => (
+            Some("choose another address with `--listen`, or end the program that uses this one".into()),
+            yacexits::EX_UNAVAILABLE,
+        ),
+        StartError::Store(_) | StartError::Scene(_) => (Some(repair), yacexits::EX_IOERR),
+        StartError::Manifest(_) => (Some("correct `space.toml`, or move it away".into()), yacexits::EX_CONFIG),
+        StartError::File { .. } => (None, yacexits::EX_CANTCREAT),
+        _ => (None, yacexits::EX_SOFTWARE),
+    };
+    Fatal::new(error, hint, code)
+}
+
+fn repair(data: &Path) -> Result<(), Fatal> {
+    let report = hearth_store::Store::repair(&data.join("lumps"))
+        .map_err(|error| Fatal::new(&error, None, yacexits::EX_IOERR))?;
+    tracing::info!("lump store: {report:?}");
+    let scene = hearth_scene::SceneFile::repair(&data.join("scene.redb"))
+        .map_err(|error| Fatal::new(&error, None, yacexits::EX_IOERR))?;
+    match scene {
+        Some(repaired) => tracing::info!("saved scene: {repaired:?}"),
+        None => tracing::info!("saved scene: not damaged"),
+    }
+    Ok(())
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The engine as the node's picture: commands go in with waiting where the engine is behind, and
+//! its events come out.
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use hearth_abi::LumpId;
+use hearth_engine::{Command, Controller, Event, SendError};
+use hearth_node::{Node, Picture, PictureEvent};
+use hearth_scene::Change;
+use std::path::{Path, PathBuf};
+use tokio::sync::oneshot;
+
+/// How long the picture of a file stays before it is written again.
+const FILE_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// The node's way to the engine.
+pub(crate) struct EnginePicture {
+    pub(crate) controller: Controller,
+}
+
+const ENDED: &str = "the picture has ended";
+
+/// Sends a command, waiting while the engine is behind. What an engine that has ended would do is
+/// not missed.
+async fn send(controller: &Controller, command: Command) {
+    let mut command = command;
+    while let Err(SendError::Full(back)) = controller.send(command) {
+        command = back;
+        controller.room().await;
+    }
+}
+
+impl Picture for EnginePicture {
+    fn changes(&self, changes: Vec<Change>) -> BoxFuture<'_, ()> {
+        Box::pin(send(&self.controller, Command::Changes(changes)))
+    }
+
+    fn lump(&self, id: LumpId, bytes: Result<Bytes, String>) -> BoxFuture<'_, ()> {
+        Box::pin(send(&self.controller, Command::Lump { id, bytes }))
+    }
+
+    fn capture_pointer(&self, on: bool) {
+        // A script that is refused hears no `captured` event, and may try again.
+        let _ = self.controller.send(Command::CapturePointer(on));
+    }
+
+    fn screenshot(&self) -> BoxFuture<'static, Result<Vec<u8>, String>> {
+        let controller = self.controller.clone();
+        Box::pin(async move {
+            let (done, picture) = oneshot::channel();
+            let done = Box::new(move |picture| {
+                let _ = done.send(picture);
+            });
+            send(&controller, Command::Screenshot(done)).await;
+            let picture = picture.await.map_err(|_dropped| ENDED.to_owned())??;
+            let png = tokio::task::spawn_blocking(move || picture.to_png()).await;
+            png.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+        })
+    }
+
+    fn load(&self, class: &str, id: LumpId) -> BoxFuture<'static, Result<(), String>> {
+        let (controller, class) = (self.controller.clone(), class.to_owned());
+        Box::pin(async move {
+            let (done, loaded) = oneshot::channel();
+            let done = Box::new(move |result| {
+                let _ = done.send(result);
+            });
+            send(&controller, Command::Load { class, id, done }).await;
+            loaded.await.map_err(|_dropped| ENDED.to_owned())?
+        })
+    }
+
+    fn drop_asset(&self, class: &str, id: LumpId) {
+        let (controller, class) = (self.controller.clone(), class.to_owned());
+        tokio::spawn(async move { send(&controller, Command::Drop { class, id }).await });
+    }
+}
+
+/// Hands on what the engine tells, until it ends.
+pub(crate) async fn events(controller: Controller, node: Node) {
+    while let Some(event) = controller.event().await {
+        match event {
+            Event::Input(event) => node.picture_event(PictureEvent::Input(event)),
+            Event::WantLump(id) => node.picture_event(PictureEvent::WantLump(id)),
+            Event::AssetFailed { entities, lump, reason } => {
+                node.picture_event(PictureEvent::AssetFailed { entities, lump, reason });
+            }
+            Event::Closed => node.shut_down(),
+            _ => {}
+        }
+    }
+}
+
+/// Writes the picture to a file again and again; a reader sees a whole picture or the one before.
+pub(crate) async fn write_file(picture: EnginePicture, file: PathBuf) {
+    let mut failed = false;
+    loop {
+        let result = match picture.screenshot().await {
+            Ok(png) => replace(&file, &png).await.map_err(|error| error.to_string()),
+            Err(reason) if picture.controller.has_ended() => {
+                tracing::debug!("{reason}");
+                return;
+            }
+            Err(reason) => Err(reason),
+        };
+        match result {
+            Ok(()) => failed = false,
+            Err(reason) if !failed => {
+                failed = true;
+                tracing::warn!("could not write the picture to `{}`: {reason}", file.display());
+            }
+            Err(_said_before) => {}
+        }
+        tokio::time::sleep(FILE_INTERVAL).await;
+    }
+}
+
+async fn replace(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let beside = file.with_extension("part");
+    tokio::fs::write(&beside, bytes).await?;
+    tokio::fs::rename(&beside, file).await
+}

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! A client: joins a space, and comes back by itself when the connection breaks.
+
+use crate::{
+    folder::Folder,
+    lumps::chain,
+    manifest::{self, Manifest},
+    network::Link,
+    node::{Inner, Node, Parts, StartError, about_program},
+    picture::Picture,
+    session,
+    world::World,
+};
+use hearth_abi::PeerId;
+use hearth_net::{Backoff, ClientConfig, ConnectError, KnownServers, KsfBounds, LinkReceiver, Password, PeerKey};
+use hearth_protocol::control::{Control, Peer};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+
+/// How long a server that let us in may take to say who we are.
+const WELCOME_TIME_MAX: Duration = Duration::from_secs(15);
+/// First and longest wait between two tries to come back.
+const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
+
+/// What a client is started with.
+pub struct ClientOptions {
+    /// Its data folder; made if it is not there.
+    pub data: PathBuf,
+    /// Address of the server, as `hearth.example:7464`.
+    pub connect: String,
+    /// The name that others see.
+    pub name: String,
+    /// The space's password.
+    pub password: Password,
+    /// What the server may ask of this machine for the login.
+    pub ksf_bounds: KsfBounds,
+    /// The engine that shows the scene, if there is one.
+    pub picture: Option<Arc<dyn Picture>>,
+    /// Threads that run processes.
+    pub workers: usize,
+    /// Whether to start the services of `peer.toml`.
+    pub boot: bool,
+}
+
+impl ClientOptions {
+    /// The usual, without a picture.
+    pub fn new(
+        data: impl Into<PathBuf>,
+        connect: impl Into<String>,
+        name: impl Into<String>,
+        password: Password,
+    ) -> ClientOptions {
+        ClientOptions {
+            data: data.into(),
+            connect: connect.into(),
+            name: name.into(),
+            password,
+            ksf_bounds: KsfBounds::default(),
+            picture: None,
+            workers: std::thread::available_parallelism().map_or(2, usize::from),
+            boot: true,
+        }
+    }
+}
+
+/// A client that runs.
+pub struct RunningClient {
+    /// The peer.
+    pub node: Node,
+    /// Path of its local socket.
+    pub socket: PathBuf,
+    done: tokio::task::JoinHandle<Result<(), StartError>>,
+}
+
+impl RunningClient {
+    /// Waits until the client has ended.
+    ///
+    /// # Errors
+    /// It could not come back to its server, and trying again would not help: the password or the
+    /// server's key has changed.
+    pub async fn ended(self) -> Result<(), StartError> {
+        match self.done.await {
+            Ok(result) => result,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+}
+
+struct Joined {
+    me: PeerId,
+    space: String,
+    peers: Vec<Peer>,
+    link: Link,
+    lanes: LinkReceiver,
+}
+
+/// Joins a space. When it returns, the client is in, and its services are being started.
+///
+/// # Errors
+/// The server cannot be reached or does not let us in, or the folder or the local socket cannot be used.
+pub async fn join(options: ClientOptions) -> Result<RunningClient, StartError> {
+    let file_error = |error| StartError::File { path: options.data.display().to_string(), error };
+    let folder = Folder::open(&options.data).map_err(file_error)?;
+    let key = PeerKey::load_or_create(&folder.path("key"))?;
+    let mut offers = vec!["processes".to_owned()];
+    if options.picture.is_some() {
+        offers.push("picture".to_owned());
+    }
+    let about = about_program(0, &options.name, key.public(), offers);
+    let known = Arc::new(KnownServers::at(folder.path("known-servers")));
+    let mut config = ClientConfig::new(options.password.clone(), key, options.name.clone(), known);
+    config.ksf_bounds = options.ksf_bounds;
+    config.agent = format!("hearth {}", crate::node::VERSION);
+    let entry = Entry { address: options.connect.clone(), config, about };
+    let joined = entry.join().await?;
+    let manifest = match options.boot {
+        true => Manifest::open(&folder.path("peer.toml"), manifest::PEER)?,
+        false => Manifest::default(),
+    };
+    let inner = Inner::start(Parts {
+        me: joined.me,
+        name: options.name.clone(),
+        space: joined.space.clone(),
+        folder,
+        world: World::client(joined.me),
+        workers: options.workers,
+    })?;
+    if let Some(picture) = options.picture {
+        // Nobody set it before: the node is new.
+        let _ = inner.picture.set(picture);
+        tokio::spawn(show(inner.clone()));
+    }
+    // Nobody set it before: the node is new.
+    let _ = inner.server_address.set(options.connect.clone());
+    let socket = crate::operator::listen(&inner, &options.name)?;
+    let done = tokio::spawn(run(inner.clone(), entry, joined, manifest));
+    Ok(RunningClient { node: Node { inner }, socket, done })
+}
+
+struct Entry {
+    address: String,
+    config: ClientConfig,
+    about: Peer,
+}
+
+impl Entry {
+    async fn join(&self) -> Result<Joined, StartError> {
+        let address = &self.address;
+        let link = hearth_net::connect(address, &self.config)
+            .await
+            .map_err(|error| StartError::Join { address: address.clone(), error: Box::new(error) })?;
+        let welcome_error =
+            |reason: String| StartError::Welcome { address: address.clone(), reason };
+        let (sender, mut lanes) = link.split();
+        let link = Link::new(sender);
+        let said = link.control(&Control::Join { peer: self.about.clone() }).await;
+        said.map_err(|failure| welcome_error(failure.reason))?;
+        let answer = tokio::time::timeout(WELCOME_TIME_MAX, lanes.control.recv()).await;
+        let bytes = match answer {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Err(welcome_error("the server hung up: it is full, or shuts down".into())),
+            Err(_elapsed) => return Err(welcome_error("the server said nothing after the login".into())),
+        };
+        match Control::decode(&bytes) {
+            Ok(Control::Welcome { peer, space, peers }) => {
+                let me = PeerId::new(peer).filter(|id| *id != PeerId::SERVER);
+                let me = me.ok_or_else(|| welcome_error(format!("{peer} is no number for a client")))?;
+                Ok(Joined { me, space, peers, link, lanes })
+            }
+            Ok(_) => Err(welcome_error("the server said something else than welcome".into())),
+            Err(error) => Err(welcome_error(chain(&error))),
+        }
+    }
+}
+
+async fn run(
+    inner: Arc<Inner>,
+    entry: Entry,
+    mut joined: Joined,
+    manifest: Manifest,
+) -> Result<(), StartError> {
+    let mut manifest = Some(manifest);
+    let result = loop {
+        note_peers(&inner, &joined);
+        inner.world.connected();
+        if let Some(manifest) = manifest.take() {
+            let booting = inner.clone();
+            tokio::spawn(async move { booting.boot(&manifest).await });
+        }
+        let reason = session::run(&inner, PeerId::SERVER, &joined.link, joined.lanes).await;
+        inner.network.unlink(PeerId::SERVER, &joined.link);
+        inner.world.disconnected();
+        if inner.shutdown.is_cancelled() {
+            break Ok(());
+        }
+        tracing::warn!("the connection to the server ended: {reason}; trying to come back");
+        match come_back(&inner, &entry).await {
+            Ok(Some(again)) => joined = again,
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+        tracing::info!("connected again");
+    };
+    inner.shutdown.cancel();
+    inner.finish().await;
+    result
+}
+
+/// Tries until it is in again; `None` when the client is asked to end meanwhile.
+async fn come_back(inner: &Inner, entry: &Entry) -> Result<Option<Joined>, StartError> {
+    let mut backoff = Backoff::new(RETRY.0, RETRY.1);
+    loop {
+        let wait = backoff.next_delay(&mut rand::thread_rng());
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = inner.shutdown.cancelled() => return Ok(None),
+        }
+        let tried = tokio::select! {
+            tried = entry.join() => tried,
+            () = inner.shutdown.cancelled() => return Ok(None),
+        };
+        match tried {
+            Ok(joined) if joined.me == inner.me => return Ok(Some(joined)),
+            Ok(joined) => {
+                let reason = format!(
+                    "the server now calls us peer {} instead of {}: it has lost its list of peers",
+                    joined.me, inner.me
+                );
+                return Err(StartError::Welcome { address: entry.address.clone(), reason });
+            }
+            Err(StartError::Join { address, error }) if is_final(&error) => {
+                return Err(StartError::Join { address, error });
+            }
+            Err(error) => tracing::debug!("not yet: {}", chain(&error)),
+        }
+    }
+}
+
+/// Whether trying again would end the same way.
+fn is_final(error: &ConnectError) -> bool {
+    matches!(
+        error,
+        ConnectError::WrongPassword
+            | ConnectError::ServerKeyChanged { .. }
+            | ConnectError::VersionMismatch { .. }
+            | ConnectError::Stretching(_)
+    )
+}
+
+/// Takes over the server's list of who is here.
+fn note_peers(inner: &Inner, joined: &Joined) {
+    let here: BTreeSet<u32> = joined.peers.iter().map(|peer| peer.id).collect();
+    for gone in inner.network.peers().iter().filter(|peer| !here.contains(&peer.id)) {
+        if let Some(id) = gone.peer_id() {
+            inner.network.remove(id);
+        }
+    }
+    for peer in &joined.peers {
+        if let Some(id) = peer.peer_id() {
+            let link = (id == PeerId::SERVER).then(|| joined.link.clone());
+            inner.network.insert(id, peer.clone(), link);
+        }
+    }
+}
+
+/// Hands what changes in the scene to the engine.
+async fn show(inner: Arc<Inner>) {
+    let Some(picture) = inner.picture.get().cloned() else { return };
+    let changed = inner.world.changed_to_show();
+    loop {
+        let woken = changed.notified();
+        let changes = inner.world.take_changes();
+        if changes.is_empty() {
+            tokio::select! {
+                () = woken => {}
+                () = inner.shutdown.cancelled() => return,
+            }
+        } else {
+            picture.changes(changes).await;
+        }
+    }
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Which processes of this peer asked for which input events of its user.
+
+use hearth_abi::{
+    ProcessId,
+    input::{Event, mask},
+    signal::{Header, Kind},
+};
+use hearth_process::{Body, Processes, Signal};
+use parking_lot::RwLock;
+use std::collections::BTreeMap;
+
+/// The subscriptions. That a process has the authority for one was checked before.
+#[derive(Default)]
+pub(crate) struct Inputs {
+    masks: RwLock<BTreeMap<ProcessId, u32>>,
+}
+
+impl Inputs {
+    /// Sets what a process asks for; a mask of zero ends it.
+    pub(crate) fn subscribe(&self, process: ProcessId, mask: u32) {
+        let mut masks = self.masks.write();
+        if mask == 0 {
+            masks.remove(&process);
+        } else {
+            masks.insert(process, mask & mask::ALL);
+        }
+    }
+
+    /// A process has ended.
+    pub(crate) fn forget(&self, process: ProcessId) {
+        self.masks.write().remove(&process);
+    }
+
+    /// Hands an event to those who asked for its kind. A full mailbox loses frames and motion, which
+    /// the next one makes up for, without a word; the loss of a key is told in the process's log.
+    pub(crate) fn deliver(&self, processes: &Processes, event: &Event) {
+        let masks = self.masks.read();
+        let mut body = None;
+        for (process, _) in masks.iter().filter(|(_, mask)| *mask & event.mask() != 0) {
+            let body: &Body = body.get_or_insert_with(|| Body::from(event.encode()));
+            let header = Header { kind: Kind::Input, status: 0, from: 0, tag: 0 };
+            let signal = Signal { header, body: body.clone() };
+            let lost = processes.deliver(*process, signal).is_err();
+            if lost && !matches!(event, Event::Frame { .. } | Event::Motion(_)) {
+                let text = format!("input lost, the mailbox is full: {event:?}");
+                processes.log(*process, hearth_process::Level::Warn, "input", &text);
+            }
+        }
+    }
+}

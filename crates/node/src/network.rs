@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Who is connected, and the ways to them: a server has a link to every client, a client one to the
+//! server, through which it reaches all others.
+
+use crate::lumps::Transfers;
+use bytes::Bytes;
+use hearth_abi::{Errno, PeerId};
+use hearth_net::LinkSender;
+use hearth_protocol::control::{Control, Failure, Peer, Request, Response};
+use parking_lot::{Mutex, RwLock};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::sync::{Semaphore, broadcast, oneshot};
+use tokio_util::sync::CancellationToken;
+
+/// Most calls to other peers that wait for an answer.
+const CALLS_MAX: usize = 4096;
+/// Most calls of one peer that are being answered at a time.
+const ANSWERS_MAX: usize = 256;
+
+/// A live session with a neighbour.
+#[derive(Clone)]
+pub(crate) struct Link {
+    pub(crate) sender: LinkSender,
+    /// Lumps under way to us.
+    pub(crate) transfers: Arc<Transfers>,
+    /// Lumps under way from us: two at a time, so that messages and pictures are not delayed.
+    pub(crate) serving: Arc<Semaphore>,
+    /// Bound on the calls of this neighbour that are being answered.
+    pub(crate) answering: Arc<Semaphore>,
+    /// Ends with the link.
+    pub(crate) closed: CancellationToken,
+}
+
+impl Link {
+    pub(crate) fn new(sender: LinkSender) -> Link {
+        Link {
+            sender,
+            transfers: Arc::default(),
+            serving: Arc::new(Semaphore::new(2)),
+            answering: Arc::new(Semaphore::new(ANSWERS_MAX)),
+            closed: CancellationToken::new(),
+        }
+    }
+
+    /// Sends a control frame, waiting while the lane is full.
+    pub(crate) async fn control(&self, frame: &Control) -> Result<(), Failure> {
+        let bytes = frame.encode().map_err(|error| failure(Errno::Limit, error))?;
+        self.sender.control(bytes).await.map_err(|error| failure(Errno::NoPeer, error))
+    }
+}
+
+/// A peer of the space.
+#[derive(Clone)]
+struct Entry {
+    about: Peer,
+    /// The link to it; on a client only the server has one. A server keeps the entry without a link
+    /// for the time of grace.
+    link: Option<Link>,
+}
+
+/// Something that changed among the peers.
+#[derive(Clone, Debug)]
+pub enum PeerChange {
+    /// A peer joined.
+    Joined(Peer),
+    /// A peer left for good.
+    Left(PeerId),
+}
+
+/// The connected peers, and the calls to them that wait for an answer.
+pub(crate) struct Network {
+    me: PeerId,
+    peers: RwLock<BTreeMap<PeerId, Entry>>,
+    calls: Mutex<HashMap<u64, (PeerId, oneshot::Sender<Result<Response, Failure>>)>>,
+    next_call: AtomicU64,
+    changes: broadcast::Sender<PeerChange>,
+}
+
+impl Network {
+    pub(crate) fn new(me: PeerId) -> Network {
+        Network {
+            me,
+            peers: RwLock::default(),
+            calls: Mutex::default(),
+            next_call: AtomicU64::new(1),
+            changes: broadcast::channel(256).0,
+        }
+    }
+
+    /// What changes among the peers from now on; a listener that is slow misses some and is told so.
+    pub(crate) fn changes(&self) -> broadcast::Receiver<PeerChange> {
+        self.changes.subscribe()
+    }
+
+    /// All peers that are here, this one too.
+    pub(crate) fn peers(&self) -> Vec<Peer> {
+        self.peers.read().values().map(|entry| entry.about.clone()).collect()
+    }
+
+    /// About one peer.
+    pub(crate) fn peer(&self, id: PeerId) -> Option<Peer> {
+        self.peers.read().get(&id).map(|entry| entry.about.clone())
+    }
+
+    /// Notes a peer, or what is new about it, and tells the listeners if it was not here.
+    pub(crate) fn insert(&self, id: PeerId, about: Peer, link: Option<Link>) {
+        let new = {
+            let mut peers = self.peers.write();
+            let entry = Entry { about: about.clone(), link };
+            peers.insert(id, entry).is_none()
+        };
+        if new {
+            // Nobody may be listening.
+            let _ = self.changes.send(PeerChange::Joined(about));
+        }
+    }
+
+    /// Forgets a peer that is gone for good. Calls to it fail.
+    pub(crate) fn remove(&self, id: PeerId) -> bool {
+        let known = self.peers.write().remove(&id).is_some();
+        if known {
+            let _ = self.changes.send(PeerChange::Left(id));
+        }
+        self.fail_calls(|to| to == id);
+        known
+    }
+
+    /// Takes the link away from a peer that may come back, if it still is this link.
+    pub(crate) fn unlink(&self, id: PeerId, link: &Link) -> bool {
+        let mut peers = self.peers.write();
+        let Some(entry) = peers.get_mut(&id) else { return false };
+        let same = entry.link.as_ref().is_some_and(|l| Arc::ptr_eq(&l.transfers, &link.transfers));
+        if same {
+            entry.link = None;
+        }
+        drop(peers);
+        if same {
+            let server_gone = self.me != PeerId::SERVER;
+            self.fail_calls(|to| server_gone || to == id);
+        }
+        same
+    }
+
+    /// Whether a peer is known but has no link now.
+    pub(crate) fn is_away(&self, id: PeerId) -> bool {
+        self.peers.read().get(&id).is_some_and(|entry| entry.link.is_none())
+    }
+
+    /// The link over which frames to a peer go: its own, or on a client the server's.
+    pub(crate) fn way_to(&self, id: PeerId) -> Option<Link> {
+        let peers = self.peers.read();
+        if self.me != PeerId::SERVER && !peers.contains_key(&id) {
+            return None;
+        }
+        let neighbour = if self.me == PeerId::SERVER { id } else { PeerId::SERVER };
+        peers.get(&neighbour)?.link.clone()
+    }
+
+    /// The links to all neighbours, with their peers.
+    pub(crate) fn links(&self) -> Vec<(PeerId, Link)> {
+        let peers = self.peers.read();
+        peers.iter().filter_map(|(id, entry)| Some((*id, entry.link.clone()?))).collect()
+    }
+
+    /// Sends a hot frame on its way, without waiting.
+    ///
+    /// # Errors
+    /// `NoPeer`: there is no way; `Full`: the way is full.
+    pub(crate) fn try_hot(&self, to: PeerId, frame: Bytes) -> Result<(), Errno> {
+        let link = self.way_to(to).ok_or(Errno::NoPeer)?;
+        link.sender.try_hot(frame).map_err(|error| match error {
+            hearth_net::TrySendError::Full => Errno::Full,
+            _ => Errno::NoPeer,
+        })
+    }
+
+    /// Asks another peer, and waits for its answer at most so long.
+    pub(crate) async fn call(
+        &self,
+        to: PeerId,
+        request: Request,
+        timeout: Duration,
+    ) -> Result<Response, Failure> {
+        let link = self
+            .way_to(to)
+            .ok_or_else(|| failure(Errno::NoPeer, format!("peer {to} is not connected")))?;
+        let id = self.next_call.fetch_add(1, Ordering::Relaxed);
+        let (answer, answered) = oneshot::channel();
+        {
+            let mut calls = self.calls.lock();
+            if calls.len() >= CALLS_MAX {
+                return Err(failure(Errno::Limit, format!("{CALLS_MAX} calls are waiting already")));
+            }
+            calls.insert(id, (to, answer));
+        }
+        // Also when the caller goes away, the entry must go.
+        let _entry = CallGuard { calls: &self.calls, id };
+        let frame = Control::Call { from: self.me.number(), to: to.number(), id, request };
+        link.control(&frame).await?;
+        match tokio::time::timeout(timeout, answered).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_dropped)) => Err(failure(Errno::NoPeer, format!("peer {to} left"))),
+            Err(_elapsed) => Err(failure(
+                Errno::TimedOut,
+                format!("peer {to} did not answer within {} s", timeout.as_secs_f32()),
+            )),
+        }
+    }
+
+    /// An answer came.
+    pub(crate) fn returned(&self, from: PeerId, id: u64, result: Result<Response, Failure>) {
+        let mut calls = self.calls.lock();
+        // An answer from another peer than the one that was asked is not one.
+        if calls.get(&id).is_some_and(|(to, _)| *to == from)
+            && let Some((_, answer)) = calls.remove(&id)
+        {
+            let _ = answer.send(result);
+        }
+    }
+
+    fn fail_calls(&self, concerns: impl Fn(PeerId) -> bool) {
+        self.calls.lock().retain(|_, (to, _)| !concerns(*to));
+    }
+}
+
+struct CallGuard<'a> {
+    calls: &'a Mutex<HashMap<u64, (PeerId, oneshot::Sender<Result<Response, Failure>>)>>,
+    id: u64,
+}
+
+impl Drop for CallGuard<'_> {
+    fn drop(&mut self) {
+        self.calls.lock().remove(&self.id);
+    }
+}
+
+/// A failure with this number, and the error's text and its causes as reason.
+pub(crate) fn failure(errno: Errno, reason: impl ToString) -> Failure {
+    Failure { errno: errno.number(), reason: reason.to_string() }
+}

@@ -1,0 +1,508 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! One running peer: what it is made of, and how the parts reach each other.
+
+use crate::{
+    folder::Folder,
+    inputs::Inputs,
+    lumps::{LumpError, Lumps, chain},
+    manifest::{Manifest, ManifestError, ModuleSource, Service},
+    network::{Network, PeerChange, failure},
+    picture::{Picture, PictureEvent},
+    serials::Serials,
+    world::World,
+};
+use bytes::Bytes;
+use hearth_abi::{
+    Errno, LumpId, PeerId, ProcessId,
+    signal::{Header, Kind, encode_args},
+};
+use hearth_process::{ExitReason, Level, Limits, Processes, SendError, Signal, Spec};
+use hearth_protocol::control::{Failure, Peer, Request, Response};
+use hearth_store::{Store, StoreOptions};
+use hearth_wasm::Wasm;
+use std::{
+    io,
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+
+/// How long a peer may take to fetch a module and start it before the one that asked is told.
+const SPAWN_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Name and version of this program, as peers tell each other.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Why a node could not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A file of the data folder cannot be used.
+    #[error("could not use `{path}`")]
+    File {
+        /// The file or folder.
+        path: String,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
+    /// The lump store does not open.
+    #[error("could not open the lump store")]
+    Store(#[from] hearth_store::OpenError),
+    /// The saved scene does not open.
+    #[error("could not open the saved scene")]
+    Scene(#[from] hearth_scene::FileError),
+    /// The WebAssembly engine cannot be made.
+    #[error("could not start the WebAssembly engine")]
+    Wasm(#[from] hearth_wasm::EngineError),
+    /// The peer's key cannot be read or made.
+    #[error("could not use the peer's key")]
+    Key(#[from] hearth_net::identity::PeerKeyError),
+    /// The password's files cannot be read or made.
+    #[error("could not use the password's files")]
+    Password(#[from] hearth_net::password::PasswordError),
+    /// The manifest cannot be used.
+    #[error("could not use the manifest")]
+    Manifest(#[from] ManifestError),
+    /// The address is taken or not allowed.
+    #[error("could not listen on `{address}`")]
+    Listen {
+        /// The address.
+        address: String,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
+    /// The server could not be joined.
+    #[error("could not join `{address}`")]
+    Join {
+        /// The address.
+        address: String,
+        /// Why.
+        #[source]
+        error: Box<hearth_net::ConnectError>,
+    },
+    /// The server let us in, and then did not do what a server does.
+    #[error("could not join `{address}`: {reason}")]
+    Welcome {
+        /// The address.
+        address: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The local socket cannot be made.
+    #[error("could not make the local socket")]
+    Socket(#[from] hearth_ipc::BindError),
+}
+
+/// A running peer. Clones are the same peer.
+#[derive(Clone)]
+pub struct Node {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// What a peer is made of.
+pub(crate) struct Inner {
+    pub(crate) me: PeerId,
+    pub(crate) name: String,
+    pub(crate) space: String,
+    pub(crate) folder: Folder,
+    pub(crate) serials: Serials,
+    pub(crate) network: Arc<Network>,
+    pub(crate) lumps: Lumps,
+    pub(crate) processes: Processes,
+    pub(crate) wasm: Wasm,
+    pub(crate) world: World,
+    pub(crate) inputs: Inputs,
+    pub(crate) picture: OnceLock<Arc<dyn Picture>>,
+    /// Cancelled when the peer is asked to end.
+    pub(crate) shutdown: CancellationToken,
+    /// Cancelled when it has ended but for its local socket.
+    pub(crate) ended: CancellationToken,
+    pub(crate) started: SystemTime,
+    /// Where the server listens, or where a client found it.
+    pub(crate) server_address: OnceLock<String>,
+    /// Changes the password, where this peer keeps one.
+    pub(crate) password: OnceLock<Arc<hearth_net::ServerConfig>>,
+    lost: AtomicU64,
+}
+
+/// What differs between the peers that a node can be.
+pub(crate) struct Parts {
+    pub(crate) me: PeerId,
+    pub(crate) name: String,
+    pub(crate) space: String,
+    pub(crate) folder: Folder,
+    pub(crate) world: World,
+    /// How many threads run processes.
+    pub(crate) workers: usize,
+}
+
+/// The node as its parts see it, once it is whole.
+#[derive(Clone, Default)]
+pub(crate) struct Handle(Arc<OnceLock<Weak<Inner>>>);
+
+impl Handle {
+    /// The node; `None` before it is whole and after it is gone.
+    pub(crate) fn get(&self) -> Option<Arc<Inner>> {
+        self.0.get().and_then(Weak::upgrade)
+    }
+}
+
+impl Inner {
+    pub(crate) fn start(parts: Parts) -> Result<Arc<Inner>, StartError> {
+        let Parts { me, name, space, folder, world, workers } = parts;
+        let serials_path = folder.path("serials");
+        let serials = Serials::open(serials_path.clone())
+            .map_err(|error| StartError::File { path: serials_path.display().to_string(), error })?;
+        let store = Store::open(&folder.path("lumps"), StoreOptions::default())?;
+        let network = Arc::new(Network::new(me));
+        let lumps = Lumps::new(store, network.clone());
+        let handle = Handle::default();
+        let config = hearth_process::Config::new(me, serials.first_process(), workers);
+        let processes = Processes::new(config, Arc::new(handle.clone()));
+        let wasm = Wasm::new(hearth_wasm::WasmConfig::default(), Arc::new(handle.clone()))?;
+        let inner = Arc::new(Inner {
+            me,
+            name,
+            space,
+            folder,
+            serials,
+            network,
+            lumps,
+            processes,
+            wasm,
+            world,
+            inputs: Inputs::default(),
+            picture: OnceLock::new(),
+            shutdown: CancellationToken::new(),
+            ended: CancellationToken::new(),
+            started: SystemTime::now(),
+            server_address: OnceLock::new(),
+            password: OnceLock::new(),
+            lost: AtomicU64::new(0),
+        });
+        // The handle is new, so nobody has set it.
+        let _ = handle.0.set(Arc::downgrade(&inner));
+        Ok(inner)
+    }
+
+    pub(crate) fn is_server(&self) -> bool {
+        self.me == PeerId::SERVER
+    }
+
+    /// About this peer, as it tells others.
+    pub(crate) fn about(&self, key: [u8; 32]) -> Peer {
+        let mut offers = vec!["processes".to_owned()];
+        if self.picture.get().is_some() {
+            offers.push("picture".to_owned());
+        }
+        about_program(self.me.number(), &self.name, key, offers)
+    }
+
+    /// A message of another peer's process for one of ours.
+    pub(crate) fn deliver(&self, from: ProcessId, to: ProcessId, body: Bytes) -> Result<(), SendError> {
+        let header = Header { kind: Kind::Message, status: 0, from: from.to_bits(), tag: 0 };
+        self.processes.deliver(to, Signal { header, body: body.into() })
+    }
+
+    /// A message was lost because its receiver is gone, or its way or mailbox full.
+    pub(crate) fn note_lost(&self, from: PeerId, to: ProcessId) {
+        let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
+        // Each power of two, so that a flood of them is not one of lines.
+        if lost.is_power_of_two() {
+            tracing::warn!(peer = %from, process = %to, lost, "messages lost on their way");
+        }
+    }
+
+    /// Ends processes and writes what is not on disk yet. The local socket goes last.
+    pub(crate) async fn finish(&self) {
+        self.processes.shutdown().await;
+        let store = self.lumps.store().clone();
+        match tokio::task::spawn_blocking(move || store.flush()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!("could not flush the lump store: {}", chain(&error)),
+            Err(error) => tracing::error!("could not flush the lump store: {error}"),
+        }
+        self.ended.cancel();
+    }
+
+    /// Writes into the log of a process wherever it runs.
+    pub(crate) fn log_anywhere(self: &Arc<Self>, process: ProcessId, level: Level, target: &str, text: &str) {
+        if process.peer() == self.me {
+            self.processes.log(process, level, target, text);
+            return;
+        }
+        let request = Request::Report {
+            process: process.to_bits(),
+            target: target.into(),
+            text: format!("{}: {text}", self.name),
+        };
+        let inner = self.clone();
+        tokio::spawn(async move {
+            // Who is not there any more needs no report.
+            let _ = inner.network.call(process.peer(), request, SPAWN_TIME_MAX).await;
+        });
+    }
+
+    /// Spawns a process here from a lump with a module. The id is valid at once.
+    pub(crate) fn spawn(
+        &self,
+        module: LumpId,
+        origin: PeerId,
+        parent: Option<ProcessId>,
+        name: Option<String>,
+        args: Bytes,
+    ) -> Result<ProcessId, Failure> {
+        let spec = Spec {
+            program: self.wasm.program(module),
+            module: Some(module),
+            origin,
+            parent,
+            name,
+            args,
+            limits: Limits::default(),
+        };
+        self.processes.spawn(spec).map_err(|error| failure(error.errno(), chain(&error)))
+    }
+
+    /// Spawns a process here and waits until it has started.
+    pub(crate) async fn spawn_and_wait(
+        &self,
+        module: LumpId,
+        origin: PeerId,
+        parent: Option<ProcessId>,
+        name: Option<String>,
+        args: Bytes,
+    ) -> Result<ProcessId, Failure> {
+        let id = self.spawn(module, origin, parent, name, args)?;
+        match tokio::time::timeout(SPAWN_TIME_MAX, self.processes.started(id)).await {
+            Ok(Ok(())) => Ok(id),
+            Ok(Err(reason)) => Err(failure(Errno::Module, reason.text)),
+            Err(_elapsed) => {
+                let _ = self.processes.kill(None, id, "did not start in time");
+                Err(failure(Errno::TimedOut, "the module did not start in time"))
+            }
+        }
+    }
+
+    /// Spawns a process on any peer.
+    pub(crate) async fn spawn_on(
+        &self,
+        peer: PeerId,
+        module: LumpId,
+        origin: PeerId,
+        parent: Option<ProcessId>,
+        name: Option<String>,
+        args: Bytes,
+    ) -> Result<ProcessId, Failure> {
+        if peer == self.me {
+            return self.spawn_and_wait(module, origin, parent, name, args).await;
+        }
+        let request = Request::spawn(module, name, args.to_vec(), parent);
+        match self.network.call(peer, request, SPAWN_TIME_MAX + Duration::from_secs(5)).await? {
+            Response::Spawned { process } => Ok(ProcessId::from_bits(process)),
+            _ => Err(failure(Errno::Host, "the peer's answer is not one to this request")),
+        }
+    }
+
+    /// Answers a request of another peer. What it spawns has that peer as its origin.
+    pub(crate) async fn answer_call(
+        self: &Arc<Self>,
+        from: PeerId,
+        request: Request,
+    ) -> Result<Response, Failure> {
+        match request {
+            Request::Spawn { module, name, args, parent } => {
+                let parent = parent.map(ProcessId::from_bits);
+                let id = self.spawn_and_wait(LumpId(module), from, parent, name, args.into()).await?;
+                Ok(Response::Spawned { process: id.to_bits() })
+            }
+            Request::Push { lump } => {
+                let id = LumpId(lump);
+                let fetched = self.lumps.fetch(id, Some(from), None, SPAWN_TIME_MAX).await;
+                fetched.map_err(|error| failure(error.errno(), chain(&error)))?;
+                Ok(Response::Done)
+            }
+            Request::Report { process, target, text } => {
+                let process = ProcessId::from_bits(process);
+                self.processes.log(process, Level::Error, &target, &text);
+                Ok(Response::Done)
+            }
+            Request::Operator { json } => crate::operator::answer_peer(self, from, &json).await,
+            Request::Log { process, from_line, lines, wait_ms } => {
+                crate::operator::answer_log(self, ProcessId::from_bits(process), from_line, lines, wait_ms)
+                    .await
+            }
+        }
+    }
+
+    /// Starts the services of a manifest, in order. What does not start is told in the log and keeps
+    /// nobody else from starting.
+    pub(crate) async fn boot(&self, manifest: &Manifest) {
+        for service in &manifest.service {
+            match self.start_service(service).await {
+                Ok(id) => tracing::info!(process = %id, service = service.name, "started"),
+                Err(error) => {
+                    tracing::error!(service = service.name, "service did not start: {error}");
+                }
+            }
+        }
+    }
+
+    async fn start_service(&self, service: &Service) -> Result<ProcessId, String> {
+        let source = service.source(self.folder.root()).map_err(|error| chain(&error))?;
+        let module = match source {
+            ModuleSource::Lump(id) => id,
+            ModuleSource::File(path) => {
+                let read = tokio::fs::read(&path).await;
+                let bytes =
+                    read.map_err(|error| format!("could not read `{}`: {error}", path.display()))?;
+                self.lumps.put(bytes.into()).await.map_err(|error| chain(&error))?
+            }
+        };
+        let args = encode_args(service.args.iter().map(String::as_bytes)).into();
+        let started = self.spawn_and_wait(module, self.me, None, Some(service.name.clone()), args).await;
+        started.map_err(|failure| failure.reason)
+    }
+}
+
+/// About a peer that is this program.
+pub(crate) fn about_program(id: u32, name: &str, key: [u8; 32], offers: Vec<String>) -> Peer {
+    Peer {
+        id,
+        name: name.into(),
+        key: key.to_vec(),
+        address: String::new(),
+        version: VERSION.into(),
+        system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        offers,
+    }
+}
+
+impl hearth_process::Host for Handle {
+    fn send_remote(&self, from: ProcessId, to: ProcessId, body: Bytes) -> Result<(), SendError> {
+        let inner = self.get().ok_or(SendError::NoPeer)?;
+        let frame = hearth_protocol::hot::Frame::Message { to, from, body };
+        inner.network.try_hot(to.peer(), frame.encode()).map_err(send_error)
+    }
+
+    fn kill_remote(&self, from: Option<ProcessId>, to: ProcessId, reason: &str) -> Result<(), SendError> {
+        let inner = self.get().ok_or(SendError::NoPeer)?;
+        let frame = hearth_protocol::hot::Frame::Kill { to, from, reason: reason.into() };
+        inner.network.try_hot(to.peer(), frame.encode()).map_err(send_error)
+    }
+
+    fn serial_reached(&self, serial: u64) {
+        // Processes are spawned by a whole node only.
+        let reached = self.get().map_or(Ok(()), |inner| inner.serials.reach_process(serial));
+        if let Err(error) = reached {
+            tracing::error!("the mark of process numbers is not on disk: {error}");
+        }
+    }
+
+    fn exited(&self, id: ProcessId, reason: &ExitReason) {
+        if let Some(inner) = self.get() {
+            tracing::debug!(process = %id, kind = ?reason.kind, reason = reason.text, "ended");
+            inner.inputs.forget(id);
+            inner.world.process_ended(&inner, id);
+        }
+    }
+}
+
+fn send_error(errno: Errno) -> SendError {
+    match errno {
+        Errno::Full => SendError::Full,
+        _ => SendError::NoPeer,
+    }
+}
+
+impl Node {
+    /// The number of this peer.
+    pub fn id(&self) -> PeerId {
+        self.inner.me
+    }
+
+    /// The peers that are here, this one too.
+    pub fn peers(&self) -> Vec<Peer> {
+        self.inner.network.peers()
+    }
+
+    /// What changes among the peers from now on. A listener that is too slow is told how many changes it
+    /// missed.
+    pub fn peer_changes(&self) -> broadcast::Receiver<PeerChange> {
+        self.inner.network.changes()
+    }
+
+    /// The processes of this peer.
+    pub fn processes(&self) -> &Processes {
+        &self.inner.processes
+    }
+
+    /// Stores bytes as a lump; durable when it returns.
+    ///
+    /// # Errors
+    /// The store could not keep it: the disk is full, or fails.
+    pub async fn put_lump(&self, bytes: Bytes) -> Result<LumpId, hearth_store::PutError> {
+        self.inner.lumps.put(bytes).await
+    }
+
+    /// A lump, fetched from other peers when it is not here.
+    ///
+    /// # Errors
+    /// Nobody has it, or it did not come within the time given.
+    pub async fn lump(&self, id: LumpId, timeout: Duration) -> Result<Bytes, LumpError> {
+        self.inner.lumps.get(id, None, timeout).await
+    }
+
+    /// Spawns a process on a peer with the authority of this one, and waits until it has started.
+    ///
+    /// # Errors
+    /// The peer is not connected, or the module cannot be had or run there.
+    pub async fn spawn(
+        &self,
+        peer: PeerId,
+        module: LumpId,
+        name: Option<String>,
+        args: &[&str],
+    ) -> Result<ProcessId, Failure> {
+        let args = encode_args(args.iter().map(|arg| arg.as_bytes())).into();
+        self.inner.spawn_on(peer, module, self.inner.me, None, name, args).await
+    }
+
+    /// Something the engine tells.
+    pub fn picture_event(&self, event: PictureEvent) {
+        let inner = self.inner.clone();
+        match event {
+            PictureEvent::Input(event) => inner.inputs.deliver(&inner.processes, &event),
+            PictureEvent::WantLump(id) => {
+                tokio::spawn(async move {
+                    let bytes = inner.lumps.get(id, None, SPAWN_TIME_MAX).await;
+                    if let Some(picture) = inner.picture.get() {
+                        picture.lump(id, bytes.map_err(|error| chain(&error))).await;
+                    }
+                });
+            }
+            PictureEvent::AssetFailed { entities, lump, reason } => {
+                let text = format!("lump {lump} does not load: {reason}");
+                for writer in inner.world.writers(&entities, lump) {
+                    inner.log_anywhere(writer, Level::Error, "asset", &text);
+                }
+            }
+        }
+    }
+
+    /// Asks the peer to end in good order; [`Node::ended`] tells when it has.
+    pub fn shut_down(&self) {
+        self.inner.shutdown.cancel();
+    }
+
+    /// Waits until the peer was asked to end.
+    pub async fn ended(&self) {
+        self.inner.shutdown.cancelled().await;
+    }
+}

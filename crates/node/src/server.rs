@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The home server of a space: lets peers in, orders the scene, relays, and keeps.
+
+use crate::{
+    folder::{Folder, replace_file},
+    lumps::chain,
+    manifest::{self, Manifest},
+    network::{Link, Network},
+    node::{Inner, Node, Parts, StartError, about_program},
+    roster::Roster,
+    session,
+    world::World,
+};
+use hearth_abi::PeerId;
+use hearth_net::{
+    KsfParams, Listener, Password, PasswordFile, PeerKey, ServerConfig, ServerSecrets,
+};
+use hearth_protocol::control::{Control, NAME_LEN_MAX, Peer};
+use hearth_scene::SceneFile;
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+/// How long a peer whose connection broke may take to come back before it has left.
+pub const GRACE: Duration = Duration::from_secs(10);
+/// How long a peer that was let in may take to say what it is.
+const JOIN_TIME_MAX: Duration = Duration::from_secs(10);
+/// Most peers of a space at a time.
+const PEERS_MAX: usize = 1024;
+/// How often what the scene was given is saved.
+const SAVE_INTERVAL: Duration = Duration::from_millis(500);
+
+/// What a server is started with.
+#[derive(Debug)]
+pub struct ServerOptions {
+    /// Its data folder; made if it is not there.
+    pub data: PathBuf,
+    /// Address to listen on, as `0.0.0.0:7464`.
+    pub listen: String,
+    /// Name of the space.
+    pub name: String,
+    /// The space's password from now on. Without one the password of before holds, or one is made.
+    pub password: Option<Password>,
+    /// How passwords are stretched.
+    pub ksf: KsfParams,
+    /// Threads that run processes.
+    pub workers: usize,
+    /// Whether to start the services of `space.toml`.
+    pub boot: bool,
+    /// How long a peer may be away before it has left.
+    pub grace: Duration,
+}
+
+impl ServerOptions {
+    /// The usual, for this folder and address.
+    pub fn new(data: impl Into<PathBuf>, listen: impl Into<String>) -> ServerOptions {
+        ServerOptions {
+            data: data.into(),
+            listen: listen.into(),
+            name: "hearth".into(),
+            password: None,
+            ksf: KsfParams::default(),
+            workers: std::thread::available_parallelism().map_or(2, usize::from),
+            boot: true,
+            grace: GRACE,
+        }
+    }
+}
+
+/// A server that runs.
+pub struct RunningServer {
+    /// The peer.
+    pub node: Node,
+    /// The address it listens on.
+    pub address: SocketAddr,
+    /// The file with the password that was made, if one was.
+    pub first_password: Option<PathBuf>,
+    /// Path of its local socket.
+    pub socket: PathBuf,
+    done: tokio::task::JoinHandle<()>,
+}
+
+impl RunningServer {
+    /// Waits until the server has ended: processes stopped, scene and lumps on disk.
+    pub async fn ended(self) {
+        // A panic of the task was printed by its thread.
+        let _ = self.done.await;
+    }
+}
+
+struct Server {
+    inner: Arc<Inner>,
+    roster: Roster,
+    grace: Duration,
+}
+
+/// Starts a server. When it returns, the server listens and its services are being started.
+///
+/// # Errors
+/// The folder, the address, the password's files or the local socket cannot be used.
+pub async fn serve(options: ServerOptions) -> Result<RunningServer, StartError> {
+    let file_error = |path: &Path| {
+        let path = path.display().to_string();
+        move |error| StartError::File { path, error }
+    };
+    let folder = Folder::open(&options.data).map_err(file_error(&options.data))?;
+    let key = PeerKey::load_or_create(&folder.path("key"))?;
+    let public = key.public();
+    let (config, first_password) = credentials(&folder, &options, key).await?;
+    let roster = Roster::open(folder.path("peers")).map_err(file_error(&folder.path("peers")))?;
+    let scene_path = folder.path("scene.redb");
+    let world = World::server(SceneFile::open(&scene_path)?)?;
+    let manifest = match options.boot {
+        true => Manifest::open(&folder.path("space.toml"), manifest::SPACE)?,
+        false => Manifest::default(),
+    };
+    let inner = Inner::start(Parts {
+        me: PeerId::SERVER,
+        name: options.name.clone(),
+        space: options.name.clone(),
+        folder,
+        world,
+        workers: options.workers,
+    })?;
+    let listen_error = |error| StartError::Listen { address: options.listen.clone(), error };
+    let listener = Listener::bind(&options.listen, config.clone()).await.map_err(listen_error)?;
+    let address = listener.local_addr();
+    // Nobody set it before: the node is new.
+    let _ = inner.password.set(config);
+    let _ = inner.server_address.set(address.to_string());
+    let about = about_program(0, &options.name, public, vec!["processes".into()]);
+    inner.network.insert(PeerId::SERVER, about, None);
+    let socket = crate::operator::listen(&inner, &address.port().to_string())?;
+    let server = Arc::new(Server { inner: inner.clone(), roster, grace: options.grace });
+    let done = tokio::spawn(run(server, listener, manifest));
+    Ok(RunningServer { node: Node { inner }, address, first_password, socket, done })
+}
+
+async fn run(server: Arc<Server>, mut listener: Listener, manifest: Manifest) {
+    let inner = &server.inner;
+    let saver = tokio::spawn(save_scene(inner.clone()));
+    let booting = inner.clone();
+    tokio::spawn(async move { booting.boot(&manifest).await });
+    loop {
+        tokio::select! {
+            link = listener.accept() => { tokio::spawn(server.clone().admit(link)); }
+            () = inner.shutdown.cancelled() => break,
+        }
+    }
+    drop(listener);
+    // It saves once more when it learns of the end.
+    let _ = saver.await;
+    inner.finish().await;
+}
+
+/// Saves what entities given to the space have become, until the end.
+async fn save_scene(inner: Arc<Inner>) {
+    loop {
+        let ended = tokio::select! {
+            () = tokio::time::sleep(SAVE_INTERVAL) => false,
+            () = inner.shutdown.cancelled() => true,
+        };
+        let saving = inner.clone();
+        let saved = tokio::task::spawn_blocking(move || saving.world.save()).await;
+        match saved {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!("could not save the scene: {}", chain(&error)),
+            Err(error) => tracing::error!("could not save the scene: {error}"),
+        }
+        if ended {
+            return;
+        }
+    }
+}
+
+/// The OPAQUE files: what is there, or made now.
+async fn credentials(
+    folder: &Folder,
+    options: &ServerOptions,
+    key: PeerKey,
+) -> Result<(Arc<ServerConfig>, Option<PathBuf>), StartError> {
+    let secrets = ServerSecrets::load_or_create(&folder.path("secrets"))?;
+    let login = folder.path("login");
+    let known = login.exists() && options.password.is_none();
+    let mut first = None;
+    let record = if known {
+        PasswordFile::load(&login, &secrets)?
+    } else {
+        let password = match &options.password {
+            Some(password) => password.clone(),
+            None => {
+                let password = Password::generate();
+                let path = folder.path("password");
+                let error = |error| StartError::File { path: path.display().to_string(), error };
+                replace_file(&path, format!("{}\n", password.reveal()).as_bytes()).map_err(error)?;
+                first = Some(path);
+                password
+            }
+        };
+        let record = register(secrets.clone(), password, options.ksf).await?;
+        record.save(&login)?;
+        record
+    };
+    let mut config = ServerConfig::new(secrets, record, key);
+    config.name = options.name.clone();
+    config.agent = format!("hearth {}", crate::node::VERSION);
+    Ok((Arc::new(config), first))
+}
+
+/// Registers a password off the async threads: it costs as much as a login.
+pub(crate) async fn register(
+    secrets: ServerSecrets,
+    password: Password,
+    ksf: KsfParams,
+) -> Result<PasswordFile, hearth_net::password::PasswordError> {
+    let registered =
+        tokio::task::spawn_blocking(move || PasswordFile::register(&secrets, &password, ksf)).await;
+    match registered {
+        Ok(result) => result,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+impl Server {
+    /// Takes a peer in, serves it until its link ends, and forgets it when it does not come back.
+    async fn admit(self: Arc<Self>, link: hearth_net::Link) {
+        let inner = &self.inner;
+        let info = link.info().clone();
+        let (sender, mut lanes) = link.split();
+        let joined = tokio::time::timeout(JOIN_TIME_MAX, lanes.control.recv()).await;
+        let said = match joined {
+            Ok(Some(bytes)) => Control::decode(&bytes).ok(),
+            _ => None,
+        };
+        let Some(Control::Join { peer: said }) = said else {
+            tracing::warn!(address = %info.remote_addr, "a peer did not say what it is");
+            return hang_up(sender.link()).await;
+        };
+        let name = label(&info.peer_name);
+        let this = self.clone();
+        let (key, asked) = (info.peer_key, name.clone());
+        let number = tokio::task::spawn_blocking(move || this.roster.number(key, &asked)).await;
+        let id = match number {
+            Ok(Ok(id)) => id,
+            Ok(Err(error)) => {
+                tracing::error!("a peer gets no number: {}", chain(&error));
+                return hang_up(sender.link()).await;
+            }
+            Err(_panicked) => return hang_up(sender.link()).await,
+        };
+        if inner.network.peer(id).is_none() && inner.network.peers().len() > PEERS_MAX {
+            tracing::warn!(peer = %id, "the space is full: {PEERS_MAX} peers are here");
+            return hang_up(sender.link()).await;
+        }
+        let about = Peer {
+            id: id.number(),
+            name,
+            key: info.peer_key.to_vec(),
+            address: info.remote_addr.to_string(),
+            version: label(&said.version),
+            system: label(&said.system),
+            offers: said.offers.iter().take(16).map(|offer| label(offer)).collect(),
+        };
+        let link = Link::new(sender);
+        // A peer that came back before its old link was seen to be dead.
+        if let Some(old) = inner.network.way_to(id) {
+            old.sender.link().close().await;
+            inner.network.unlink(id, &old);
+        }
+        let is_new = inner.network.peer(id).is_none();
+        let mut peers: Vec<Peer> = inner.network.peers();
+        peers.retain(|peer| peer.id != about.id);
+        peers.push(about.clone());
+        let welcome = Control::Welcome { peer: id.number(), space: inner.space.clone(), peers };
+        if link.control(&welcome).await.is_err() {
+            return;
+        }
+        inner.network.insert(id, about.clone(), Some(link.clone()));
+        tracing::info!(peer = %id, name = about.name, address = about.address, "{}",
+            if is_new { "joined" } else { "came back" });
+        tell_others(&inner.network, id, &Control::Joined { peer: about });
+
+        let reason = session::run(inner, id, &link, lanes).await;
+        if inner.network.unlink(id, &link) {
+            inner.world.leave(id);
+            tracing::info!(peer = %id, "connection ended: {reason}");
+            self.wait_for_return(id).await;
+        }
+    }
+
+    /// Waits for a peer that is away; if it does not come back it has left.
+    async fn wait_for_return(&self, id: PeerId) {
+        let inner = &self.inner;
+        tokio::select! {
+            () = tokio::time::sleep(self.grace) => {}
+            () = inner.shutdown.cancelled() => return,
+        }
+        if inner.network.is_away(id) && inner.network.remove(id) {
+            tracing::info!(peer = %id, "left");
+            tell_others(&inner.network, id, &Control::Left { peer: id.number() });
+            inner.world.peer_left(inner, id);
+        }
+    }
+}
+
+/// Ends a link whose peer is not taken in.
+async fn hang_up(link: &hearth_net::LinkControl) {
+    link.close().await;
+}
+
+/// Tells all connected peers but one. Who is too slow to take it is cut off, for what it knows of the
+/// space would be wrong; it comes back and learns all anew.
+fn tell_others(network: &Network, except: PeerId, frame: &Control) {
+    let Ok(bytes) = frame.encode() else { return };
+    for (peer, link) in network.links() {
+        if peer != except && link.sender.try_control(bytes.clone()).is_err() {
+            link.closed.cancel();
+            let control = link.sender.link().clone();
+            tokio::spawn(async move { hang_up(&control).await });
+        }
+    }
+}
+
+/// A label from a stranger: printable, and not too long.
+fn label(text: &str) -> String {
+    let mut label: String = text.chars().filter(|c| !c.is_control()).collect();
+    while label.len() > NAME_LEN_MAX {
+        label.pop();
+    }
+    label
+}

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! What goes on over one link, on either side: a task for each lane, and one that sends the scene.
+
+use crate::{
+    lumps::chain,
+    network::{Link, failure},
+    node::Inner,
+};
+use bytes::Bytes;
+use hearth_abi::{Errno, LumpId, PeerId};
+use hearth_net::{LaneReceiver, LinkReceiver};
+use hearth_protocol::{FrameError, bulk, control::Control, hot};
+use std::{collections::HashMap, sync::Arc};
+use tokio_util::sync::CancellationToken;
+
+/// Most lumps that a neighbour may want at a time.
+const WANTS_MAX: usize = 1024;
+
+/// Serves a link until it ends, and says why it ended. `peer` is who is at the other end.
+pub(crate) async fn run(inner: &Arc<Inner>, peer: PeerId, link: &Link, lanes: LinkReceiver) -> String {
+    let session = Session { inner: inner.clone(), peer, link: link.clone() };
+    let closed = link.sender.link().clone();
+    let reason = tokio::select! {
+        reason = closed.closed() => reason.to_string(),
+        error = session.control(lanes.control) => error,
+        error = session.hot(lanes.hot) => error,
+        error = session.bulk(lanes.bulk) => error,
+        error = session.scene() => error,
+        () = inner.shutdown.cancelled() => {
+            closed.close().await;
+            "this peer shuts down".into()
+        }
+    };
+    link.closed.cancel();
+    link.transfers.close();
+    // Also when it is this side that found a reason: the other is told.
+    let control = link.sender.link().clone();
+    tokio::spawn(async move { control.close().await });
+    reason
+}
+
+struct Session {
+    inner: Arc<Inner>,
+    peer: PeerId,
+    link: Link,
+}
+
+/// The end of a lane is the end of the link, whose reason is told by the link.
+async fn lane_ended() -> String {
+    std::future::pending().await
+}
+
+impl Session {
+    async fn control(&self, mut lane: LaneReceiver) -> String {
+        let mut wants: HashMap<u32, CancellationToken> = HashMap::new();
+        while let Some(bytes) = lane.recv().await {
+            let frame = match Control::decode(&bytes) {
+                Ok(frame) => frame,
+                Err(error) => return protocol_error(&error),
+            };
+            match frame {
+                Control::Want { transfer, lump } => {
+                    wants.retain(|_, token| !token.is_cancelled());
+                    if wants.len() >= WANTS_MAX {
+                        let missing = bulk::Frame::Missing { transfer }.encode();
+                        let _ = self.link.sender.try_bulk(missing);
+                        continue;
+                    }
+                    let token = self.link.closed.child_token();
+                    wants.insert(transfer, token.clone());
+                    let (lumps, link, peer) = (self.inner.lumps.clone(), self.link.clone(), self.peer);
+                    tokio::spawn(async move {
+                        lumps.serve(link, peer, transfer, LumpId(lump), token.clone()).await;
+                        token.cancel();
+                    });
+                }
+                Control::Cancel { transfer } => {
+                    if let Some(token) = wants.remove(&transfer) {
+                        token.cancel();
+                    }
+                }
+                Control::Call { to, id, request, from } => {
+                    // A server vouches for its clients; a client believes its server.
+                    let from = if self.inner.is_server() { self.peer.number() } else { from };
+                    self.call(from, to, id, request).await;
+                }
+                Control::Return { from, to, id, result } => {
+                    let from = if self.inner.is_server() { self.peer.number() } else { from };
+                    if to == self.inner.me.number() {
+                        if let Some(from) = PeerId::new(from) {
+                            self.inner.network.returned(from, id, result);
+                        }
+                    } else {
+                        self.forward(to, &Control::Return { from, to, id, result });
+                    }
+                }
+                Control::Joined { peer } if !self.inner.is_server() => {
+                    if let Some(id) = peer.peer_id() {
+                        self.inner.network.insert(id, peer, None);
+                    }
+                }
+                Control::Left { peer } if !self.inner.is_server() => {
+                    if let Some(id) = PeerId::new(peer).filter(|id| *id != PeerId::SERVER) {
+                        self.inner.network.remove(id);
+                    }
+                }
+                Control::Join { .. }
+                | Control::Welcome { .. }
+                | Control::Joined { .. }
+                | Control::Left { .. } => return "the peer sent what is not its to send".into(),
+            }
+        }
+        lane_ended().await
+    }
+
+    async fn call(&self, from: u32, to: u32, id: u64, request: hearth_protocol::control::Request) {
+        let answer = |result| Control::Return { from: to, to: from, id, result };
+        if to != self.inner.me.number() {
+            if !self.forward(to, &Control::Call { from, to, id, request }) {
+                let gone = failure(Errno::NoPeer, format!("peer {to} is not connected"));
+                let _ = self.link.control(&answer(Err(gone))).await;
+            }
+            return;
+        }
+        let (Some(from_id), Ok(permit)) =
+            (PeerId::new(from), self.link.answering.clone().try_acquire_owned())
+        else {
+            let busy = failure(Errno::Limit, "too many calls of this peer are being answered");
+            let _ = self.link.control(&answer(Err(busy))).await;
+            return;
+        };
+        let (inner, link, ended) = (self.inner.clone(), self.link.clone(), self.link.closed.clone());
+        let me = to;
+        tokio::spawn(async move {
+            let result = tokio::select! {
+                result = inner.answer_call(from_id, request) => result,
+                () = ended.cancelled() => return,
+            };
+            let frame = Control::Return { from: me, to: from, id, result };
+            if let Err(error) = link.control(&frame).await {
+                // What is too long for a frame is said so; a link that is gone needs no answer.
+                let _ = link
+                    .control(&Control::Return { from: me, to: from, id, result: Err(error) })
+                    .await;
+            }
+            drop(permit);
+        });
+    }
+
+    /// Passes a frame on to another client. Does not wait, so that a slow client delays nobody but
+    /// those who call it: when its way is full, their calls run out of time.
+    fn forward(&self, to: u32, frame: &Control) -> bool {
+        let way = PeerId::new(to).filter(|_| self.inner.is_server());
+        let link = way.and_then(|to| self.inner.network.way_to(to));
+        match (link, frame.encode()) {
+            (Some(link), Ok(bytes)) => link.sender.try_control(bytes).is_ok(),
+            _ => false,
+        }
+    }
+
+    async fn hot(&self, mut lane: LaneReceiver) -> String {
+        while let Some(bytes) = lane.recv().await {
+            let result = match hot::route(&bytes) {
+                Ok(Some(route)) => self.routed(route, bytes),
+                Ok(None) => hot::Frame::decode(&bytes).and_then(|frame| match frame {
+                    hot::Frame::Scene(unit) => {
+                        Ok(self.inner.world.receive(&self.inner, self.peer, &unit))
+                    }
+                    _ => Ok(Ok(())),
+                }),
+                Err(error) => Err(error),
+            };
+            match result {
+                Ok(Ok(())) => {}
+                Ok(Err(reason)) => return reason,
+                Err(error) => return protocol_error(&error),
+            }
+        }
+        lane_ended().await
+    }
+
+    /// A frame between processes: for one of ours, or, on a server, for another client.
+    fn routed(&self, route: hot::Route, bytes: Bytes) -> Result<Result<(), String>, FrameError> {
+        let from_bits = route.from.to_bits();
+        if self.inner.is_server() && from_bits != 0 && route.from.peer() != self.peer {
+            return Ok(Err(format!("the peer sent a message in the name of {}", route.from)));
+        }
+        if route.to.peer() != self.inner.me {
+            if self.inner.is_server() && self.inner.network.try_hot(route.to.peer(), bytes).is_err() {
+                self.inner.note_lost(self.peer, route.to);
+            }
+            return Ok(Ok(()));
+        }
+        match hot::Frame::decode(&bytes)? {
+            hot::Frame::Message { to, from, body } => {
+                if self.inner.deliver(from, to, body).is_err() {
+                    self.inner.note_lost(self.peer, to);
+                }
+            }
+            hot::Frame::Kill { to, from, reason } => {
+                // Killing what has ended is no error.
+                let _ = self.inner.processes.kill(from, to, &reason);
+            }
+            hot::Frame::Scene(_) => {}
+        }
+        Ok(Ok(()))
+    }
+
+    async fn bulk(&self, mut lane: LaneReceiver) -> String {
+        while let Some(bytes) = lane.recv().await {
+            match bulk::Frame::decode(&bytes) {
+                Ok(frame) => self.link.transfers.receive(frame).await,
+                Err(error) => return protocol_error(&error),
+            }
+        }
+        lane_ended().await
+    }
+
+    /// Sends what changes in the scene, as fast as the link takes it.
+    async fn scene(&self) -> String {
+        let changed = self.inner.world.changed_for(self.peer);
+        loop {
+            let woken = changed.notified();
+            while let Some(unit) = self.inner.world.next_for(self.peer) {
+                if self.link.sender.hot(hot::Frame::Scene(unit).encode()).await.is_err() {
+                    return lane_ended().await;
+                }
+            }
+            woken.await;
+        }
+    }
+}
+
+fn protocol_error(error: &FrameError) -> String {
+    format!("the peer does not keep to the protocol: {}", chain(error))
+}

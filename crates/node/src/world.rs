@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The scene of this peer: on the server the order that holds for all, on a client its mirror.
+
+use crate::{lumps::chain, node::Inner};
+use hearth_abi::{
+    EntityId, Errno, LumpId, PeerId, ProcessId,
+    scene::{ComponentKind, decode_batch},
+};
+use hearth_process::Level;
+use hearth_scene::{Authority, Change, FileError, Limits, Mirror, MirrorLimits, Notice, Scene, SceneFile};
+use parking_lot::Mutex;
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    sync::Arc,
+};
+use tokio::sync::Notify;
+
+/// Length in bytes at which a frame of changes is full: small enough that messages go between two.
+const FRAME_LEN: usize = 48 << 10;
+
+/// The scene of a peer.
+pub(crate) struct World {
+    state: Mutex<State>,
+    /// Told when there is something to send, by the peer that it is for.
+    senders: Mutex<HashMap<PeerId, Arc<Notify>>>,
+    /// Told when there is something to show.
+    shown: Arc<Notify>,
+    file: Option<Mutex<SceneFile>>,
+}
+
+enum State {
+    Server(Box<Authority>),
+    Client {
+        mirror: Box<Mirror>,
+        /// Frames for the server. The mirror bounds what is unanswered, and so what is here.
+        outgoing: VecDeque<Vec<u8>>,
+    },
+}
+
+impl State {
+    fn scene(&self) -> &Scene {
+        match self {
+            State::Server(authority) => authority.scene(),
+            State::Client { mirror, .. } => mirror.scene(),
+        }
+    }
+}
+
+impl World {
+    /// The world of a server, with what the file has kept.
+    pub(crate) fn server(mut file: SceneFile) -> Result<World, FileError> {
+        let saved = file.load()?;
+        let authority = Authority::new(Limits::default(), &saved);
+        Ok(World::new(State::Server(Box::new(authority)), Some(file)))
+    }
+
+    /// The world of a client.
+    pub(crate) fn client(me: PeerId) -> World {
+        let mirror = Box::new(Mirror::new(me, rand::random(), MirrorLimits::default()));
+        World::new(State::Client { mirror, outgoing: VecDeque::new() }, None)
+    }
+
+    fn new(state: State, file: Option<SceneFile>) -> World {
+        World {
+            state: Mutex::new(state),
+            senders: Mutex::default(),
+            shown: Arc::default(),
+            file: file.map(Mutex::new),
+        }
+    }
+
+    /// Applies a batch of a process of this peer, whole or not at all.
+    pub(crate) fn apply(&self, inner: &Inner, writer: ProcessId, batch: &[u8]) -> Result<(), (Errno, String)> {
+        let ops = decode_batch(batch).map_err(|error| (Errno::Invalid, format!("malformed batch: {error}")))?;
+        let refused = |error: hearth_scene::ApplyError| (error.errno(), error.to_string());
+        {
+            let mut state = self.state.lock();
+            match &mut *state {
+                State::Server(authority) => authority.apply(writer, &ops).map_err(refused)?,
+                State::Client { mirror, outgoing } => {
+                    outgoing.extend(mirror.apply(writer, &ops).map_err(refused)?);
+                }
+            }
+        }
+        self.tell(inner);
+        Ok(())
+    }
+
+    /// A frame of another peer came. The error is a reason to end its link.
+    pub(crate) fn receive(&self, inner: &Inner, peer: PeerId, frame: &[u8]) -> Result<(), String> {
+        let mut refusals = Vec::new();
+        {
+            let mut state = self.state.lock();
+            match &mut *state {
+                State::Server(authority) => {
+                    authority
+                        .receive(peer, frame)
+                        .map_err(|error| format!("malformed frame of the scene: {error}"))?;
+                }
+                State::Client { mirror, outgoing } => match mirror.receive(frame) {
+                    Ok(notices) => {
+                        for notice in notices {
+                            match notice {
+                                Notice::Send(frame) => outgoing.push_back(frame),
+                                Notice::Refused { writer, reason, .. } => refusals.push((writer, reason)),
+                                Notice::Synced => tracing::debug!("the scene is complete"),
+                            }
+                        }
+                    }
+                    Err(error) => {
+                        tracing::warn!("the scene is asked for anew: {}", chain(&error));
+                        outgoing.clear();
+                        outgoing.push_back(mirror.join());
+                    }
+                },
+            }
+        }
+        for (writer, reason) in refusals {
+            inner.processes.log(writer, Level::Warn, "scene", &reason);
+        }
+        self.tell(inner);
+        Ok(())
+    }
+
+    /// A process of this peer has ended: what belongs to it goes.
+    pub(crate) fn process_ended(&self, inner: &Inner, process: ProcessId) {
+        match &mut *self.state.lock() {
+            State::Server(authority) => authority.process_ended(process),
+            State::Client { mirror, outgoing } => outgoing.extend(mirror.process_ended(process)),
+        }
+        self.tell(inner);
+    }
+
+    /// The bytes of a component, as this peer knows it now.
+    pub(crate) fn read(&self, entity: EntityId, kind: ComponentKind) -> Option<Vec<u8>> {
+        self.state.lock().scene().component_bytes(entity, kind)
+    }
+
+    /// Number of entities.
+    pub(crate) fn len(&self) -> usize {
+        self.state.lock().scene().len()
+    }
+
+    /// The processes that wrote the components of these entities that refer to this lump.
+    pub(crate) fn writers(&self, entities: &[EntityId], lump: LumpId) -> BTreeSet<ProcessId> {
+        let state = self.state.lock();
+        let mut writers = BTreeSet::new();
+        for entity in entities.iter().filter_map(|id| state.scene().get(*id)) {
+            let refers = entity.components().filter(|component| component.lumps().any(|id| id == lump));
+            writers.extend(refers.filter_map(|component| entity.writer(component.kind())));
+        }
+        writers
+    }
+
+    /// A client has a link to its server again.
+    pub(crate) fn connected(&self) {
+        if let State::Client { mirror, outgoing } = &mut *self.state.lock() {
+            outgoing.clear();
+            outgoing.push_back(mirror.join());
+        }
+    }
+
+    /// A client has lost its link.
+    pub(crate) fn disconnected(&self) {
+        if let State::Client { mirror, outgoing } = &mut *self.state.lock() {
+            mirror.disconnect();
+            outgoing.clear();
+        }
+    }
+
+    /// A server has lost its link to a client, which may come back.
+    pub(crate) fn leave(&self, peer: PeerId) {
+        if let State::Server(authority) = &mut *self.state.lock() {
+            authority.disconnect(peer);
+        }
+        self.senders.lock().remove(&peer);
+    }
+
+    /// A client did not come back: what belongs to its processes goes.
+    pub(crate) fn peer_left(&self, inner: &Inner, peer: PeerId) {
+        if let State::Server(authority) = &mut *self.state.lock() {
+            authority.forget(peer);
+        }
+        self.tell(inner);
+    }
+
+    /// Told when there may be something for a neighbour.
+    pub(crate) fn changed_for(&self, peer: PeerId) -> Arc<Notify> {
+        self.senders.lock().entry(peer).or_default().clone()
+    }
+
+    /// Takes the next frame for a neighbour. Taken only when the link has room for it: what waits here
+    /// is replaced by what is newer.
+    pub(crate) fn next_for(&self, peer: PeerId) -> Option<bytes::Bytes> {
+        match &mut *self.state.lock() {
+            State::Server(authority) => authority.take(peer, FRAME_LEN).map(Into::into),
+            State::Client { outgoing, .. } => outgoing.pop_front().map(Into::into),
+        }
+    }
+
+    /// Told when there may be something to show.
+    pub(crate) fn changed_to_show(&self) -> Arc<Notify> {
+        self.shown.clone()
+    }
+
+    /// What has changed since the last call, for the engine.
+    pub(crate) fn take_changes(&self) -> Vec<Change> {
+        match &mut *self.state.lock() {
+            State::Server(_) => Vec::new(),
+            State::Client { mirror, .. } => mirror.take_changes(),
+        }
+    }
+
+    /// Writes what has become of the entities given to the space; durable when it returns. Blocks.
+    pub(crate) fn save(&self) -> Result<(), FileError> {
+        let Some(file) = &self.file else { return Ok(()) };
+        // One at a time, so that an older state never comes after a newer one.
+        let mut file = file.lock();
+        let unsaved = match &mut *self.state.lock() {
+            State::Server(authority) => authority.take_unsaved(),
+            State::Client { .. } => return Ok(()),
+        };
+        if unsaved.is_empty() {
+            return Ok(());
+        }
+        file.save(&unsaved).inspect_err(|_| {
+            if let State::Server(authority) = &mut *self.state.lock() {
+                authority.not_saved(&unsaved);
+            }
+        })
+    }
+
+    /// Wakes those who send and show.
+    fn tell(&self, inner: &Inner) {
+        if inner.is_server() {
+            let news: Vec<PeerId> = match &*self.state.lock() {
+                State::Server(authority) => authority.peers_with_news().collect(),
+                State::Client { .. } => Vec::new(),
+            };
+            let senders = self.senders.lock();
+            news.iter().filter_map(|peer| senders.get(peer)).for_each(|sender| sender.notify_one());
+        } else {
+            if let Some(sender) = self.senders.lock().get(&PeerId::SERVER) {
+                sender.notify_one();
+            }
+            self.shown.notify_one();
+        }
+    }
+}
