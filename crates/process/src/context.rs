@@ -104,27 +104,39 @@ impl Context {
         Take::Signal(signal)
     }
 
-    /// Waits until there is a signal. `state` is what the process is seen to do meanwhile.
-    pub async fn wait(&self, state: State) {
+    /// Waits until there is a signal; `false` if it did not have to wait. `state` is what the process is
+    /// seen to do meanwhile. Whoever gives up this future calls [`Context::resume`].
+    pub async fn wait(&self, state: State) -> bool {
+        let mut waited = false;
         poll_fn(|cx| match self.process.mailbox.poll_signal(cx) {
-            Poll::Ready(()) => {
-                self.process.state.store(State::Running as u8, Relaxed);
-                Poll::Ready(())
-            }
+            Poll::Ready(()) => Poll::Ready(()),
             Poll::Pending => {
-                self.process.slice.rest();
-                self.process.state.store(state as u8, Relaxed);
+                waited = true;
+                self.rest(state);
                 Poll::Pending
             }
         })
         .await;
+        if waited {
+            self.resume();
+        }
+        waited
     }
 
     /// Waits for so long.
     pub async fn sleep(&self, time: Duration) {
-        self.process.slice.rest();
-        self.process.state.store(State::Waiting as u8, Relaxed);
+        self.rest(State::Waiting);
         tokio::time::sleep(time).await;
+        self.resume();
+    }
+
+    fn rest(&self, state: State) {
+        self.process.slice.rest();
+        self.process.state.store(state as u8, Relaxed);
+    }
+
+    /// The program runs again after it has given up a wait.
+    pub fn resume(&self) {
         self.process.state.store(State::Running as u8, Relaxed);
     }
 

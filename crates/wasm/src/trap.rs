@@ -1,2 +1,59 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! In progress.
+//! Why a guest stopped, in plain words.
+
+use crate::{LoadError, slab::NoStack};
+use hearth_process::{ExitKind, ExitReason};
+use wasmtime::{Trap, WasmBacktrace};
+
+/// Longest backtrace in bytes; what is longer is cut.
+const BACKTRACE_LEN_MAX: usize = 8192;
+
+/// The end that the guest itself, or a host call of it, has asked for. Raised as an error to leave the guest.
+#[derive(Debug, thiserror::Error)]
+#[error("the process ends")]
+pub(crate) struct Leave(pub(crate) ExitReason);
+
+/// The exit reason of a guest whose call failed.
+pub(crate) fn exit_reason(error: &wasmtime::Error) -> ExitReason {
+    if let Some(Leave(reason)) = error.downcast_ref() {
+        return reason.clone();
+    }
+    if let Some(no_stack) = error.downcast_ref::<NoStack>() {
+        return ExitReason::new(ExitKind::Limit, no_stack.to_string());
+    }
+    let backtrace = error.downcast_ref::<WasmBacktrace>().and_then(backtrace);
+    match error.downcast_ref::<Trap>() {
+        Some(trap) => ExitReason { kind: ExitKind::Trap, text: text(*trap), backtrace },
+        None => ExitReason { kind: ExitKind::Trap, text: error.root_cause().to_string(), backtrace },
+    }
+}
+
+/// The exit reason of a process whose module cannot run.
+pub(crate) fn load_reason(error: &LoadError) -> ExitReason {
+    let kind = if matches!(error, LoadError::Limit(_)) { ExitKind::Limit } else { ExitKind::Load };
+    ExitReason::new(kind, error.to_string())
+}
+
+fn text(trap: Trap) -> String {
+    match trap {
+        Trap::UnreachableCodeReached => "unreachable executed".into(),
+        Trap::StackOverflow => "call stack exhausted".into(),
+        Trap::MemoryOutOfBounds => "out of bounds memory access".into(),
+        Trap::TableOutOfBounds => "out of bounds table access".into(),
+        Trap::IndirectCallToNull => "call of a function that is null".into(),
+        Trap::BadSignature => "indirect call of a function of another type".into(),
+        Trap::IntegerOverflow => "integer overflow".into(),
+        Trap::IntegerDivisionByZero => "integer division by zero".into(),
+        Trap::BadConversionToInteger => "conversion to an integer that cannot hold the number".into(),
+        other => other.to_string(),
+    }
+}
+
+/// The names of the functions, innermost first, one a line; demangled, numbers where there are no names.
+fn backtrace(trace: &WasmBacktrace) -> Option<String> {
+    let text = trace.to_string();
+    let lines: Vec<String> = text.lines().skip(1).map(|line| line.replacen("<unknown>!", "", 1)).collect();
+    let mut text = lines.join("\n");
+    text.truncate(text.floor_char_boundary(BACKTRACE_LEN_MAX));
+    (!text.is_empty()).then_some(text)
+}

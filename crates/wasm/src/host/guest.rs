@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! What the host keeps of one guest.
+
+use crate::{Caller, engine::Inner};
+use hearth_process::Context;
+use std::sync::{Arc, atomic::AtomicUsize};
+use wasmtime::{Memory, ResourceLimiter};
+
+/// Most memories and tables of one module. The contract needs one memory.
+const MEMORIES_MAX: usize = 1;
+const TABLES_MAX: usize = 16;
+
+/// What the host keeps of one guest.
+pub(crate) struct Guest {
+    pub(crate) wasm: Arc<Inner>,
+    pub(crate) context: Context,
+    pub(crate) caller: Caller,
+    /// Its memory, once it was needed.
+    pub(super) memory: Option<Memory>,
+    /// Bytes on their way into the store.
+    pub(super) lump_bytes: Arc<AtomicUsize>,
+    memory_bytes: usize,
+    table_elements: usize,
+    /// What it wanted and did not get.
+    denied: Option<String>,
+}
+
+impl Guest {
+    pub(crate) fn new(wasm: Arc<Inner>, context: Context, caller: Caller) -> Guest {
+        Guest {
+            wasm,
+            context,
+            caller,
+            memory: None,
+            lump_bytes: Arc::default(),
+            memory_bytes: 0,
+            table_elements: 0,
+            denied: None,
+        }
+    }
+
+    /// The last thing that it wanted and did not get.
+    pub(crate) fn denied(&self) -> Option<String> {
+        self.denied.clone()
+    }
+}
+
+impl ResourceLimiter for Guest {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let limit = self.context.limits().memory_bytes;
+        let total = (self.memory_bytes - current.min(self.memory_bytes)).saturating_add(desired);
+        if total > limit {
+            self.denied = Some(format!("{total} bytes of memory; the limit is {limit}"));
+            return Ok(false);
+        }
+        self.memory_bytes = total;
+        self.context.set_memory(total as u64);
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let limit = self.context.limits().table_elements;
+        let total = (self.table_elements - current.min(self.table_elements)).saturating_add(desired);
+        if total > limit {
+            self.denied = Some(format!("{total} table elements; the limit is {limit}"));
+            return Ok(false);
+        }
+        self.table_elements = total;
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        1
+    }
+
+    fn tables(&self) -> usize {
+        TABLES_MAX
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES_MAX
+    }
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Ranges of a guest's memory. Everything outside of it is [`Errno::Fault`].
+
+use super::{Call, Guest};
+use hearth_abi::{Errno, LumpId, PeerId, signal::Header};
+use std::ops::Range;
+use wasmtime::{Extern, Memory};
+
+/// The guest's memory and what the host keeps of it.
+pub(super) fn open<'a>(call: &'a mut Call<'_>) -> Result<(&'a mut [u8], &'a mut Guest), Errno> {
+    let memory = memory(call).ok_or(Errno::Fault)?;
+    Ok(memory.data_and_store_mut(call))
+}
+
+fn memory(call: &mut Call<'_>) -> Option<Memory> {
+    if let Some(memory) = call.data().memory {
+        return Some(memory);
+    }
+    // Looked up here rather than after instantiation: a module's own start function may call too.
+    let Some(Extern::Memory(memory)) = call.get_export("memory") else { return None };
+    call.data_mut().memory = Some(memory);
+    Some(memory)
+}
+
+fn range(memory: &[u8], ptr: u32, len: u32) -> Result<Range<usize>, Errno> {
+    let (start, len) = (ptr as usize, len as usize);
+    let end = start.checked_add(len).ok_or(Errno::Fault)?;
+    if end > memory.len() { Err(Errno::Fault) } else { Ok(start..end) }
+}
+
+/// The bytes of this range.
+pub(super) fn bytes(memory: &[u8], ptr: u32, len: u32) -> Result<&[u8], Errno> {
+    Ok(&memory[range(memory, ptr, len)?])
+}
+
+/// The bytes of this range, to be written.
+pub(super) fn bytes_mut(memory: &mut [u8], ptr: u32, len: u32) -> Result<&mut [u8], Errno> {
+    let range = range(memory, ptr, len)?;
+    Ok(&mut memory[range])
+}
+
+/// Text in this range, of at most `max` bytes.
+pub(super) fn text(memory: &[u8], ptr: u32, len: u32, max: usize) -> Result<&str, Errno> {
+    let bytes = bytes(memory, ptr, len)?;
+    if bytes.len() > max {
+        return Err(Errno::Invalid);
+    }
+    str::from_utf8(bytes).or(Err(Errno::Invalid))
+}
+
+/// Text in this range as it is meant for people: cut after `max` bytes, and what is no UTF-8 replaced.
+pub(super) fn prose(memory: &[u8], ptr: u32, len: u32, max: usize) -> Result<String, Errno> {
+    let bytes = bytes(memory, ptr, len)?;
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(max)]);
+    Ok(text[..text.floor_char_boundary(max)].to_owned())
+}
+
+/// The lump id at this address.
+pub(super) fn lump_id(memory: &[u8], ptr: u32) -> Result<LumpId, Errno> {
+    let bytes = bytes(memory, ptr, 32)?;
+    let mut id = [0; 32];
+    id.copy_from_slice(bytes);
+    Ok(LumpId(id))
+}
+
+/// The peer of this number; a number that no peer can have is no peer.
+pub(super) fn peer_id(number: u32) -> Result<PeerId, Errno> {
+    PeerId::new(number).ok_or(Errno::NoPeer)
+}
+
+/// Writes the bytes if they have at most `cap`; returns their number in any case.
+pub(super) fn answer(memory: &mut [u8], ptr: u32, cap: u32, bytes: &[u8]) -> Result<u32, Errno> {
+    // Checked even if nothing will be written: a bad pointer is a fault of the guest, not of the data.
+    let room = bytes_mut(memory, ptr, cap)?;
+    if let Some(room) = room.get_mut(..bytes.len()) {
+        room.copy_from_slice(bytes);
+    }
+    u32::try_from(bytes.len()).or(Err(Errno::Limit))
+}
+
+/// Writes a signal into a range that has room for it.
+pub(super) fn write_signal(room: &mut [u8], header: &Header, body: &[u8]) -> u32 {
+    let header = header.encode();
+    room[..header.len()].copy_from_slice(&header);
+    room[header.len()..header.len() + body.len()].copy_from_slice(body);
+    (header.len() + body.len()) as u32
+}

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Calls that need the peer: arguments are checked here, then [`crate::Services`] is asked.
+
+use super::{
+    Call, Guest,
+    authority::{self, Act},
+    calls::name,
+    memory, returned, returned_id,
+};
+use crate::Request;
+use bytes::Bytes;
+use hearth_abi::{
+    EntityId, Errno, IMPORT_MODULE, LumpId, ProcessId, input,
+    scene::{BATCH_LEN_MAX, ComponentKind},
+    signal::{BODY_LEN_MAX, decode_args},
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+use wasmtime::Linker;
+
+/// Most bytes of one process that may be on their way into the store.
+pub(super) const LUMP_BYTES_MAX: usize = 64 << 20;
+/// Longest class name and path in bytes.
+const CLASS_LEN_MAX: usize = 64;
+const PATH_LEN_MAX: usize = 4096;
+/// Most entity ids of one call.
+const ENTITY_IDS_MAX: u32 = 65_536;
+/// From this size on, hashing takes long enough to give the worker's other processes to another thread.
+const HASH_ASIDE: usize = 1 << 20;
+
+pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    link_spawning(linker)?;
+    link_lumps(linker)?;
+    link_scene(linker)?;
+    link_machine(linker)
+}
+
+fn link_spawning(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    let m = IMPORT_MODULE;
+    linker.func_wrap(
+        m,
+        "spawn",
+        |mut call: Call<'_>, module: u32, name_ptr: u32, name_len: u32, args_ptr: u32, args_len: u32| {
+            returned_id(spawn(&mut call, module, (name_ptr, name_len), (args_ptr, args_len)))
+        },
+    )?;
+    linker.func_wrap(
+        m,
+        "spawn_on",
+        |mut call: Call<'_>,
+         peer: u32,
+         module: u32,
+         name_ptr: u32,
+         name_len: u32,
+         args_ptr: u32,
+         args_len: u32,
+         tag: u64| {
+            returned(request(&mut call, tag, |memory, _| {
+                let module = memory::lump_id(memory, module)?;
+                let (name, args) = name_and_args(memory, (name_ptr, name_len), (args_ptr, args_len))?;
+                Ok(Request::SpawnOn { peer: memory::peer_id(peer)?, module, name, args })
+            }))
+        },
+    )?;
+    linker.func_wrap(m, "peer_name", |mut call: Call<'_>, peer: u32, ptr: u32, cap: u32| {
+        returned(peer_name(&mut call, peer, ptr, cap))
+    })?;
+    Ok(())
+}
+
+fn link_lumps(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    let m = IMPORT_MODULE;
+    linker.func_wrap(m, "lump_put", |mut call: Call<'_>, ptr: u32, len: u32, out: u32, tag: u64| {
+        returned(lump_put(&mut call, (ptr, len), out, tag))
+    })?;
+    linker.func_wrap(
+        m,
+        "lump_read",
+        |mut call: Call<'_>, id: u32, offset: i64, len: u32, timeout_ms: i32, tag: u64| {
+            returned(request(&mut call, tag, |memory, _| {
+                Ok(Request::LumpRead {
+                    id: memory::lump_id(memory, id)?,
+                    offset: u64::try_from(offset).or(Err(Errno::Invalid))?,
+                    len: len.min(BODY_LEN_MAX as u32),
+                    timeout: timeout(timeout_ms)?,
+                })
+            }))
+        },
+    )?;
+    linker.func_wrap(m, "lump_size", |mut call: Call<'_>, id: u32, timeout_ms: i32, tag: u64| {
+        returned(request(&mut call, tag, |memory, _| {
+            Ok(Request::LumpSize { id: memory::lump_id(memory, id)?, timeout: timeout(timeout_ms)? })
+        }))
+    })?;
+    linker.func_wrap(m, "lump_push", |mut call: Call<'_>, id: u32, peer: u32, tag: u64| {
+        returned(request(&mut call, tag, |memory, _| {
+            Ok(Request::LumpPush { id: memory::lump_id(memory, id)?, peer: memory::peer_id(peer)? })
+        }))
+    })?;
+    linker.func_wrap(m, "asset_load", |mut call: Call<'_>, ptr: u32, len: u32, id: u32, tag: u64| {
+        returned(request(&mut call, tag, |memory, _| {
+            let class = memory::text(memory, ptr, len, CLASS_LEN_MAX)?.to_owned();
+            Ok(Request::AssetLoad { class, id: memory::lump_id(memory, id)? })
+        }))
+    })?;
+    linker.func_wrap(m, "asset_drop", |mut call: Call<'_>, ptr: u32, len: u32, id: u32| {
+        returned(asset_drop(&mut call, (ptr, len), id))
+    })?;
+    Ok(())
+}
+
+fn link_scene(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    let m = IMPORT_MODULE;
+    linker.func_wrap(m, "entity_ids", |call: Call<'_>, count: u32| returned_id(entity_ids(&call, count)))?;
+    linker.func_wrap(m, "scene_apply", |mut call: Call<'_>, ptr: u32, len: u32| {
+        returned(scene_apply(&mut call, ptr, len))
+    })?;
+    linker.func_wrap(m, "scene_read", |mut call: Call<'_>, entity: u64, kind: u32, ptr: u32, cap: u32| {
+        returned(scene_read(&mut call, entity, kind, ptr, cap))
+    })?;
+    Ok(())
+}
+
+fn link_machine(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    let m = IMPORT_MODULE;
+    linker.func_wrap(m, "input_subscribe", |call: Call<'_>, mask: u32| {
+        returned(input_subscribe(&call, mask).map(|()| 0))
+    })?;
+    linker.func_wrap(m, "pointer_capture", |call: Call<'_>, on: u32| {
+        returned(pointer_capture(&call, on != 0).map(|()| 0))
+    })?;
+    linker.func_wrap(m, "file_load", |mut call: Call<'_>, ptr: u32, len: u32, tag: u64| {
+        returned(request(&mut call, tag, |memory, guest| {
+            authority::check(guest, Act::File)?;
+            let path = memory::text(memory, ptr, len, PATH_LEN_MAX)?;
+            if path.is_empty() || path.contains('\0') {
+                return Err(Errno::Invalid);
+            }
+            Ok(Request::FileLoad { path: path.to_owned() })
+        }))
+    })?;
+    linker.func_wrap(m, "command", |mut call: Call<'_>, ptr: u32, len: u32, tag: u64| {
+        returned(request(&mut call, tag, |memory, guest| {
+            authority::check(guest, Act::Command)?;
+            let bytes = args(memory, ptr, len)?;
+            let args = decode_args(&bytes).or(Err(Errno::Invalid))?;
+            if args.is_empty() || args[0].is_empty() || args.iter().any(|arg| arg.contains(&0)) {
+                return Err(Errno::Invalid);
+            }
+            Ok(Request::Command { args: args.into_iter().map(<[u8]>::to_vec).collect() })
+        }))
+    })?;
+    Ok(())
+}
+
+/// Makes a request of the guest's arguments and hands it to the peer.
+fn request(
+    call: &mut Call<'_>,
+    tag: u64,
+    make: impl FnOnce(&[u8], &Guest) -> Result<Request, Errno>,
+) -> Result<u32, Errno> {
+    let (memory, guest) = memory::open(call)?;
+    let request = make(memory, guest)?;
+    let reply = guest.context.begin_request(tag)?;
+    guest.wasm.services.request(&guest.caller, request, reply);
+    Ok(0)
+}
+
+fn timeout(ms: i32) -> Result<Duration, Errno> {
+    Ok(Duration::from_millis(u64::try_from(ms).or(Err(Errno::Invalid))?))
+}
+
+/// Arguments of a process in the guest's memory.
+fn args(memory: &[u8], ptr: u32, len: u32) -> Result<Bytes, Errno> {
+    let bytes = memory::bytes(memory, ptr, len)?;
+    if bytes.len() > BODY_LEN_MAX {
+        return Err(Errno::Limit);
+    }
+    decode_args(bytes).or(Err(Errno::Invalid))?;
+    Ok(Bytes::copy_from_slice(bytes))
+}
+
+fn name_and_args(
+    memory: &[u8],
+    at: (u32, u32),
+    args_at: (u32, u32),
+) -> Result<(Option<String>, Bytes), Errno> {
+    let name = name(memory, at.0, at.1)?;
+    let name = (!name.is_empty()).then(|| name.to_owned());
+    Ok((name, args(memory, args_at.0, args_at.1)?))
+}
+
+fn spawn(call: &mut Call<'_>, module: u32, name_at: (u32, u32), args_at: (u32, u32)) -> Result<u64, Errno> {
+    let (memory, guest) = memory::open(call)?;
+    let module = memory::lump_id(memory, module)?;
+    let (name, args) = name_and_args(memory, name_at, args_at)?;
+    guest.wasm.services.spawn(&guest.caller, module, name, args).map(ProcessId::to_bits)
+}
+
+fn peer_name(call: &mut Call<'_>, peer: u32, ptr: u32, cap: u32) -> Result<u32, Errno> {
+    let (memory, guest) = memory::open(call)?;
+    memory::bytes(memory, ptr, cap)?;
+    let name = guest.wasm.services.peer_name(memory::peer_id(peer)?).ok_or(Errno::NoPeer)?;
+    memory::answer(memory, ptr, cap, name.as_bytes())
+}
+
+/// Bytes that count against their process's share until they are dropped.
+struct Counted {
+    bytes: Vec<u8>,
+    count: Arc<AtomicUsize>,
+}
+
+impl Counted {
+    fn new(from: &[u8], count: &Arc<AtomicUsize>) -> Result<Counted, Errno> {
+        let len = from.len();
+        if count.fetch_add(len, Relaxed) + len > LUMP_BYTES_MAX {
+            count.fetch_sub(len, Relaxed);
+            return Err(Errno::Limit);
+        }
+        Ok(Counted { bytes: from.to_vec(), count: count.clone() })
+    }
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.count.fetch_sub(self.bytes.len(), Relaxed);
+    }
+}
+
+fn lump_put(call: &mut Call<'_>, at: (u32, u32), out: u32, tag: u64) -> Result<u32, Errno> {
+    let (memory, guest) = memory::open(call)?;
+    memory::bytes(memory, out, 32)?;
+    let content = memory::bytes(memory, at.0, at.1)?;
+    let bytes = Bytes::from_owner(Counted::new(content, &guest.lump_bytes)?);
+    let reply =
+        if tag == 0 { guest.context.begin_silent_request()? } else { guest.context.begin_request(tag)? };
+    let id = LumpId(hash(&bytes));
+    memory::bytes_mut(memory, out, 32)?.copy_from_slice(&id.0);
+    guest.wasm.services.request(&guest.caller, Request::LumpPut { id, bytes }, reply);
+    Ok(0)
+}
+
+fn hash(bytes: &[u8]) -> [u8; 32] {
+    let hash = || *blake3::hash(bytes).as_bytes();
+    let runtime = tokio::runtime::Handle::try_current().map(|handle| handle.runtime_flavor());
+    if bytes.len() >= HASH_ASIDE && matches!(runtime, Ok(tokio::runtime::RuntimeFlavor::MultiThread)) {
+        return tokio::task::block_in_place(hash);
+    }
+    hash()
+}
+
+fn asset_drop(call: &mut Call<'_>, at: (u32, u32), id: u32) -> Result<u32, Errno> {
+    let (memory, guest) = memory::open(call)?;
+    let class = memory::text(memory, at.0, at.1, CLASS_LEN_MAX)?;
+    guest.wasm.services.asset_drop(&guest.caller, class, memory::lump_id(memory, id)?)?;
+    Ok(0)
+}
+
+fn entity_ids(call: &Call<'_>, count: u32) -> Result<u64, Errno> {
+    match count {
+        0 => Err(Errno::Invalid),
+        1..=ENTITY_IDS_MAX => call.data().wasm.services.entity_ids(count).map(EntityId::to_bits),
+        _ => Err(Errno::Limit),
+    }
+}
+
+fn scene_apply(call: &mut Call<'_>, ptr: u32, len: u32) -> Result<u32, Errno> {
+    let (memory, guest) = memory::open(call)?;
+    let batch = memory::bytes(memory, ptr, len)?;
+    if batch.len() > BATCH_LEN_MAX {
+        return Err(Errno::Limit);
+    }
+    guest.wasm.services.scene_apply(&guest.caller, batch)?;
+    Ok(0)
+}
+
+fn scene_read(call: &mut Call<'_>, entity: u64, kind: u32, ptr: u32, cap: u32) -> Result<u32, Errno> {
+    let (memory, guest) = memory::open(call)?;
+    memory::bytes(memory, ptr, cap)?;
+    let kind = u16::try_from(kind).ok().and_then(ComponentKind::from_number).ok_or(Errno::Invalid)?;
+    let found = guest.wasm.services.scene_read(EntityId::from_bits(entity), kind).ok_or(Errno::NotFound)?;
+    memory::answer(memory, ptr, cap, &found)
+}
+
+fn input_subscribe(call: &Call<'_>, mask: u32) -> Result<(), Errno> {
+    let guest = call.data();
+    if mask & !input::mask::ALL != 0 {
+        return Err(Errno::Invalid);
+    }
+    authority::check(guest, Act::Input(mask))?;
+    guest.wasm.services.input_subscribe(&guest.caller, mask)
+}
+
+fn pointer_capture(call: &Call<'_>, on: bool) -> Result<(), Errno> {
+    let guest = call.data();
+    authority::check(guest, Act::Pointer)?;
+    guest.wasm.services.pointer_capture(&guest.caller, on)
+}
