@@ -63,7 +63,8 @@ pub enum OpenError {
     },
 }
 
-/// Why a lump was not stored. In every case nothing of it appears under its id.
+/// Why a lump was not stored. Nothing of it appears under its id; only if the database failed at its very end
+/// ([`PutError::Full`], [`PutError::Database`]), a small lump may be there after all, and then whole.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PutError {

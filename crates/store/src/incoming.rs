@@ -287,8 +287,10 @@ impl Store {
             Err(PutError::Quota { .. }) if self.drop_parts() => self.usage().reserve(size)?,
             other => other?,
         };
+        // The database has room of its own inside.
+        let asks_disk = size > SMALL_MAX as u64;
         let full = || sys::free_bytes(&self.layout().dir).is_some_and(|free| free < size);
-        if full() && (!self.drop_parts() || full()) {
+        if asks_disk && full() && (!self.drop_parts() || full()) {
             return Err(PutError::Full { wanted: size, dir: self.layout().dir.clone() });
         }
         Ok(room)

@@ -105,6 +105,13 @@ impl Layout {
         Some(to)
     }
 
+    /// Gives a file a second name among the corrupt ones; where there are no second names, its only one.
+    pub(crate) fn link_aside(&self, path: &Path, name: &str) -> io::Result<PathBuf> {
+        let to = self.corrupt_name(name).ok_or(io::ErrorKind::NotFound)?;
+        fs::hard_link(path, &to).or_else(|_none| fs::rename(path, &to))?;
+        Ok(to)
+    }
+
     /// Writes bytes that were corrupt to a file among the corrupt ones.
     pub(crate) fn write_aside(&self, bytes: &[u8], name: &str) -> Option<PathBuf> {
         let to = self.corrupt_name(name)?;

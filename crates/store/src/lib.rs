@@ -16,6 +16,24 @@
 //! - [`Incoming`] is a lump on its way in from another peer.
 //! - [`Store::repair`] builds a new database from a damaged one.
 //!
+//! ```
+//! use hearth_store::{Store, StoreOptions};
+//! # let dir = tempfile::tempdir()?;
+//! # let (here, there) = (dir.path().join("here"), dir.path().join("there"));
+//! let store = Store::open(&here, StoreOptions::default())?;
+//! let id = store.put(b"a lump")?;
+//! assert_eq!(store.get(&id)?, "a lump");
+//!
+//! // Another peer takes it in, knowing its id and size beforehand.
+//! let other = Store::open(&there, StoreOptions::default())?;
+//! let mut incoming = other.begin(id, 6)?;
+//! incoming.write(b"a lu")?;
+//! incoming.write(b"mp")?;
+//! incoming.finish()?;
+//! assert!(other.has(&id)?);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! The layout on the disk is `docs/formats/store.md`. Calls wait for the disk; in async code they belong on
 //! a thread for blocking work.
 //!

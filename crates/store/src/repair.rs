@@ -40,7 +40,7 @@ pub struct CheckReport {
 /// What a repair did.
 #[derive(Clone, Debug, Default)]
 pub struct RepairReport {
-    /// Where the damaged database lies now; `None` if it was not damaged.
+    /// Where the damaged database lies now (where it should be, if it was lost); `None` if it was not damaged.
     pub damaged: Option<PathBuf>,
     /// Small lumps that were saved out of it.
     pub salvaged: u64,
@@ -134,8 +134,7 @@ fn rebuild(dir: &Path, report: &mut RepairReport) -> Result<(), RepairError> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => None,
         Err(e) => return Err(at(&path)(e)),
     };
-    // The damaged file keeps its name until the new one is complete; only a lost moment between the two
-    // names leaves none, which the next repair takes for an empty one.
+    // The damaged file keeps its name until the new one takes it, so that a repair can be broken off.
     let new = dir.join("repaired.redb");
     let mut failure = None;
     let built = Database::create(&new, |txn| {
@@ -150,15 +149,14 @@ fn rebuild(dir: &Path, report: &mut RepairReport) -> Result<(), RepairError> {
         return Err(at(&path)(error));
     }
     built?;
-    if damaged.is_some() {
-        let aside = layout.set_aside(&path, "lumps.redb");
-        let aside =
-            aside.ok_or_else(|| at(&layout.corrupt())(io::Error::other("cannot move the database")))?;
-        sys::sync_dir(&layout.corrupt()).map_err(at(&aside))?;
-        report.damaged = Some(aside);
-    } else {
-        report.damaged = Some(path.clone());
-    }
+    report.damaged = Some(match damaged {
+        Some(_) => {
+            let aside = layout.link_aside(&path, "lumps.redb").map_err(at(&layout.corrupt()))?;
+            sys::sync_dir(&layout.corrupt()).map_err(at(&aside))?;
+            aside
+        }
+        None => path.clone(),
+    });
     std::fs::rename(&new, &path).map_err(at(&path))?;
     sys::sync_dir(dir).map_err(at(dir))
 }

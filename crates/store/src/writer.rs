@@ -154,10 +154,12 @@ impl Drop for Writer {
 }
 
 fn run(shared: &Shared, queue: &Receiver<Job>) {
+    // Free bytes when the disk was last found full. Finding out is dear: the database must be opened anew.
+    let mut full_at = None;
     while let Ok(first) = queue.recv() {
         let mut jobs = vec![first];
         jobs.extend(queue.try_iter().take(JOBS_MAX - 1));
-        let outcome = write_batch(shared, &jobs);
+        let outcome = write_batch(shared, &jobs, &mut full_at);
         for (n, job) in jobs.into_iter().enumerate() {
             let answer = match &outcome {
                 Ok(done) => Ok(done[n].clone()),
@@ -175,13 +177,18 @@ struct Sums {
     removed: u64,
 }
 
-fn write_batch(shared: &Shared, jobs: &[Job]) -> Result<Vec<Done>, WriteError> {
+fn write_batch(shared: &Shared, jobs: &[Job], full_at: &mut Option<u64>) -> Result<Vec<Done>, WriteError> {
     if jobs.iter().all(|job| matches!(job.op, Op::Flush)) {
         return Ok(vec![Done::default(); jobs.len()]);
     }
-    // The database opens itself anew after a write that found no room; asking before is cheaper.
+    // The database has room of its own inside, so that only trying tells. But what failed once is not tried
+    // again before something has gone.
     let wanted: u64 = jobs.iter().map(|job| room_for(&job.op)).sum();
-    if wanted > 0 && sys::free_bytes(&shared.layout.dir).is_some_and(|free| free < wanted) {
+    let free = || sys::free_bytes(&shared.layout.dir);
+    if wanted > 0
+        && let Some(full_at) = *full_at
+        && free().is_some_and(|free| free < full_at + wanted)
+    {
         return Err(WriteError::Full);
     }
     // While something is removed nobody can come to know that it is here.
@@ -192,8 +199,14 @@ fn write_batch(shared: &Shared, jobs: &[Job]) -> Result<Vec<Done>, WriteError> {
         jobs.iter().map(|job| apply(shared, txn, &job.op, recent.as_deref(), &mut sums)).collect()
     });
     match &outcome {
-        Ok(_) => shared.usage.small_changed(sums.added, sums.removed),
+        Ok(_) => {
+            shared.usage.small_changed(sums.added, sums.removed);
+            if wanted > 0 || sums.removed > 0 {
+                *full_at = None;
+            }
+        }
         Err(error) => {
+            *full_at = if matches!(error, WriteError::Full) { free() } else { None };
             tracing::error!(?error, "a write to the database of the lump store failed");
             if let Ok(bytes) = shared.database.read(database::small_bytes) {
                 shared.usage.set_small(bytes);

@@ -70,6 +70,14 @@ fn lumps_of_every_size_come_back_and_outlive_a_restart() {
 }
 
 #[test]
+fn a_store_can_be_shared_by_threads() {
+    fn shared<T: Send + Sync + Clone + 'static>() {}
+    fn sent<T: Send + 'static>() {}
+    shared::<Store>();
+    sent::<hearth_store::Incoming>();
+}
+
+#[test]
 fn what_is_not_here_is_not_found() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
