@@ -101,7 +101,9 @@ impl Authority {
             return Err(ApplyError { index, entity: ops[index].entity(), problem: Problem::NoUser });
         }
         self.scene.apply(writer, ops)?;
-        self.advance();
+        if !ops.is_empty() {
+            self.advance();
+        }
         Ok(())
     }
 

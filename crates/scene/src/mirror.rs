@@ -402,8 +402,19 @@ impl Mirror {
         Ok(())
     }
 
+    /// Whether the entity that is shown is not that of the base, but a later one of the same id.
+    fn is_reborn(&self, id: EntityId) -> bool {
+        let makes = |op: &Op| matches!(op, Op::Create(made, _) if *made == id);
+        self.structural > 0
+            && self.touched.contains_key(&id)
+            && self.pending.iter().any(|pending| pending.shows && pending.ops().iter().any(makes))
+    }
+
     /// Shows a component as it is in the base, if the entity is shown.
     fn show_base(&mut self, id: EntityId, kind: ComponentKind) {
+        if self.is_reborn(id) {
+            return;
+        }
         let slot = self.base.get(id).and_then(|entity| entity.slot(kind));
         if self.shown.get(id).is_some_and(|entity| entity.slot(kind) != slot) {
             let slot = slot.cloned();
