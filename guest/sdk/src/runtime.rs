@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The executor: takes signals, wakes what waits for them, and polls tasks until nothing is ready.
+//!
+//! A guest has one thread, and the peer enters it by `start` and by `wake`. Between two entries there
+//! is no stack: all that goes on lives in the tables below.
+
+use crate::{Error, message, sys};
+use hearth_abi::{
+    Errno, ProcessId,
+    input::Event,
+    signal::{HEADER_LEN, Header, Kind},
+};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, VecDeque},
+    fmt::Display,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Wake, Waker},
+};
+
+/// Most messages that wait in the guest for a `recv`. The peer's mailbox has the same bound.
+const MESSAGES_MAX: usize = 4096;
+/// Most bytes of such messages.
+const MESSAGES_BYTES_MAX: usize = 8 << 20;
+/// Most input events that wait. A script that does not read them loses the oldest.
+const EVENTS_MAX: usize = 1024;
+/// First length of the buffer for signals.
+const BUFFER_LEN: usize = 4096;
+
+type Job = Pin<Box<dyn Future<Output = ()>>>;
+
+/// What arrived for a tag.
+pub(crate) struct Answer {
+    /// Zero or more, or the negative of an error number.
+    pub(crate) status: i32,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    /// The answer, if it is no error.
+    pub(crate) fn success(self) -> Result<Answer, Error> {
+        match sys::check(self.status) {
+            Ok(_) => Ok(self),
+            Err(errno) => Err(Error::new(errno, String::from_utf8_lossy(&self.body).into_owned())),
+        }
+    }
+}
+
+/// Somebody who waits for a tag.
+#[derive(Default)]
+struct Wait {
+    /// The process that is to answer; `None` if the peer is.
+    of: Option<ProcessId>,
+    waker: Option<Waker>,
+    answer: Option<Answer>,
+}
+
+impl Wait {
+    fn answer(&mut self, status: i32, body: &[u8]) -> Vec<Waker> {
+        self.answer = Some(Answer { status, body: body.into() });
+        self.waker.take().into_iter().collect()
+    }
+}
+
+#[derive(Default)]
+struct Runtime {
+    /// `None` while the task is being polled.
+    tasks: BTreeMap<u64, Option<Job>>,
+    ready: VecDeque<u64>,
+    waits: BTreeMap<u64, Wait>,
+    messages: VecDeque<(ProcessId, Vec<u8>)>,
+    messages_bytes: usize,
+    messages_lost: u64,
+    message_wakers: Vec<Waker>,
+    events: VecDeque<Event>,
+    event_wakers: Vec<Waker>,
+    last_number: u64,
+}
+
+thread_local! {
+    static RUNTIME: RefCell<Runtime> = RefCell::default();
+}
+
+/// No caller's code runs inside `body`, so that the table is never borrowed twice.
+fn with<T>(body: impl FnOnce(&mut Runtime) -> T) -> T {
+    RUNTIME.with_borrow_mut(body)
+}
+
+impl Runtime {
+    fn number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
+    }
+}
+
+struct TaskWaker(u64);
+
+impl Wake for TaskWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        with(|runtime| {
+            if !runtime.ready.contains(&self.0) {
+                runtime.ready.push_back(self.0);
+            }
+        });
+    }
+}
+
+/// Begins a task; it is polled before the guest returns to the peer.
+pub(crate) fn begin(job: Job) -> u64 {
+    with(|runtime| {
+        let number = runtime.number();
+        runtime.tasks.insert(number, Some(job));
+        runtime.ready.push_back(number);
+        number
+    })
+}
+
+/// Ends a task where it waits.
+pub(crate) fn abandon(task: u64) {
+    // Dropped outside: what it holds may take itself from the tables.
+    drop(with(|runtime| runtime.tasks.remove(&task)));
+}
+
+/// A request or timer under way. Dropped, its answer is thrown away.
+pub(crate) struct Pending(u64);
+
+impl Pending {
+    /// Makes a tag, and asks with it.
+    pub(crate) fn ask(ask: impl FnOnce(u64) -> i32) -> Result<Pending, Errno> {
+        Pending::begin(None, ask)
+    }
+
+    /// Makes a number, and asks another process with it.
+    pub(crate) fn ask_of(process: ProcessId, ask: impl FnOnce(u64) -> i32) -> Result<Pending, Errno> {
+        Pending::begin(Some(process), ask)
+    }
+
+    fn begin(of: Option<ProcessId>, ask: impl FnOnce(u64) -> i32) -> Result<Pending, Errno> {
+        let pending = with(|runtime| {
+            let tag = runtime.number();
+            runtime.waits.insert(tag, Wait { of, ..Wait::default() });
+            Pending(tag)
+        });
+        sys::check(ask(pending.0))?;
+        Ok(pending)
+    }
+
+    pub(crate) fn tag(&self) -> u64 {
+        self.0
+    }
+
+    pub(crate) fn is_answered(&self) -> bool {
+        with(|runtime| runtime.waits.get(&self.0).is_none_or(|wait| wait.answer.is_some()))
+    }
+}
+
+impl Future for Pending {
+    type Output = Answer;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
+        with(|runtime| {
+            let wait = runtime.waits.entry(self.0).or_default();
+            match wait.answer.take() {
+                Some(answer) => Poll::Ready(answer),
+                None => {
+                    wait.waker = Some(context.waker().clone());
+                    Poll::Pending
+                }
+            }
+        })
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        drop(with(|runtime| runtime.waits.remove(&self.0)));
+    }
+}
+
+/// Keeps a waker; one task is kept once.
+fn keep(wakers: &mut Vec<Waker>, context: &Context<'_>) {
+    if !wakers.iter().any(|waker| waker.will_wake(context.waker())) {
+        wakers.push(context.waker().clone());
+    }
+}
+
+/// The next message.
+pub(crate) fn poll_message(context: &Context<'_>) -> Poll<(ProcessId, Vec<u8>)> {
+    with(|runtime| match runtime.messages.pop_front() {
+        Some(message) => {
+            runtime.messages_bytes -= message.1.len();
+            Poll::Ready(message)
+        }
+        None => {
+            keep(&mut runtime.message_wakers, context);
+            Poll::Pending
+        }
+    })
+}
+
+/// The next input event.
+pub(crate) fn poll_event(context: &Context<'_>) -> Poll<Event> {
+    with(|runtime| match runtime.events.pop_front() {
+        Some(event) => Poll::Ready(event),
+        None => {
+            keep(&mut runtime.event_wakers, context);
+            Poll::Pending
+        }
+    })
+}
+
+/// Forgets events that nobody reads any more.
+pub(crate) fn clear_events() {
+    with(|runtime| runtime.events.clear());
+}
+
+/// Puts one signal where it belongs, and wakes who waits for it.
+fn accept(signal: &[u8]) {
+    // The peer made it; a kind that this SDK does not know is of a later version of the contract.
+    let Ok((header, body)) = Header::decode(signal) else { return };
+    let wakers = with(|runtime| match header.kind {
+        Kind::Message => {
+            let from = ProcessId::from_bits(header.from);
+            if let Some((number, body)) = message::answer(body) {
+                let wait = runtime.waits.get_mut(&number).filter(|wait| wait.of == Some(from));
+                return wait.map(|wait| wait.answer(0, body)).unwrap_or_default();
+            }
+            let full = runtime.messages.len() >= MESSAGES_MAX
+                || runtime.messages_bytes + body.len() > MESSAGES_BYTES_MAX;
+            if full {
+                runtime.messages_lost += 1;
+                return Vec::new();
+            }
+            runtime.messages_bytes += body.len();
+            runtime.messages.push_back((from, body.into()));
+            std::mem::take(&mut runtime.message_wakers)
+        }
+        Kind::Timeout | Kind::Reply => {
+            let wait = runtime.waits.get_mut(&header.tag).filter(|wait| wait.of.is_none());
+            wait.map(|wait| wait.answer(header.status, body)).unwrap_or_default()
+        }
+        Kind::Input => {
+            let Ok(event) = Event::decode(body) else { return Vec::new() };
+            if runtime.events.len() >= EVENTS_MAX {
+                runtime.events.pop_front();
+            }
+            runtime.events.push_back(event);
+            std::mem::take(&mut runtime.event_wakers)
+        }
+        _ => Vec::new(),
+    });
+    wakers.into_iter().for_each(Waker::wake);
+}
+
+/// Takes all signals there are.
+fn drain(buffer: &mut Vec<u8>) {
+    loop {
+        match sys::check(sys::try_recv(buffer)) {
+            Ok(len) if len > buffer.len() => buffer.resize(len, 0),
+            Ok(len) => accept(&buffer[..len]),
+            Err(_none_now) => break,
+        }
+    }
+    let lost = with(|runtime| std::mem::take(&mut runtime.messages_lost));
+    if lost > 0 {
+        crate::warn!("{lost} messages lost: this script does not take them as fast as they come");
+    }
+}
+
+/// Polls the tasks that are ready, and those that they make ready.
+fn poll_ready() {
+    while let Some(number) = with(|runtime| runtime.ready.pop_front()) {
+        // A task that is over, or was abandoned, may still be in the list.
+        let Some(mut job) = with(|runtime| runtime.tasks.get_mut(&number).and_then(Option::take)) else {
+            continue;
+        };
+        let waker = Waker::from(Arc::new(TaskWaker(number)));
+        let done = job.as_mut().poll(&mut Context::from_waker(&waker)).is_ready();
+        // What is left of a finished or abandoned task is dropped here, outside the table.
+        let _over = with(|runtime| match runtime.tasks.get_mut(&number) {
+            Some(slot) if !done => {
+                *slot = Some(job);
+                None
+            }
+            _ => {
+                runtime.tasks.remove(&number);
+                Some(job)
+            }
+        });
+    }
+}
+
+/// What a script's main function returns.
+#[doc(hidden)]
+pub trait Outcome {
+    /// The exit reason, empty for a normal end.
+    fn reason(self) -> String;
+}
+
+impl Outcome for () {
+    fn reason(self) -> String {
+        String::new()
+    }
+}
+
+impl<E: Display> Outcome for Result<(), E> {
+    fn reason(self) -> String {
+        match self {
+            Ok(()) => String::new(),
+            Err(error) => {
+                let text = error.to_string();
+                crate::error!("{text}");
+                // An empty reason would be a normal end.
+                if text.is_empty() { "error".into() } else { text }
+            }
+        }
+    }
+}
+
+/// The export `start`.
+#[doc(hidden)]
+pub fn start<T: Outcome>(main: impl Future<Output = T> + 'static) {
+    std::panic::set_hook(Box::new(|info| {
+        let message = info.payload_as_str().unwrap_or("(no text)");
+        let place = info.location().map(|at| format!(" ({at})")).unwrap_or_default();
+        let reason = format!("panic: {message}{place}");
+        crate::error!("{reason}");
+        sys::exit(&reason)
+    }));
+    begin(Box::pin(async {
+        let reason = main.await.reason();
+        sys::exit(&reason)
+    }));
+    wake();
+}
+
+/// The export `wake`.
+#[doc(hidden)]
+pub fn wake() {
+    let mut buffer = vec![0; HEADER_LEN + BUFFER_LEN];
+    loop {
+        drain(&mut buffer);
+        poll_ready();
+        // A task may have run long, or sent to its own process: only an empty mailbox parks.
+        if sys::check(sys::try_recv(&mut [])) == Err(Errno::Again) {
+            break;
+        }
+    }
+}

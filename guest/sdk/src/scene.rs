@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! What is seen: entities and their components.
+//!
+//! Metres, radians, +Y up, −Z forward; colours are linear. [`Entity`] describes a new entity, [`Batch`]
+//! makes many changes as one: all of them are seen at once, or none is made.
+//!
+//! ```
+//! # use hearth_sdk::prelude::*;
+//! # fn build() -> Result<(), Error> {
+//! let mut batch = Batch::new();
+//! let table = Entity::new().name("table").at(0.0, 0.7, 0.0).mesh(MeshSource::Cuboid([1.2, 0.05, 0.7]));
+//! let table = table.material(matte(srgb(0x8a5a33))).add(&mut batch);
+//! let cup = Entity::new().parent(table).at(0.3, 0.08, 0.0).mesh(MeshSource::Cylinder(0.04, 0.1));
+//! let cup = cup.add(&mut batch);
+//! batch.commit()?;
+//! scene::set(cup, matte(srgb(0x3366aa)))?;
+//! scene::remove(table)?;                      // and the cup with it
+//! # Ok(())
+//! # }
+//! # build().unwrap();
+//! ```
+
+use crate::{
+    Error,
+    math::{Quat, Vec3},
+    sys,
+};
+use hearth_abi::{
+    EntityId, Errno, LumpId,
+    scene::{
+        BATCH_LEN_MAX, Billboard, Camera, Component, ComponentKind, Light, Material, MeshSource, Op, Scope,
+        Sky, Transform,
+    },
+};
+use std::cell::Cell;
+
+/// How many entity ids are asked for at once.
+const IDS: u32 = 64;
+
+/// An entity id that nobody else has.
+///
+/// # Errors
+/// [`Errno::Limit`] if there are no more.
+pub fn new_id() -> Result<EntityId, Errno> {
+    thread_local! {
+        /// The next id, and how many there are from it.
+        static BLOCK: Cell<(u64, u32)> = const { Cell::new((0, 0)) };
+    }
+    let (mut next, mut left) = BLOCK.get();
+    if left == 0 {
+        next = sys::check_id(sys::entity_ids(IDS))?;
+        left = IDS;
+    }
+    BLOCK.set((next + 1, left - 1));
+    Ok(EntityId::from_bits(next))
+}
+
+/// Something that can be a component of an entity.
+pub trait IntoComponent {
+    /// The component.
+    fn into_component(self) -> Component;
+}
+
+macro_rules! into_component {
+    ($($type:ty, $value:ident => $component:expr;)*) => {
+        $(impl IntoComponent for $type {
+            fn into_component(self) -> Component {
+                let $value = self;
+                $component
+            }
+        })*
+    };
+}
+
+into_component! {
+    Component, component => component;
+    Transform, transform => Component::Transform(transform);
+    MeshSource, source => Component::Mesh(source);
+    Material, material => Component::Material(Box::new(material));
+    Light, light => Component::Light(light);
+    Sky, sky => Component::Sky(sky);
+    Camera, camera => Component::Camera(camera);
+    Billboard, mode => Component::Billboard(mode);
+}
+
+/// A new entity, described before it is made. It belongs to this process and goes when this ends,
+/// unless it is given to the space.
+#[derive(Clone, Debug, Default)]
+#[must_use = "it is not made before `spawn` or `add`"]
+pub struct Entity {
+    scope: Scope,
+    parent: Option<EntityId>,
+    transform: Option<Transform>,
+    components: Vec<Component>,
+    give: bool,
+}
+
+impl Entity {
+    /// An entity at the origin that everybody sees, if it has anything to be seen.
+    pub fn new() -> Entity {
+        Entity::default()
+    }
+
+    /// Only the user of this peer sees it.
+    pub fn local(self) -> Entity {
+        Entity { scope: Scope::Local, ..self }
+    }
+
+    /// Its transform is relative to this entity, and it goes when this entity goes.
+    pub fn parent(self, parent: EntityId) -> Entity {
+        Entity { parent: Some(parent), ..self }
+    }
+
+    /// A name for people and tools.
+    pub fn name(self, name: impl Into<String>) -> Entity {
+        self.with(Component::Name(name.into()))
+    }
+
+    fn moved(mut self, change: impl FnOnce(&mut Transform)) -> Entity {
+        change(self.transform.get_or_insert_default());
+        self
+    }
+
+    /// At this place, in metres.
+    pub fn at(self, x: f32, y: f32, z: f32) -> Entity {
+        self.moved(|transform| transform.translation = [x, y, z])
+    }
+
+    /// At this place.
+    pub fn at_vec(self, place: Vec3) -> Entity {
+        self.moved(|transform| transform.translation = place.array())
+    }
+
+    /// Turned so.
+    pub fn turned(self, rotation: Quat) -> Entity {
+        self.moved(|transform| transform.rotation = rotation.array())
+    }
+
+    /// Scaled alike along all axes.
+    pub fn scaled(self, factor: f32) -> Entity {
+        self.moved(|transform| transform.scale = [factor; 3])
+    }
+
+    /// Scaled along its own axes.
+    pub fn stretched(self, factors: Vec3) -> Entity {
+        self.moved(|transform| transform.scale = factors.array())
+    }
+
+    /// Its shape.
+    pub fn mesh(self, source: MeshSource) -> Entity {
+        self.with(source)
+    }
+
+    /// How its shape answers to light.
+    pub fn material(self, material: Material) -> Entity {
+        self.with(material)
+    }
+
+    /// A light at its place.
+    pub fn light(self, light: Light) -> Entity {
+        self.with(light)
+    }
+
+    /// A glTF scene from a lump.
+    pub fn model(self, lump: LumpId) -> Entity {
+        self.with(Component::Model(lump))
+    }
+
+    /// Turns about its own Y axis so that its +Z faces the viewer.
+    pub fn billboard(self) -> Entity {
+        self.with(Billboard::AboutY)
+    }
+
+    /// Not seen, nor what is below it.
+    pub fn hidden(self) -> Entity {
+        self.with(Component::Hidden(true))
+    }
+
+    /// Any component.
+    pub fn with(mut self, component: impl IntoComponent) -> Entity {
+        match component.into_component() {
+            Component::Transform(transform) => self.transform = Some(transform),
+            component => self.components.push(component),
+        }
+        self
+    }
+
+    /// Given to the space: it stays when this process ends, and is saved.
+    pub fn given(self) -> Entity {
+        Entity { give: true, ..self }
+    }
+
+    /// Adds it to a batch, and tells its id, which is valid as soon as the batch is committed.
+    pub fn add(self, batch: &mut Batch) -> EntityId {
+        let id = match new_id() {
+            Ok(id) => id,
+            Err(errno) => {
+                batch.error.get_or_insert(errno);
+                return EntityId::from_bits(0);
+            }
+        };
+        batch.push(Op::Create(id, self.scope));
+        if self.parent.is_some() {
+            batch.push(Op::SetParent(id, self.parent));
+        }
+        if let Some(transform) = self.transform {
+            batch.push(Op::Set(id, Component::Transform(transform)));
+        }
+        for component in self.components {
+            batch.push(Op::Set(id, component));
+        }
+        if self.give {
+            batch.push(Op::Give(id));
+        }
+        id
+    }
+
+    /// Makes it, in a batch of its own.
+    ///
+    /// # Errors
+    /// As [`Batch::commit`].
+    pub fn spawn(self) -> Result<EntityId, Error> {
+        let mut batch = Batch::new();
+        let id = self.add(&mut batch);
+        batch.commit()?;
+        Ok(id)
+    }
+}
+
+/// Changes of the scene that are made as one.
+#[derive(Clone, Debug, Default)]
+#[must_use = "nothing changes before `commit`"]
+pub struct Batch {
+    bytes: Vec<u8>,
+    error: Option<Errno>,
+}
+
+impl Batch {
+    /// No changes.
+    pub fn new() -> Batch {
+        Batch::default()
+    }
+
+    /// Adds an operation.
+    pub fn push(&mut self, op: Op) -> &mut Batch {
+        op.encode(&mut self.bytes);
+        self
+    }
+
+    /// Sets a component of an entity.
+    pub fn set(&mut self, entity: EntityId, component: impl IntoComponent) -> &mut Batch {
+        self.push(Op::Set(entity, component.into_component()))
+    }
+
+    /// Takes a component away.
+    pub fn unset(&mut self, entity: EntityId, kind: ComponentKind) -> &mut Batch {
+        self.push(Op::Unset(entity, kind))
+    }
+
+    /// Hangs an entity under another, or under the root.
+    pub fn set_parent(&mut self, entity: EntityId, parent: Option<EntityId>) -> &mut Batch {
+        self.push(Op::SetParent(entity, parent))
+    }
+
+    /// Removes an entity and all below it.
+    pub fn remove(&mut self, entity: EntityId) -> &mut Batch {
+        self.push(Op::Remove(entity))
+    }
+
+    /// Gives an entity and all below it to the space.
+    pub fn give(&mut self, entity: EntityId) -> &mut Batch {
+        self.push(Op::Give(entity))
+    }
+
+    /// Whether it holds no change.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Makes the changes, all or none.
+    ///
+    /// # Errors
+    /// An entity does not exist or belongs to another, a number is out of range, or there are no more
+    /// entity ids. [`Errno::Limit`] if the batch is over 1 MiB.
+    pub fn commit(self) -> Result<(), Error> {
+        if let Some(errno) = self.error {
+            return Err(Error::new(errno, "no entity ids"));
+        }
+        if self.bytes.len() > BATCH_LEN_MAX {
+            return Err(Error::new(Errno::Limit, format!("the batch has {} bytes", self.bytes.len())));
+        }
+        if self.bytes.is_empty() {
+            return Ok(());
+        }
+        sys::check(sys::scene_apply(&self.bytes))
+            .map(drop)
+            .map_err(|errno| Error::new(errno, "the scene did not take the batch"))
+    }
+}
+
+fn one(fill: impl FnOnce(&mut Batch) -> &mut Batch) -> Result<(), Error> {
+    let mut batch = Batch::new();
+    fill(&mut batch);
+    batch.commit()
+}
+
+/// Sets a component of an entity.
+///
+/// # Errors
+/// As [`Batch::commit`].
+pub fn set(entity: EntityId, component: impl IntoComponent) -> Result<(), Error> {
+    one(|batch| batch.set(entity, component))
+}
+
+/// Removes an entity and all below it.
+///
+/// # Errors
+/// As [`Batch::commit`].
+pub fn remove(entity: EntityId) -> Result<(), Error> {
+    one(|batch| batch.remove(entity))
+}
+
+/// Gives an entity and all below it to the space: it stays when this process ends, and is saved.
+///
+/// # Errors
+/// As [`Batch::commit`].
+pub fn give(entity: EntityId) -> Result<(), Error> {
+    one(|batch| batch.give(entity))
+}
+
+/// A component as this peer knows it now; `None` if the entity has none.
+pub fn read(entity: EntityId, kind: ComponentKind) -> Option<Component> {
+    let bytes = sys::whole(|out| sys::scene_read(entity.to_bits(), kind as u32, out)).ok()?;
+    Component::decode(kind, &bytes).ok()
+}
+
+/// A transform at a place with a rotation.
+pub fn pose(place: Vec3, rotation: Quat) -> Transform {
+    Transform { translation: place.array(), rotation: rotation.array(), scale: [1.0; 3] }
+}
+
+/// The linear colour of a web colour: `0xff8800` is orange.
+pub fn srgb(code: u32) -> [f32; 3] {
+    [16, 8, 0].map(|shift| {
+        let value = ((code >> shift) & 0xff) as f32 / 255.0;
+        if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+    })
+}
+
+/// A colour times a factor.
+pub fn times(color: [f32; 3], factor: f32) -> [f32; 3] {
+    color.map(|part| part * factor)
+}
+
+fn opaque([r, g, b]: [f32; 3]) -> [f32; 4] {
+    [r, g, b, 1.0]
+}
+
+/// A dull surface of this linear colour.
+pub fn matte(color: [f32; 3]) -> Material {
+    Material { base_color: opaque(color), roughness: 0.9, ..Material::default() }
+}
+
+/// A metal of this linear colour.
+pub fn metal(color: [f32; 3]) -> Material {
+    Material { base_color: opaque(color), metallic: 1.0, roughness: 0.35, ..Material::default() }
+}
+
+/// A surface that glows in this linear colour, whatever the light.
+pub fn glow(color: [f32; 3]) -> Material {
+    Material { base_color: opaque(times(color, 0.2)), emissive: color, ..Material::default() }
+}
+
+/// A light in all directions: lumens, and metres beyond which it is not seen.
+pub fn point_light(color: [f32; 3], lumens: f32, range: f32) -> Light {
+    Light {
+        kind: hearth_abi::scene::LightKind::Point,
+        shadows: false,
+        color,
+        intensity: lumens,
+        range,
+        inner_angle: 0.0,
+        outer_angle: 0.0,
+    }
+}
+
+/// Light from far away: lux.
+pub fn far_light(color: [f32; 3], lux: f32, shadows: bool) -> Light {
+    let point = point_light(color, lux, 0.0);
+    Light { kind: hearth_abi::scene::LightKind::Directional, shadows, ..point }
+}

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The calls on a native target: a small peer inside the test, driven by [`crate::testing`].
+#![expect(missing_docs, reason = "documented where the guest's side is: sys/wasm.rs has the same functions")]
+
+use hearth_abi::{
+    Errno,
+    scene::decode_batch,
+    signal::{Header, Kind},
+};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, VecDeque},
+};
+
+/// What the small peer holds, one per thread and so one per test.
+#[derive(Default)]
+pub(crate) struct Host {
+    pub(crate) now_ns: u64,
+    pub(crate) mailbox: VecDeque<Vec<u8>>,
+    pub(crate) timers: BTreeMap<u64, u64>,
+    pub(crate) args: Vec<u8>,
+    pub(crate) sent: Vec<(u64, Vec<u8>)>,
+    pub(crate) logs: Vec<(i32, String)>,
+    pub(crate) batches: Vec<Vec<u8>>,
+    pub(crate) lumps: BTreeMap<[u8; 32], Vec<u8>>,
+    pub(crate) requests: Vec<(&'static str, u64)>,
+    pub(crate) names: BTreeMap<String, u64>,
+    pub(crate) input: u32,
+    next_serial: u64,
+    random: u64,
+}
+
+thread_local! {
+    pub(crate) static HOST: RefCell<Host> = RefCell::default();
+}
+
+/// The id of the process under test.
+pub(crate) const SELF: u64 = (1 << 44) | 1;
+
+fn host<T>(body: impl FnOnce(&mut Host) -> T) -> T {
+    HOST.with_borrow_mut(body)
+}
+
+fn copy_out(bytes: &[u8], out: &mut [u8]) -> i32 {
+    if let Some(out) = out.get_mut(..bytes.len()) {
+        out.copy_from_slice(bytes);
+    }
+    bytes.len() as i32
+}
+
+impl Host {
+    pub(crate) fn signal(&mut self, kind: Kind, from: u64, tag: u64, status: i32, body: &[u8]) {
+        let mut bytes = Header { kind, status, from, tag }.encode().to_vec();
+        bytes.extend_from_slice(body);
+        self.mailbox.push_back(bytes);
+    }
+
+    fn request(&mut self, call: &'static str, tag: u64) -> i32 {
+        self.requests.push((call, tag));
+        0
+    }
+}
+
+pub fn self_() -> u64 {
+    SELF
+}
+
+pub fn peer() -> u32 {
+    1
+}
+
+pub fn origin() -> u32 {
+    1
+}
+
+pub fn args(out: &mut [u8]) -> i32 {
+    host(|host| copy_out(&host.args, out))
+}
+
+pub fn exit(reason: &str) -> ! {
+    panic!("the process ends: {reason}")
+}
+
+pub fn try_recv(out: &mut [u8]) -> i32 {
+    host(|host| {
+        let Some(signal) = host.mailbox.front() else { return Errno::Again.as_return() };
+        let len = copy_out(signal, out);
+        if len as usize <= out.len() {
+            host.mailbox.pop_front();
+        }
+        len
+    })
+}
+
+pub fn send(to: u64, body: &[u8]) -> i32 {
+    host(|host| host.sent.push((to, body.to_vec())));
+    0
+}
+
+pub fn spawn(_module: &[u8; 32], name: &str, _args: &[u8]) -> i64 {
+    host(|host| {
+        host.next_serial += 1;
+        let id = SELF + host.next_serial;
+        if !name.is_empty() {
+            host.names.insert(name.into(), id);
+        }
+        id as i64
+    })
+}
+
+pub fn spawn_on(_peer: u32, _module: &[u8; 32], _name: &str, _args: &[u8], tag: u64) -> i32 {
+    host(|host| host.request("spawn_on", tag))
+}
+
+pub fn kill(_who: u64, _reason: &str) -> i32 {
+    0
+}
+
+pub fn register(name: &str) -> i32 {
+    host(|host| {
+        if host.names.contains_key(name) {
+            return Errno::Taken.as_return();
+        }
+        host.names.insert(name.into(), SELF);
+        0
+    })
+}
+
+pub fn unregister(name: &str) -> i32 {
+    host(|host| host.names.remove(name).map_or(Errno::NotFound.as_return(), |_| 0))
+}
+
+pub fn whereis(name: &str) -> i64 {
+    host(|host| host.names.get(name).map_or(i64::from(Errno::NotFound.as_return()), |id| *id as i64))
+}
+
+pub fn clock_monotonic() -> u64 {
+    host(|host| host.now_ns)
+}
+
+pub fn clock_wall() -> u64 {
+    host(|host| host.now_ns)
+}
+
+pub fn timer(after_ns: u64, tag: u64) -> i32 {
+    host(|host| host.timers.insert(tag, host.now_ns.saturating_add(after_ns)));
+    0
+}
+
+pub fn cancel_timer(tag: u64) -> i32 {
+    host(|host| host.timers.remove(&tag).map_or(Errno::NotFound.as_return(), |_| 0))
+}
+
+pub fn random(out: &mut [u8]) -> i32 {
+    host(|host| {
+        for byte in out {
+            // Knuth's MMIX generator: the same bytes in every run of a test.
+            host.random = host.random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            *byte = (host.random >> 56) as u8;
+        }
+    });
+    0
+}
+
+pub fn log(level: i32, _target: &str, text: &str) -> i32 {
+    host(|host| host.logs.push((level, text.into())));
+    0
+}
+
+/// Not the real hash: this build has none. Alike bytes get alike ids, which is all a test needs.
+pub fn lump_put(bytes: &[u8], id: &mut [u8; 32], tag: u64) -> i32 {
+    for (lane, chunk) in id.chunks_exact_mut(8).enumerate() {
+        let mut hash = 0xcbf29ce484222325u64 ^ lane as u64;
+        for byte in bytes {
+            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x100000001b3);
+        }
+        chunk.copy_from_slice(&hash.to_le_bytes());
+    }
+    host(|host| {
+        host.lumps.insert(*id, bytes.to_vec());
+        if tag != 0 {
+            host.signal(Kind::Reply, 0, tag, 0, &[]);
+        }
+    });
+    0
+}
+
+pub fn lump_read(id: &[u8; 32], offset: u64, len: u32, _timeout_ms: u32, tag: u64) -> i32 {
+    host(|host| {
+        let Some(lump) = host.lumps.get(id) else {
+            host.signal(Kind::Reply, 0, tag, Errno::NotFound.as_return(), &[]);
+            return;
+        };
+        let start = (offset as usize).min(lump.len());
+        let end = (start + len as usize).min(lump.len());
+        let body = lump[start..end].to_vec();
+        host.signal(Kind::Reply, 0, tag, body.len() as i32, &body);
+    });
+    0
+}
+
+pub fn lump_size(id: &[u8; 32], _timeout_ms: u32, tag: u64) -> i32 {
+    host(|host| match host.lumps.get(id).map(|lump| (lump.len() as u64).to_le_bytes()) {
+        Some(size) => host.signal(Kind::Reply, 0, tag, 0, &size),
+        None => host.signal(Kind::Reply, 0, tag, Errno::NotFound.as_return(), &[]),
+    });
+    0
+}
+
+pub fn lump_push(_id: &[u8; 32], _peer: u32, tag: u64) -> i32 {
+    host(|host| host.request("lump_push", tag))
+}
+
+pub fn asset_load(_class: &str, _id: &[u8; 32], tag: u64) -> i32 {
+    host(|host| host.request("asset_load", tag))
+}
+
+pub fn asset_drop(_class: &str, _id: &[u8; 32]) -> i32 {
+    0
+}
+
+pub fn entity_ids(count: u32) -> i64 {
+    host(|host| {
+        let first = SELF + host.next_serial + 1;
+        host.next_serial += u64::from(count);
+        first as i64
+    })
+}
+
+pub fn scene_apply(batch: &[u8]) -> i32 {
+    if decode_batch(batch).is_err() {
+        return Errno::Invalid.as_return();
+    }
+    host(|host| host.batches.push(batch.to_vec()));
+    0
+}
+
+pub fn scene_read(_entity: u64, _kind: u32, _out: &mut [u8]) -> i32 {
+    Errno::NotFound.as_return()
+}
+
+pub fn input_subscribe(mask: u32) -> i32 {
+    host(|host| host.input = mask);
+    0
+}
+
+pub fn pointer_capture(_on: u32) -> i32 {
+    0
+}
+
+pub fn peer_name(peer: u32, out: &mut [u8]) -> i32 {
+    if peer == 1 { copy_out(b"tester", out) } else { Errno::NoPeer.as_return() }
+}
+
+pub fn file_load(_path: &str, tag: u64) -> i32 {
+    host(|host| host.request("file_load", tag))
+}
+
+pub fn command(_args: &[u8], tag: u64) -> i32 {
+    host(|host| host.request("command", tag))
+}
+
+pub fn recv(out: &mut [u8], _timeout_ms: i32) -> i32 {
+    match try_recv(out) {
+        again if again == Errno::Again.as_return() => Errno::TimedOut.as_return(),
+        len => len,
+    }
+}
+
+pub fn sleep(ns: u64) -> i32 {
+    host(|host| host.now_ns += ns);
+    0
+}

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The imports of a guest, each in a wrapper that is safe to call.
+#![expect(unsafe_code, reason = "imports are foreign functions, and take pointers")]
+
+/// Declares the imports of one module under their names in the contract.
+mod import {
+    #[link(wasm_import_module = "hearth/1")]
+    unsafe extern "C" {
+        #[link_name = "self"]
+        pub(super) fn self_() -> u64;
+        pub(super) fn peer() -> u32;
+        pub(super) fn origin() -> u32;
+        pub(super) fn args(ptr: *mut u8, cap: usize) -> i32;
+        pub(super) fn exit(ptr: *const u8, len: usize) -> !;
+        pub(super) fn try_recv(ptr: *mut u8, cap: usize) -> i32;
+        pub(super) fn send(to: u64, ptr: *const u8, len: usize) -> i32;
+        pub(super) fn spawn(
+            module: *const u8,
+            name: *const u8,
+            name_len: usize,
+            args: *const u8,
+            args_len: usize,
+        ) -> i64;
+        pub(super) fn spawn_on(
+            peer: u32,
+            module: *const u8,
+            name: *const u8,
+            name_len: usize,
+            args: *const u8,
+            args_len: usize,
+            tag: u64,
+        ) -> i32;
+        pub(super) fn kill(who: u64, reason: *const u8, len: usize) -> i32;
+        pub(super) fn register(name: *const u8, len: usize) -> i32;
+        pub(super) fn unregister(name: *const u8, len: usize) -> i32;
+        pub(super) fn whereis(name: *const u8, len: usize) -> i64;
+        pub(super) fn clock_monotonic() -> u64;
+        pub(super) fn clock_wall() -> u64;
+        pub(super) fn timer(after: u64, tag: u64) -> i32;
+        pub(super) fn cancel_timer(tag: u64) -> i32;
+        pub(super) fn random(ptr: *mut u8, len: usize) -> i32;
+        pub(super) fn log(
+            level: i32,
+            target: *const u8,
+            target_len: usize,
+            text: *const u8,
+            text_len: usize,
+        ) -> i32;
+        pub(super) fn lump_put(ptr: *const u8, len: usize, out: *mut u8, tag: u64) -> i32;
+        pub(super) fn lump_read(id: *const u8, offset: u64, len: u32, timeout_ms: u32, tag: u64) -> i32;
+        pub(super) fn lump_size(id: *const u8, timeout_ms: u32, tag: u64) -> i32;
+        pub(super) fn lump_push(id: *const u8, peer: u32, tag: u64) -> i32;
+        pub(super) fn asset_load(class: *const u8, len: usize, id: *const u8, tag: u64) -> i32;
+        pub(super) fn asset_drop(class: *const u8, len: usize, id: *const u8) -> i32;
+        pub(super) fn entity_ids(count: u32) -> i64;
+        pub(super) fn scene_apply(ptr: *const u8, len: usize) -> i32;
+        pub(super) fn scene_read(entity: u64, kind: u32, ptr: *mut u8, cap: usize) -> i32;
+        pub(super) fn input_subscribe(mask: u32) -> i32;
+        pub(super) fn pointer_capture(on: u32) -> i32;
+        pub(super) fn peer_name(peer: u32, ptr: *mut u8, cap: usize) -> i32;
+        pub(super) fn file_load(path: *const u8, len: usize, tag: u64) -> i32;
+        pub(super) fn command(args: *const u8, len: usize, tag: u64) -> i32;
+    }
+
+    pub(super) mod blocking {
+        #[link(wasm_import_module = "hearth/1/blocking")]
+        unsafe extern "C" {
+            pub(in super::super) fn recv(ptr: *mut u8, cap: usize, timeout_ms: i32) -> i32;
+            pub(in super::super) fn sleep(ns: u64) -> i32;
+        }
+    }
+}
+
+/// This process.
+pub fn self_() -> u64 {
+    // SAFETY: no pointers.
+    unsafe { import::self_() }
+}
+
+/// The peer it runs on.
+pub fn peer() -> u32 {
+    // SAFETY: no pointers.
+    unsafe { import::peer() }
+}
+
+/// The peer whose authority it has.
+pub fn origin() -> u32 {
+    // SAFETY: no pointers.
+    unsafe { import::origin() }
+}
+
+/// Its arguments, encoded.
+pub fn args(out: &mut [u8]) -> i32 {
+    // SAFETY: the host writes at most `len` bytes there.
+    unsafe { import::args(out.as_mut_ptr(), out.len()) }
+}
+
+/// Ends the process.
+pub fn exit(reason: &str) -> ! {
+    // SAFETY: the host reads within the slice.
+    unsafe { import::exit(reason.as_ptr(), reason.len()) }
+}
+
+/// Takes the next signal.
+pub fn try_recv(out: &mut [u8]) -> i32 {
+    // SAFETY: the host writes at most `len` bytes there.
+    unsafe { import::try_recv(out.as_mut_ptr(), out.len()) }
+}
+
+/// Sends a message.
+pub fn send(to: u64, body: &[u8]) -> i32 {
+    // SAFETY: the host reads within the slice.
+    unsafe { import::send(to, body.as_ptr(), body.len()) }
+}
+
+/// Spawns a process on this peer. An empty name is none.
+pub fn spawn(module: &[u8; 32], name: &str, args: &[u8]) -> i64 {
+    // SAFETY: the host reads within the slices.
+    unsafe { import::spawn(module.as_ptr(), name.as_ptr(), name.len(), args.as_ptr(), args.len()) }
+}
+
+/// Spawns a process on a peer.
+pub fn spawn_on(peer: u32, module: &[u8; 32], name: &str, args: &[u8], tag: u64) -> i32 {
+    let (name, name_len) = (name.as_ptr(), name.len());
+    // SAFETY: the host reads within the slices.
+    unsafe { import::spawn_on(peer, module.as_ptr(), name, name_len, args.as_ptr(), args.len(), tag) }
+}
+
+/// Ends a process.
+pub fn kill(who: u64, reason: &str) -> i32 {
+    // SAFETY: the host reads within the slice.
+    unsafe { import::kill(who, reason.as_ptr(), reason.len()) }
+}
+
+/// Gives this process a name.
+pub fn register(name: &str) -> i32 {
+    // SAFETY: the host reads within the slice.
+    unsafe { import::register(name.as_ptr(), name.len()) }
+}
+
+/// Takes a name of this process away.
+pub fn unregister(name: &str) -> i32 {
+    // SAFETY: the host reads within the slice.
+    unsafe { import::unregister(name.as_ptr(), name.len()) }
+}
+
+/// The process of that name on this peer.
+pub fn whereis(name: &str) -> i64 {
+    // SAFETY: the host reads within the slice.
+    unsafe { import::whereis(name.as_ptr(), name.len()) }
+}
+
+/// Nanoseconds since the peer started.
+pub fn clock_monotonic() -> u64 {
+    // SAFETY: no pointers.
+    unsafe { import::clock_monotonic() }
+}
+
+/// Nanoseconds since 1970-01-01 UTC.
+pub fn clock_wall() -> u64 {
+    // SAFETY: no pointers.
+    unsafe { import::clock_wall() }
+}
+
+/// A timeout signal after so many nanoseconds.
+pub fn timer(after_ns: u64, tag: u64) -> i32 {
+    // SAFETY: no pointers.
+    unsafe { import::timer(after_ns, tag) }
+}
+
+/// Stops a timer.
+pub fn cancel_timer(tag: u64) -> i32 {
+    // SAFETY: no pointers.
+    unsafe { import::cancel_timer(tag) }
+}
+
+/// Fills the slice with random bytes.
+pub fn random(out: &mut [u8]) -> i32 {
+    // SAFETY: the host writes `len` bytes there.
+    unsafe { import::random(out.as_mut_ptr(), out.len()) }
+}
+
+/// A line in this process's log.
+pub fn log(level: i32, target: &str, text: &str) -> i32 {
+    // SAFETY: the host reads within the slices.
+    unsafe { import::log(level, target.as_ptr(), target.len(), text.as_ptr(), text.len()) }
+}
+
+/// Makes a lump; its id is written at once.
+pub fn lump_put(bytes: &[u8], id: &mut [u8; 32], tag: u64) -> i32 {
+    // SAFETY: the host reads within the slice, and writes 32 bytes to `id`.
+    unsafe { import::lump_put(bytes.as_ptr(), bytes.len(), id.as_mut_ptr(), tag) }
+}
+
+/// Reads a part of a lump.
+pub fn lump_read(id: &[u8; 32], offset: u64, len: u32, timeout_ms: u32, tag: u64) -> i32 {
+    // SAFETY: the host reads 32 bytes.
+    unsafe { import::lump_read(id.as_ptr(), offset, len, timeout_ms, tag) }
+}
+
+/// Tells the size of a lump.
+pub fn lump_size(id: &[u8; 32], timeout_ms: u32, tag: u64) -> i32 {
+    // SAFETY: the host reads 32 bytes.
+    unsafe { import::lump_size(id.as_ptr(), timeout_ms, tag) }
+}
+
+/// Sends a lump to a peer.
+pub fn lump_push(id: &[u8; 32], peer: u32, tag: u64) -> i32 {
+    // SAFETY: the host reads 32 bytes.
+    unsafe { import::lump_push(id.as_ptr(), peer, tag) }
+}
+
+/// Loads a lump as an asset.
+pub fn asset_load(class: &str, id: &[u8; 32], tag: u64) -> i32 {
+    // SAFETY: the host reads within the slice, and 32 bytes of `id`.
+    unsafe { import::asset_load(class.as_ptr(), class.len(), id.as_ptr(), tag) }
+}
+
+/// Lets go of an asset.
+pub fn asset_drop(class: &str, id: &[u8; 32]) -> i32 {
+    // SAFETY: the host reads within the slice, and 32 bytes of `id`.
+    unsafe { import::asset_drop(class.as_ptr(), class.len(), id.as_ptr()) }
+}
+
+/// The first of so many consecutive entity ids.
+pub fn entity_ids(count: u32) -> i64 {
+    // SAFETY: no pointers.
+    unsafe { import::entity_ids(count) }
+}
+
+/// Applies a batch of scene operations.
+pub fn scene_apply(batch: &[u8]) -> i32 {
+    // SAFETY: the host reads within the slice.
+    unsafe { import::scene_apply(batch.as_ptr(), batch.len()) }
+}
+
+/// The bytes of a component.
+pub fn scene_read(entity: u64, kind: u32, out: &mut [u8]) -> i32 {
+    // SAFETY: the host writes at most `len` bytes there.
+    unsafe { import::scene_read(entity, kind, out.as_mut_ptr(), out.len()) }
+}
+
+/// Asks for input events.
+pub fn input_subscribe(mask: u32) -> i32 {
+    // SAFETY: no pointers.
+    unsafe { import::input_subscribe(mask) }
+}
+
+/// Captures or frees the mouse pointer.
+pub fn pointer_capture(on: u32) -> i32 {
+    // SAFETY: no pointers.
+    unsafe { import::pointer_capture(on) }
+}
+
+/// The name that a peer goes by.
+pub fn peer_name(peer: u32, out: &mut [u8]) -> i32 {
+    // SAFETY: the host writes at most `len` bytes there.
+    unsafe { import::peer_name(peer, out.as_mut_ptr(), out.len()) }
+}
+
+/// Makes a lump of a file of this machine.
+pub fn file_load(path: &str, tag: u64) -> i32 {
+    // SAFETY: the host reads within the slice.
+    unsafe { import::file_load(path.as_ptr(), path.len(), tag) }
+}
+
+/// Runs a program of this machine.
+pub fn command(args: &[u8], tag: u64) -> i32 {
+    // SAFETY: the host reads within the slice.
+    unsafe { import::command(args.as_ptr(), args.len(), tag) }
+}
+
+/// Waits for a signal on the guest's own stack (`hearth/1/blocking`).
+pub fn recv(out: &mut [u8], timeout_ms: i32) -> i32 {
+    // SAFETY: the host writes at most `len` bytes there.
+    unsafe { import::blocking::recv(out.as_mut_ptr(), out.len(), timeout_ms) }
+}
+
+/// Waits on the guest's own stack (`hearth/1/blocking`).
+pub fn sleep(ns: u64) -> i32 {
+    // SAFETY: no pointers.
+    unsafe { import::blocking::sleep(ns) }
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! A small peer for tests on a native target: the calls of a script go here.
+//!
+//! Each thread has its own, so each test has. Time stands still but in [`run_for`], where it leaps from
+//! timer to timer.
+//!
+//! ```
+//! use hearth_sdk::{prelude::*, testing};
+//!
+//! async fn echo() {
+//!     loop {
+//!         let message = recv::<String>().await;
+//!         message.reply(&message.body).ok();
+//!     }
+//! }
+//!
+//! let asker = "2.7".parse().unwrap();
+//! testing::deliver(asker, &"hello");
+//! testing::run_for(echo(), Duration::from_secs(1));
+//! assert_eq!(testing::sent::<String>(), [(asker, "hello".to_owned())]);
+//! ```
+
+use crate::{runtime, sys::HOST};
+use hearth_abi::{
+    Errno, ProcessId,
+    input::Event,
+    scene::{Op, decode_batch},
+    signal::{Kind, encode_args},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{cell::RefCell, future::Future, rc::Rc, time::Duration};
+
+/// Lets a script run for so long, and gives what it returned if it came to its end.
+pub fn run_for<T: 'static>(main: impl Future<Output = T> + 'static, time: Duration) -> Option<T> {
+    let result = Rc::new(RefCell::new(None));
+    let slot = Rc::clone(&result);
+    let number = runtime::begin(Box::pin(async move {
+        let value = main.await;
+        *slot.borrow_mut() = Some(value);
+    }));
+    let end = HOST.with_borrow(|host| host.now_ns) + time.as_nanos() as u64;
+    loop {
+        runtime::wake();
+        if result.borrow().is_some() {
+            break;
+        }
+        let left = HOST.with_borrow_mut(|host| {
+            let next = host.timers.iter().min_by_key(|(_, due)| **due).map(|(tag, due)| (*tag, *due));
+            match next.filter(|(_, due)| *due <= end) {
+                Some((tag, due)) => {
+                    host.timers.remove(&tag);
+                    host.now_ns = host.now_ns.max(due);
+                    host.signal(Kind::Timeout, 0, tag, 0, &[]);
+                    true
+                }
+                None => {
+                    host.now_ns = end;
+                    false
+                }
+            }
+        });
+        if !left {
+            break;
+        }
+    }
+    runtime::abandon(number);
+    result.take()
+}
+
+/// Puts a message into the mailbox, as CBOR.
+pub fn deliver<T: Serialize>(from: ProcessId, body: &T) {
+    let body = crate::message::encode(body).expect("what a test sends can be encoded");
+    deliver_bytes(from, &body);
+}
+
+/// Puts a message into the mailbox.
+pub fn deliver_bytes(from: ProcessId, body: &[u8]) {
+    HOST.with_borrow_mut(|host| host.signal(Kind::Message, from.to_bits(), 0, 0, body));
+}
+
+/// Puts an input event into the mailbox.
+pub fn input(event: &Event) {
+    HOST.with_borrow_mut(|host| host.signal(Kind::Input, 0, 0, 0, &event.encode()));
+}
+
+/// Answers the oldest request that this peer does not answer by itself: gives the name of the call,
+/// or `None` if there is none.
+pub fn answer(status: Result<i32, Errno>, body: &[u8]) -> Option<&'static str> {
+    HOST.with_borrow_mut(|host| {
+        if host.requests.is_empty() {
+            return None;
+        }
+        let (call, tag) = host.requests.remove(0);
+        host.signal(Kind::Reply, 0, tag, status.unwrap_or_else(Errno::as_return), body);
+        Some(call)
+    })
+}
+
+/// Sets the arguments of the process.
+pub fn set_args(args: &[&str]) {
+    HOST.with_borrow_mut(|host| host.args = encode_args(args));
+}
+
+/// Takes the messages that were sent, read from CBOR.
+///
+/// # Panics
+/// One of them is no `T`.
+pub fn sent<T: DeserializeOwned>() -> Vec<(ProcessId, T)> {
+    sent_bytes()
+        .into_iter()
+        .map(|(to, body)| (to, crate::message::decode(&body).expect("what was sent is a `T`")))
+        .collect()
+}
+
+/// Takes the messages that were sent.
+pub fn sent_bytes() -> Vec<(ProcessId, Vec<u8>)> {
+    let sent = HOST.with_borrow_mut(|host| std::mem::take(&mut host.sent));
+    sent.into_iter().map(|(to, body)| (ProcessId::from_bits(to), body)).collect()
+}
+
+/// Takes the lines that were logged, with their levels (1 error to 5 trace).
+pub fn logs() -> Vec<(i32, String)> {
+    HOST.with_borrow_mut(|host| std::mem::take(&mut host.logs))
+}
+
+/// Takes the batches that were applied to the scene.
+pub fn batches() -> Vec<Vec<Op>> {
+    let batches = HOST.with_borrow_mut(|host| std::mem::take(&mut host.batches));
+    batches.iter().map(|batch| decode_batch(batch).expect("only sound batches are taken")).collect()
+}
+
+/// How many timers are set.
+pub fn timers() -> usize {
+    HOST.with_borrow(|host| host.timers.len())
+}
