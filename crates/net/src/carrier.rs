@@ -165,35 +165,35 @@ impl Keeper {
             return;
         };
         let asked = self.state.asked.clone();
-        let reason = tokio::select! {
-            ended = &mut connection => reason_of(ended),
+        // What ended it, and whether there is still a connection to say farewell on.
+        let (reason, standing) = tokio::select! {
+            ended = &mut connection => (reason_of(ended), false),
             heard = self.pulse.run(&self.state) => match heard {
-                Heard::Farewell => CloseReason::Peer,
-                Heard::Nonsense => CloseReason::Protocol("pulse lane".into()),
+                Heard::Farewell => (CloseReason::Peer, true),
+                Heard::Nonsense => (CloseReason::Protocol("pulse lane".into()), true),
                 // The pulse ends with the connection, which knows why.
                 Heard::Nothing => match timeout(LAST_RECORD_MAX, &mut connection).await {
-                    Ok(ended) => reason_of(ended),
-                    Err(_still_there) => CloseReason::Protocol("the pulse lane was closed".into()),
+                    Ok(ended) => (reason_of(ended), false),
+                    Err(_still_there) => {
+                        (CloseReason::Protocol("the pulse lane was closed".into()), true)
+                    }
                 },
             },
-            () = asked.cancelled() => self.state.wish(),
+            () = asked.cancelled() => (self.state.wish(), true),
         };
-        let orderly = match reason {
-            CloseReason::Local => {
-                self.say_farewell(&mut connection).await;
-                true
-            }
-            CloseReason::Peer => {
-                self.answer_farewell(&mut connection).await;
-                true
-            }
-            _ => false,
-        };
+        match reason {
+            CloseReason::Local if standing => self.say_farewell(&mut connection).await,
+            CloseReason::Peer if standing => self.answer_farewell(&mut connection).await,
+            _ => {}
+        }
         tracing::debug!(%reason, "the link has ended");
         // Dropping the connection brings the two halves of the stream home.
         drop(connection);
         self.writers.abort_all();
-        self.last_records(orderly).await;
+        // A stream that ends for any other reason must not look as if it had ended in order.
+        if matches!(reason, CloseReason::Local | CloseReason::Peer) {
+            self.last_records().await;
+        }
         self.state.ended(reason);
     }
 
@@ -230,11 +230,11 @@ impl Keeper {
     }
 
     /// The close record; and the peer's, so that closing the socket does not cut off ours.
-    async fn last_records(&mut self, orderly: bool) {
+    async fn last_records(&mut self) {
         if let Ok(mut writer) = self.writer_back.try_recv() {
             let _ = timeout(LAST_RECORD_MAX, writer.shutdown()).await;
         }
-        if let (true, Ok(mut reader)) = (orderly, self.reader_back.try_recv()) {
+        if let Ok(mut reader) = self.reader_back.try_recv() {
             let mut nowhere = tokio::io::sink();
             let drained = tokio::io::copy(&mut reader, &mut nowhere);
             let _ = timeout(LAST_RECORD_MAX, drained).await;

@@ -91,6 +91,11 @@ impl Link {
         self.info().remote_addr
     }
 
+    /// The smoothed round trip: see [`LinkControl::rtt`].
+    pub fn rtt(&self) -> Option<Duration> {
+        self.sender.link().rtt()
+    }
+
     /// The two directions, to be used by different tasks.
     pub fn split(self) -> (LinkSender, LinkReceiver) {
         (self.sender, self.receiver)

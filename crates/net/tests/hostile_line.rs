@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Real logins and links through a line that flips, drops, repeats, reorders and cuts.
+//!
+//! Whatever it does: no login comes of it, no message is lost, altered or doubled unnoticed, and
+//! nothing ends as if it had ended in order.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+#[path = "common/proxy.rs"]
+mod proxy;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use common::{client_config, listen, server_config, within};
+use hearth_net::{
+    ClientConfig, CloseReason, ConnectError, LaneReceiver, Link, LinkSender, Listener, ServerConfig, connect,
+};
+use proxy::{Act, Proxy, To};
+use tokio::task::JoinSet;
+
+/// Short waits, and room for many logins at once from this one address.
+fn short() -> (ServerConfig, ClientConfig) {
+    let mut server = server_config();
+    server.limits.deadline = Duration::from_millis(700);
+    server.limits.half_open_max = 1000;
+    server.limits.half_open_per_address_max = 1000;
+    server.silence_max = Duration::from_secs(2);
+    let mut client = client_config("alice");
+    client.timeout = Duration::from_millis(700);
+    client.silence_max = Duration::from_secs(2);
+    (server, client)
+}
+
+/// Counts every peer that gets in.
+fn count_peers(mut listener: Listener) -> (Arc<AtomicUsize>, JoinSet<()>) {
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = count.clone();
+    let mut task = JoinSet::new();
+    task.spawn(async move {
+        loop {
+            let _link = listener.accept().await;
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    (count, task)
+}
+
+/// The frames and records of an undisturbed login, with their lengths.
+async fn lengths_of_a_login() -> Vec<(To, usize, usize)> {
+    let (server, client) = short();
+    let (mut listener, addr) = listen(server).await;
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let log = seen.clone();
+    let line = Proxy::start(&addr, move |to, number, unit| {
+        log.lock().unwrap().push((to, number, unit.len()));
+        Act::Pass(unit)
+    })
+    .await;
+    let (_served, connected) = tokio::join!(listener.accept(), connect(&line.addr, &client));
+    connected.unwrap();
+    let mut seen = seen.lock().unwrap().clone();
+    // Up to the proofs; what follows is a link.
+    seen.retain(|(to, number, _)| *number <= if *to == To::Server { 3 } else { 2 });
+    assert_eq!(seen.len(), 7);
+    seen
+}
+
+/// Tries a login for each kind of damage, many at a time, and expects none to succeed.
+async fn no_login(damages: Vec<(To, usize, usize, fn(Vec<u8>, usize) -> Act)>) {
+    let (server, client) = short();
+    let (listener, addr) = listen(server).await;
+    let (peers, _accepting) = count_peers(listener);
+    let client = Arc::new(client);
+    let mut attempts = JoinSet::new();
+    let mut failures = 0;
+    let total = damages.len();
+    for (to, number, at, act) in damages {
+        let (addr, client) = (addr.clone(), client.clone());
+        attempts.spawn(async move {
+            let line = Proxy::start(&addr, move |this_to, this_number, unit| {
+                if (this_to, this_number) == (to, number) { act(unit, at) } else { Act::Pass(unit) }
+            })
+            .await;
+            let end = connect(&line.addr, &client).await;
+            (to, number, at, end.map(|_| ()))
+        });
+        while attempts.len() >= 32 {
+            failures += usize::from(expect_error(attempts.join_next().await.unwrap().unwrap()));
+        }
+    }
+    while let Some(attempt) = attempts.join_next().await {
+        failures += usize::from(expect_error(attempt.unwrap()));
+    }
+    assert_eq!(failures, total);
+    assert_eq!(peers.load(Ordering::SeqCst), 0, "nobody may have got in");
+}
+
+fn expect_error(attempt: (To, usize, usize, Result<(), ConnectError>)) -> bool {
+    let (to, number, at, end) = attempt;
+    match end {
+        Ok(()) => panic!("a login succeeded: to {to:?}, unit {number}, byte {at}"),
+        Err(ConnectError::Unreachable { .. }) => panic!("the line itself failed"),
+        Err(_clear) => true,
+    }
+}
+
+#[tokio::test]
+async fn no_flipped_byte_of_the_login_goes_unnoticed() {
+    let mut damages: Vec<(To, usize, usize, fn(Vec<u8>, usize) -> Act)> = Vec::new();
+    for (to, number, length) in lengths_of_a_login().await {
+        // Every byte of the short ones; of the others every byte of the head, then every third.
+        for at in (0..length).filter(|at| length < 110 || *at < 8 || at % 3 == 0) {
+            damages.push((to, number, at, |mut unit, at| {
+                unit[at] ^= 1 << (at % 8);
+                Act::Pass(unit)
+            }));
+        }
+    }
+    assert!(damages.len() > 400);
+    within(120, "the logins", no_login(damages)).await;
+}
+
+#[tokio::test]
+async fn a_login_that_is_cut_anywhere_is_an_error() {
+    let mut damages: Vec<(To, usize, usize, fn(Vec<u8>, usize) -> Act)> = Vec::new();
+    for (to, number, length) in lengths_of_a_login().await {
+        for at in (0..length).filter(|at| *at < 4 || at % 7 == 0) {
+            damages.push((to, number, at, |mut unit, at| {
+                unit.truncate(at);
+                Act::Cut(unit)
+            }));
+        }
+    }
+    within(120, "the logins", no_login(damages)).await;
+}
+
+#[tokio::test]
+async fn dropped_repeated_and_delayed_messages_of_the_login_are_errors() {
+    let mut damages: Vec<(To, usize, usize, fn(Vec<u8>, usize) -> Act)> = Vec::new();
+    for (to, number, _) in lengths_of_a_login().await {
+        damages.push((to, number, 0, |_, _| Act::Drop));
+        damages.push((to, number, 0, |unit, _| Act::Repeat(unit)));
+        damages.push((to, number, 0, |unit, _| Act::Delay(unit)));
+        damages.push((to, number, 0, |_, _| Act::BlackHole));
+    }
+    within(60, "the logins", no_login(damages)).await;
+}
+
+/// Sends numbered messages until the link ends.
+async fn chatter(sender: LinkSender) -> CloseReason {
+    for number in 0_u32.. {
+        let message = Bytes::copy_from_slice(&number.to_le_bytes());
+        if sender.hot(message).await.is_err() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    sender.link().closed().await
+}
+
+/// Receives them and checks that none is missing, altered or doubled.
+async fn listen_to(mut lane: LaneReceiver) {
+    let mut expected = 0_u32;
+    while let Some(message) = lane.recv().await {
+        assert_eq!(message[..], expected.to_le_bytes());
+        expected += 1;
+    }
+}
+
+async fn talk(link: Link) -> CloseReason {
+    let (sender, receiver) = link.split();
+    let (reason, ()) = tokio::join!(chatter(sender), listen_to(receiver.hot));
+    reason
+}
+
+/// How two talking peers find their end, when the line does `act` to one record.
+async fn end_of_a_talk(to: To, number: usize, act: fn(Vec<u8>) -> Act) -> Option<[CloseReason; 2]> {
+    let (server, mut client) = short();
+    client.timeout = Duration::from_secs(2);
+    let (mut listener, addr) = listen(server).await;
+    let line =
+        Proxy::start(
+            &addr,
+            move |this_to, this_number, unit| {
+                if (this_to, this_number) == (to, number) { act(unit) } else { Act::Pass(unit) }
+            },
+        )
+        .await;
+    let served = async { talk(listener.accept().await).await };
+    let connected = async { Some(talk(connect(&line.addr, &client).await.ok()?).await) };
+    tokio::select! {
+        // The link may not have come about at all: then the server has nobody, or loses them.
+        (served, connected) = async { tokio::join!(served, connected) } => {
+            connected.map(|connected| [served, connected])
+        }
+        () = tokio::time::sleep(Duration::from_secs(8)) => None,
+    }
+}
+
+#[tokio::test]
+async fn a_line_that_alters_records_ends_the_link_with_an_error() {
+    let acts: [(&str, fn(Vec<u8>) -> Act); 7] = [
+        ("flip a header", |mut unit| {
+            unit[3] ^= 1;
+            Act::Pass(unit)
+        }),
+        ("flip a body", |mut unit| {
+            let at = unit.len() / 2;
+            unit[at] ^= 1;
+            Act::Pass(unit)
+        }),
+        ("flip a tag", |mut unit| {
+            let at = unit.len() - 1;
+            unit[at] ^= 128;
+            Act::Pass(unit)
+        }),
+        ("drop", |_| Act::Drop),
+        ("repeat", Act::Repeat),
+        ("delay", Act::Delay),
+        ("cut", |mut unit| {
+            unit.pop();
+            Act::Cut(unit)
+        }),
+    ];
+    let mut talks = JoinSet::new();
+    for (what, act) in acts {
+        for to in [To::Server, To::Client] {
+            // Far enough in that the link stands and both talk.
+            for number in [30, 33] {
+                talks.spawn(async move { (what, to, number, end_of_a_talk(to, number, act).await) });
+            }
+        }
+    }
+    while let Some(talk) = talks.join_next().await {
+        let (what, to, number, ends) = talk.unwrap();
+        let ends = ends.unwrap_or_else(|| panic!("{what} {to:?} {number}: no end"));
+        let [server, client] = &ends;
+        let (victim, other) = if to == To::Server { (server, client) } else { (client, server) };
+        let expected = match what {
+            "cut" => matches!(victim, CloseReason::Broken(_)),
+            _ => matches!(victim, CloseReason::Tampered(_)),
+        };
+        assert!(expected, "{what} {to:?}: the victim says {victim}");
+        assert!(matches!(other, CloseReason::Broken(_)), "{what} {to:?}: the other says {other}");
+    }
+}
+
+#[tokio::test]
+async fn a_line_that_goes_silent_is_noticed_by_both() {
+    let ends = end_of_a_talk(To::Server, 30, |_| Act::BlackHole).await;
+    let [server, client] = ends.expect("both must notice within seconds");
+    assert_eq!(server, CloseReason::Silent);
+    // Its own direction still works, but the server hangs up when it hears nothing more.
+    assert!(matches!(client, CloseReason::Silent | CloseReason::Broken(_)), "{client}");
+}
