@@ -5,11 +5,15 @@ mod picture;
 
 use clap::Parser;
 use hearth_engine::{EngineConfig, channel};
-use hearth_node::{ClientOptions, ConnectError, Password, RunningClient, StartError, join};
+use hearth_node::{
+    ClientOptions, ConnectError, Password, RunningClient, StartError, join,
+    program::{
+        Fatal, PASSWORD_VARIABLE, asked_to_end, check_password, finish, given_password, say_ready,
+        start_logging,
+    },
+};
 use picture::EnginePicture;
 use std::{
-    error::Error,
-    io::{IsTerminal as _, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -70,45 +74,11 @@ fn size(text: &str) -> Result<[u32; 2], String> {
         .ok_or_else(|| "give WIDTHxHEIGHT, each 16 to 8192, as 1280x720".into())
 }
 
-/// What to print, and the code to end with.
-struct Fatal {
-    what: String,
-    causes: Vec<String>,
-    hint: Option<String>,
-    code: u32,
-}
-
-impl Fatal {
-    fn new(error: &dyn Error, hint: Option<String>, code: u32) -> Fatal {
-        let causes = std::iter::successors(error.source(), |e| e.source()).map(ToString::to_string);
-        Fatal { what: error.to_string(), causes: causes.collect(), hint, code }
-    }
-}
-
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let filter = tracing_subscriber::EnvFilter::try_from_env("HEARTH_LOG").unwrap_or_else(|_unset| {
-        // The renderer's own messages are for its developers.
-        tracing_subscriber::EnvFilter::new("info,wgpu_core=warn,wgpu_hal=error,naga=warn,bevy_render=warn")
-    });
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
-        .init();
-    match run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(fatal) => {
-            let mut text = format!("error: {}\n", fatal.what);
-            fatal.causes.iter().for_each(|cause| text.push_str(&format!("  cause: {cause}\n")));
-            if let Some(hint) = fatal.hint {
-                text.push_str(&format!("\nhint: {hint}\n"));
-            }
-            // Nobody is left to tell if this fails.
-            let _ = std::io::stderr().write_all(text.as_bytes());
-            ExitCode::from(fatal.code as u8)
-        }
-    }
+    // The renderer's own messages are for its developers.
+    start_logging("info,wgpu_core=warn,wgpu_hal=error,naga=warn,bevy_render=warn");
+    finish(run(cli))
 }
 
 fn run(cli: Cli) -> Result<(), Fatal> {
@@ -166,34 +136,12 @@ fn run(cli: Cli) -> Result<(), Fatal> {
 /// Says that it is in, and ends the node when the system wants it.
 fn announce(runtime: &tokio::runtime::Runtime, running: &RunningClient) {
     tracing::info!("joined as peer {}; local socket `{}`", running.node.id(), running.socket.display());
-    let mut out = std::io::stdout();
-    // Whoever started us may not want to know.
-    let _ = writeln!(out, "ready {}", running.node.id()).and_then(|()| out.flush());
+    say_ready(running.node.id());
     let node = running.node.clone();
     runtime.spawn(async move {
         asked_to_end().await;
         node.shut_down();
     });
-}
-
-/// Waits for Ctrl-C or for the system's wish that we end.
-async fn asked_to_end() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut signals = Vec::new();
-    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
-        match signal(kind) {
-            Ok(signal) => signals.push(signal),
-            Err(error) => tracing::warn!("a signal cannot be waited for: {error}"),
-        }
-    }
-    std::future::poll_fn(|cx| {
-        if signals.iter_mut().any(|signal| signal.poll_recv(cx).is_ready()) {
-            std::task::Poll::Ready(())
-        } else {
-            std::task::Poll::Pending
-        }
-    })
-    .await;
 }
 
 fn default_data(name: &str) -> Result<PathBuf, Fatal> {
@@ -210,28 +158,16 @@ fn default_data(name: &str) -> Result<PathBuf, Fatal> {
 }
 
 fn password(file: Option<&Path>, address: &str) -> Result<Password, Fatal> {
-    let text = match (file, std::env::var("HEARTH_PASSWORD")) {
-        (Some(path), _) => {
-            let text = std::fs::read_to_string(path).map_err(|error| Fatal {
-                what: format!("could not read the password file `{}`", path.display()),
-                causes: vec![error.to_string()],
-                hint: None,
-                code: yacexits::EX_NOINPUT,
-            })?;
-            text.lines().next().unwrap_or_default().to_owned()
-        }
-        (None, Ok(text)) => text,
-        (None, Err(_unset)) => {
-            let asked = rpassword::prompt_password(format!("password of the space at {address}: "));
-            asked.map_err(|error| Fatal {
-                what: "could not ask for the password".into(),
-                causes: vec![error.to_string()],
-                hint: Some("give it with `--password-file FILE`, or in $HEARTH_PASSWORD".into()),
-                code: yacexits::EX_NOINPUT,
-            })?
-        }
-    };
-    Password::new(text).map_err(|error| Fatal::new(&error, None, yacexits::EX_USAGE))
+    if let Some(password) = given_password(file)? {
+        return Ok(password);
+    }
+    let asked = rpassword::prompt_password(format!("password of the space at {address}: "));
+    check_password(asked.map_err(|error| Fatal {
+        what: "could not ask for the password".into(),
+        causes: vec![error.to_string()],
+        hint: Some(format!("give it with `--password-file FILE`, or in ${PASSWORD_VARIABLE}")),
+        code: yacexits::EX_NOINPUT,
+    })?)
 }
 
 fn fatal(error: &StartError) -> Fatal {

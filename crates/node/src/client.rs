@@ -12,7 +12,9 @@ use crate::{
     world::World,
 };
 use hearth_abi::PeerId;
-use hearth_net::{Backoff, ClientConfig, ConnectError, KnownServers, KsfBounds, LinkReceiver, Password, PeerKey};
+use hearth_net::{
+    Backoff, ClientConfig, ConnectError, KnownServers, KsfBounds, LinkReceiver, Password, PeerKey,
+};
 use hearth_protocol::control::{Control, Peer};
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
@@ -148,8 +150,7 @@ impl Entry {
         let link = hearth_net::connect(address, &self.config)
             .await
             .map_err(|error| StartError::Join { address: address.clone(), error: Box::new(error) })?;
-        let welcome_error =
-            |reason: String| StartError::Welcome { address: address.clone(), reason };
+        let welcome_error = |reason: String| StartError::Welcome { address: address.clone(), reason };
         let (sender, mut lanes) = link.split();
         let link = Link::new(sender);
         let said = link.control(&Control::Join { peer: self.about.clone() }).await;

@@ -24,7 +24,7 @@ use std::{
 
 /// The data folder of one peer.
 #[derive(Clone, Debug)]
-pub struct Folder {
+pub(crate) struct Folder {
     root: PathBuf,
 }
 
@@ -33,18 +33,18 @@ impl Folder {
     ///
     /// # Errors
     /// It cannot be made, or is no folder.
-    pub fn open(root: &Path) -> io::Result<Folder> {
+    pub(crate) fn open(root: &Path) -> io::Result<Folder> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(root)?;
         Ok(Folder { root: root.canonicalize()? })
     }
 
     /// Path of a file in the folder.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
 
     /// The folder itself.
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 }

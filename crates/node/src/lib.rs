@@ -8,6 +8,7 @@
 //! - `network` knows who is here and how to reach them; `session` serves one link.
 //! - `lumps` fetches what is missing, `world` keeps the scene, `inputs` hands on what the user does.
 //! - `services` is what guests ask of their peer, `operator` what the local socket asks.
+//! - [`program`] is what the two programs share around a node.
 //! - `folder`, `serials`, `roster` and `manifest` are what is on disk.
 //!
 //! It must not depend on the engine: what it needs of one is the trait [`Picture`], so that a server
@@ -22,6 +23,7 @@ mod network;
 mod node;
 mod operator;
 mod picture;
+pub mod program;
 mod roster;
 mod serials;
 mod server;

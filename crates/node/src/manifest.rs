@@ -9,9 +9,9 @@ use std::{
 };
 
 /// What a new server starts: the furnished place.
-pub const SPACE: &str = include_str!("../manifests/space.toml");
+pub(crate) const SPACE: &str = include_str!("../manifests/space.toml");
 /// What a new client starts: its avatar and camera.
-pub const PEER: &str = include_str!("../manifests/peer.toml");
+pub(crate) const PEER: &str = include_str!("../manifests/peer.toml");
 
 /// The services of a peer, in the order in which they start.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -37,7 +37,7 @@ pub struct Service {
 
 /// Where a module is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ModuleSource {
+pub(crate) enum ModuleSource {
     /// A lump that the peer has or can fetch.
     Lump(LumpId),
     /// A file.
@@ -81,7 +81,7 @@ impl Manifest {
     ///
     /// # Errors
     /// The file cannot be read or written, or is malformed.
-    pub fn open(path: &Path, first: &str) -> Result<Manifest, ManifestError> {
+    pub(crate) fn open(path: &Path, first: &str) -> Result<Manifest, ManifestError> {
         let io = |error| ManifestError::Io { path: path.into(), error };
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
@@ -101,7 +101,7 @@ impl Service {
     ///
     /// # Errors
     /// It names a script of the programs that is not installed.
-    pub fn source(&self, folder: &Path) -> Result<ModuleSource, ManifestError> {
+    pub(crate) fn source(&self, folder: &Path) -> Result<ModuleSource, ManifestError> {
         if let Some(name) = self.module.strip_prefix("std:") {
             return std_module(name).map(ModuleSource::File);
         }

@@ -188,9 +188,8 @@ impl Network {
         request: Request,
         timeout: Duration,
     ) -> Result<Response, Failure> {
-        let link = self
-            .way_to(to)
-            .ok_or_else(|| failure(Errno::NoPeer, format!("peer {to} is not connected")))?;
+        let link =
+            self.way_to(to).ok_or_else(|| failure(Errno::NoPeer, format!("peer {to} is not connected")))?;
         let id = self.next_call.fetch_add(1, Ordering::Relaxed);
         let (answer, answered) = oneshot::channel();
         {

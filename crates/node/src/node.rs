@@ -195,15 +195,6 @@ impl Inner {
         self.me == PeerId::SERVER
     }
 
-    /// About this peer, as it tells others.
-    pub(crate) fn about(&self, key: [u8; 32]) -> Peer {
-        let mut offers = vec!["processes".to_owned()];
-        if self.picture.get().is_some() {
-            offers.push("picture".to_owned());
-        }
-        about_program(self.me.number(), &self.name, key, offers)
-    }
-
     /// A message of another peer's process for one of ours.
     pub(crate) fn deliver(&self, from: ProcessId, to: ProcessId, body: Bytes) -> Result<(), SendError> {
         let header = Header { kind: Kind::Message, status: 0, from: from.to_bits(), tag: 0 };
@@ -360,8 +351,7 @@ impl Inner {
             ModuleSource::Lump(id) => id,
             ModuleSource::File(path) => {
                 let read = tokio::fs::read(&path).await;
-                let bytes =
-                    read.map_err(|error| format!("could not read `{}`: {error}", path.display()))?;
+                let bytes = read.map_err(|error| format!("could not read `{}`: {error}", path.display()))?;
                 self.lumps.put(bytes.into()).await.map_err(|error| chain(&error))?
             }
         };

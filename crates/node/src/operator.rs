@@ -205,17 +205,19 @@ impl Door {
                 size: lump.stat.size,
                 pinned: lump.stat.pinned,
             };
-            io.reply_all(page.iter().map(info)).await?;
+            let infos: Vec<LumpInfo> = page.iter().map(info).collect();
+            io.reply_all(infos).await?;
         }
     }
 
     async fn tail(&self, id: ProcessId, lines: u32, follow: bool, io: &mut Exchange) -> Result<(), Failure> {
-        let processes = &self.inner.processes;
+        let processes = self.inner.processes.clone();
         let mut follower = processes.follow_log(id).ok_or_else(|| Failure::no_such_process(id))?;
         follower.keep_last(lines.min(TAIL_LINES_MAX) as usize);
         if !follow && processes.info(id).is_some() {
             let lines = processes.log_lines(id, lines.min(TAIL_LINES_MAX) as usize).unwrap_or_default();
-            io.reply_all(lines.iter().map(|line| log_event(line))).await?;
+            let events: Vec<LogEvent> = lines.iter().map(|line| log_event(line)).collect();
+            io.reply_all(events).await?;
             return Ok(());
         }
         let hung_up = io.hung_up();
@@ -252,8 +254,7 @@ impl Door {
         tokio::pin!(hung_up);
         loop {
             let wait_ms = if from_line == u64::MAX { 0 } else { LOG_WAIT_MAX.as_millis() as u32 };
-            let request =
-                control::Request::Log { process: id.to_bits(), from_line, lines: wanted, wait_ms };
+            let request = control::Request::Log { process: id.to_bits(), from_line, lines: wanted, wait_ms };
             let call = self.inner.network.call(id.peer(), request, LOG_WAIT_MAX + ANSWER_TIME_MAX);
             let answer = tokio::select! {
                 answer = call => answer,
@@ -262,10 +263,14 @@ impl Door {
             let control::Response::Log { lines, next_line, ended } =
                 answer.map_err(|error| from_failure(error, Some(id)))?
             else {
-                return Err(Failure::new(ErrorCode::Internal, "the peer's answer is not one to this request"));
+                return Err(Failure::new(
+                    ErrorCode::Internal,
+                    "the peer's answer is not one to this request",
+                ));
             };
             for line in &lines {
-                let event: serde_json::Value = serde_json::from_str(line).map_err(|error| internal(&error))?;
+                let event: serde_json::Value =
+                    serde_json::from_str(line).map_err(|error| internal(&error))?;
                 io.reply(&event).await?;
             }
             if ended || !follow {
@@ -284,15 +289,13 @@ impl Door {
         io: &mut Exchange,
     ) -> Result<(), Failure> {
         let body = io.read_all(SEND_BYTES_MAX).await?;
-        let processes = &self.inner.processes;
+        let processes = self.inner.processes.clone();
         if !reply {
             let nobody = ProcessId::from_bits(0);
             return processes.send(nobody, to, body).map_err(|error| send_failure(error, to));
         }
         let (ear, heard) = Ear::new();
-        let ear = processes
-            .spawn(ear)
-            .map_err(|error| Failure::new(ErrorCode::Limit, chain(&error)))?;
+        let ear = processes.spawn(ear).map_err(|error| Failure::new(ErrorCode::Limit, chain(&error)))?;
         let timeout = timeout_ms.map_or(REPLY_TIME, Duration::from_millis);
         let result = async {
             processes.send(ear, to, body).map_err(|error| send_failure(error, to))?;

@@ -63,10 +63,8 @@ impl Roster {
         }
         let mut changed = by_key.clone();
         changed.insert(key, (id, clean));
-        let lines: String = changed
-            .iter()
-            .map(|(key, (id, name))| format!("{id} {} {name}\n", LumpId(*key)))
-            .collect();
+        let lines: String =
+            changed.iter().map(|(key, (id, name))| format!("{id} {} {name}\n", LumpId(*key))).collect();
         replace_file(&self.path, lines.as_bytes())?;
         *by_key = changed;
         Ok(id)

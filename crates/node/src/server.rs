@@ -12,9 +12,7 @@ use crate::{
     world::World,
 };
 use hearth_abi::PeerId;
-use hearth_net::{
-    KsfParams, Listener, Password, PasswordFile, PeerKey, ServerConfig, ServerSecrets,
-};
+use hearth_net::{KsfParams, Listener, Password, PasswordFile, PeerKey, ServerConfig, ServerSecrets};
 use hearth_protocol::control::{Control, NAME_LEN_MAX, Peer};
 use hearth_scene::SceneFile;
 use std::{

@@ -191,7 +191,9 @@ pub(crate) async fn load_asset(inner: &Inner, class: &str, id: LumpId) -> Result
                 Err(error) => Err(failure(Errno::Host, error)),
             }
         }
-        _ => Err(failure(Errno::Unsupported, format!("this peer shows no picture, so it loads no `{class}`"))),
+        _ => {
+            Err(failure(Errno::Unsupported, format!("this peer shows no picture, so it loads no `{class}`")))
+        }
     }
 }
 
@@ -227,7 +229,7 @@ async fn run_command(args: &[Vec<u8>]) -> Answer {
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         // The space's password is for this program alone.
-        .env_remove("HEARTH_PASSWORD")
+        .env_remove(crate::program::PASSWORD_VARIABLE)
         .kill_on_drop(true)
         .spawn()
         .map_err(|error| failure(Errno::NotFound, format!("could not run `{shown}`: {error}")))?;

@@ -139,9 +139,7 @@ impl Session {
             let frame = Control::Return { from: me, to: from, id, result };
             if let Err(error) = link.control(&frame).await {
                 // What is too long for a frame is said so; a link that is gone needs no answer.
-                let _ = link
-                    .control(&Control::Return { from: me, to: from, id, result: Err(error) })
-                    .await;
+                let _ = link.control(&Control::Return { from: me, to: from, id, result: Err(error) }).await;
             }
             drop(permit);
         });
@@ -163,9 +161,7 @@ impl Session {
             let result = match hot::route(&bytes) {
                 Ok(Some(route)) => self.routed(route, bytes),
                 Ok(None) => hot::Frame::decode(&bytes).and_then(|frame| match frame {
-                    hot::Frame::Scene(unit) => {
-                        Ok(self.inner.world.receive(&self.inner, self.peer, &unit))
-                    }
+                    hot::Frame::Scene(unit) => Ok(self.inner.world.receive(&self.inner, self.peer, &unit)),
                     _ => Ok(Ok(())),
                 }),
                 Err(error) => Err(error),

@@ -48,7 +48,7 @@ impl State {
 
 impl World {
     /// The world of a server, with what the file has kept.
-    pub(crate) fn server(mut file: SceneFile) -> Result<World, FileError> {
+    pub(crate) fn server(file: SceneFile) -> Result<World, FileError> {
         let saved = file.load()?;
         let authority = Authority::new(Limits::default(), &saved);
         Ok(World::new(State::Server(Box::new(authority)), Some(file)))
@@ -70,8 +70,14 @@ impl World {
     }
 
     /// Applies a batch of a process of this peer, whole or not at all.
-    pub(crate) fn apply(&self, inner: &Inner, writer: ProcessId, batch: &[u8]) -> Result<(), (Errno, String)> {
-        let ops = decode_batch(batch).map_err(|error| (Errno::Invalid, format!("malformed batch: {error}")))?;
+    pub(crate) fn apply(
+        &self,
+        inner: &Inner,
+        writer: ProcessId,
+        batch: &[u8],
+    ) -> Result<(), (Errno, String)> {
+        let ops =
+            decode_batch(batch).map_err(|error| (Errno::Invalid, format!("malformed batch: {error}")))?;
         let refused = |error: hearth_scene::ApplyError| (error.errno(), error.to_string());
         {
             let mut state = self.state.lock();
@@ -215,7 +221,7 @@ impl World {
     pub(crate) fn save(&self) -> Result<(), FileError> {
         let Some(file) = &self.file else { return Ok(()) };
         // One at a time, so that an older state never comes after a newer one.
-        let mut file = file.lock();
+        let file = file.lock();
         let unsaved = match &mut *self.state.lock() {
             State::Server(authority) => authority.take_unsaved(),
             State::Client { .. } => return Ok(()),

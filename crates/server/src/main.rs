@@ -2,10 +2,12 @@
 //! `hearth-server`: keeps a space.
 
 use clap::{Args, Parser, Subcommand};
-use hearth_node::{Password, ServerOptions, StartError, serve};
+use hearth_node::{
+    ServerOptions, StartError,
+    program::{Fatal, asked_to_end, finish, given_password, say_ready, start_logging},
+    serve,
+};
 use std::{
-    error::Error,
-    io::{IsTerminal as _, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -64,52 +66,18 @@ enum Action {
     },
 }
 
-/// What to print, and the code to end with.
-struct Fatal {
-    what: String,
-    causes: Vec<String>,
-    hint: Option<String>,
-    code: u32,
-}
-
-impl Fatal {
-    fn new(error: &dyn Error, hint: Option<String>, code: u32) -> Fatal {
-        let causes = std::iter::successors(error.source(), |e| e.source()).map(ToString::to_string);
-        Fatal { what: error.to_string(), causes: causes.collect(), hint, code }
-    }
-}
-
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let filter = tracing_subscriber::EnvFilter::try_from_env("HEARTH_LOG")
-        .unwrap_or_else(|_unset| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
-        .init();
-    let done = match cli.action {
+    start_logging("info");
+    finish(match cli.action {
         Some(Action::Repair { data }) => repair(&data),
         None => run(cli.run),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(fatal) => {
-            let mut text = format!("error: {}\n", fatal.what);
-            fatal.causes.iter().for_each(|cause| text.push_str(&format!("  cause: {cause}\n")));
-            if let Some(hint) = fatal.hint {
-                text.push_str(&format!("\nhint: {hint}\n"));
-            }
-            // Nobody is left to tell if this fails.
-            let _ = std::io::stderr().write_all(text.as_bytes());
-            ExitCode::from(fatal.code as u8)
-        }
-    }
+    })
 }
 
 fn run(options: Run) -> Result<(), Fatal> {
     let data = options.data.unwrap_or_default();
-    let password = password(options.password_file.as_deref())?;
+    let password = given_password(options.password_file.as_deref())?;
     let mut server = ServerOptions::new(&data, options.listen);
     server.name = options.name;
     server.password = password;
@@ -124,9 +92,7 @@ fn run(options: Run) -> Result<(), Fatal> {
             tracing::info!("made a password for this space; it is in `{}`", file.display());
         }
         tracing::info!("local socket `{}`", running.socket.display());
-        let mut out = std::io::stdout();
-        // Whoever started us may not want to know.
-        let _ = writeln!(out, "ready {}", running.address).and_then(|()| out.flush());
+        say_ready(running.address);
         let node = running.node.clone();
         tokio::spawn(async move {
             asked_to_end().await;
@@ -138,46 +104,6 @@ fn run(options: Run) -> Result<(), Fatal> {
     })
 }
 
-/// Waits for Ctrl-C or for the system's wish that we end.
-async fn asked_to_end() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut signals = Vec::new();
-    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
-        match signal(kind) {
-            Ok(signal) => signals.push(signal),
-            Err(error) => tracing::warn!("a signal cannot be waited for: {error}"),
-        }
-    }
-    std::future::poll_fn(|cx| {
-        if signals.iter_mut().any(|signal| signal.poll_recv(cx).is_ready()) {
-            std::task::Poll::Ready(())
-        } else {
-            std::task::Poll::Pending
-        }
-    })
-    .await;
-}
-
-fn password(file: Option<&Path>) -> Result<Option<Password>, Fatal> {
-    let text = match file {
-        Some(path) => {
-            let text = std::fs::read_to_string(path).map_err(|error| Fatal {
-                what: format!("could not read the password file `{}`", path.display()),
-                causes: vec![error.to_string()],
-                hint: None,
-                code: yacexits::EX_NOINPUT,
-            })?;
-            text.lines().next().unwrap_or_default().to_owned()
-        }
-        None => match std::env::var("HEARTH_PASSWORD") {
-            Ok(text) => text,
-            Err(_unset) => return Ok(None),
-        },
-    };
-    let password = Password::new(text);
-    password.map(Some).map_err(|error| Fatal::new(&error, None, yacexits::EX_USAGE))
-}
-
 fn started(error: &StartError, data: &Path) -> Fatal {
     let repair = format!("run `hearth-server repair --data {}`", data.display());
     let (hint, code) = match error {
@@ -186,7 +112,9 @@ fn started(error: &StartError, data: &Path) -> Fatal {
             yacexits::EX_UNAVAILABLE,
         ),
         StartError::Store(_) | StartError::Scene(_) => (Some(repair), yacexits::EX_IOERR),
-        StartError::Manifest(_) => (Some("correct `space.toml`, or move it away".into()), yacexits::EX_CONFIG),
+        StartError::Manifest(_) => {
+            (Some("correct `space.toml`, or move it away".into()), yacexits::EX_CONFIG)
+        }
         StartError::File { .. } => (None, yacexits::EX_CANTCREAT),
         _ => (None, yacexits::EX_SOFTWARE),
     };
