@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The command line, defined once: help, manual, man pages and completions are made from it.
+
+use crate::exit::Exit;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
+use hearth_abi::{LumpId, ProcessId};
+use std::path::PathBuf;
+
+/// Command and observe a running Hearth peer.
+///
+/// It speaks to a server or a client on this machine, over the local socket of that peer: the one named
+/// by --socket, else by $HEARTH_SOCKET, else the only peer of yours that runs.
+///
+/// On a terminal, tables are aligned and have a header. Anywhere else they are lines of fields
+/// separated by tabs, without a header; what is absent is `-`, and tab, line break and backslash within a field
+/// are written `\t`, `\n`, `\r` and `\\`.
+#[derive(Debug, Parser)]
+#[command(name = "hearth-ctl", version, max_term_width = 100, after_help = FIRST_EXAMPLES)]
+#[command(after_long_help = long_help(), subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    /// The socket of the peer to speak to
+    #[arg(long, global = true, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub(crate) socket: Option<PathBuf>,
+    /// Print JSON: one document, or one for each line of a list; errors too
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const FIRST_EXAMPLES: &str = "\
+Examples:
+  hearth-ctl list-processes
+  hearth-ctl run hello.wasm
+  hearth-ctl list-processes | awk '$3 == \"running\" {print $1}' | xargs hearth-ctl kill
+
+`hearth-ctl help COMMAND` shows the options and examples of one command, `--help` also the exit codes.";
+
+fn long_help() -> String {
+    format!("{FIRST_EXAMPLES}\n\n{}", Exit::help())
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Load a file into the store of the peer and print its id
+    #[command(after_help = "\
+Examples:
+  hearth-ctl load-lump stone.png
+  curl -s https://example.org/stone.png | hearth-ctl load-lump -")]
+    LoadLump {
+        /// The file; `-` is standard input
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
+    /// Write the bytes of a lump
+    #[command(after_help = "\
+Examples:
+  hearth-ctl get-lump -o stone.png 7f3a…
+  hearth-ctl get-lump 7f3a… | sha256sum
+
+A file is written whole or not at all.")]
+    GetLump {
+        /// The lump, 64 hexadecimal digits
+        id: LumpId,
+        /// Where to; `-` is standard output, which is the default where that is no terminal
+        #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        output: Option<PathBuf>,
+    },
+    /// Keep a lump though nothing refers to it
+    #[command(after_help = "Example:\n  hearth-ctl pin 7f3a…")]
+    Pin {
+        /// The lump, 64 hexadecimal digits
+        id: LumpId,
+    },
+    /// Undo `pin`
+    #[command(after_help = "Example:\n  hearth-ctl unpin 7f3a…")]
+    Unpin {
+        /// The lump, 64 hexadecimal digits
+        id: LumpId,
+    },
+    /// List the lumps that the peer has
+    #[command(after_help = "\
+Fields: id, size in bytes, `pinned` or `-`.
+
+Example:
+  hearth-ctl list-lumps | sort -k2 -n | tail -5      the largest")]
+    ListLumps,
+    /// List the processes of the peer, or of another
+    #[command(
+        visible_alias = "ps",
+        after_help = "\
+Fields: id, name, state, signals in the mailbox, memory in bytes, CPU time in seconds, module.
+On a terminal memory and time have units, and ids of modules are cut to 12 digits.
+
+Examples:
+  hearth-ctl list-processes
+  hearth-ctl list-processes --peer ann
+  hearth-ctl list-processes --json | jq 'select(.memory_bytes > 10000000) | .id'"
+    )]
+    ListProcesses {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Start a process and print its id
+    #[command(after_help = "\
+Examples:
+  hearth-ctl spawn hello.wasm
+  hearth-ctl spawn hello.wat --name greeter -- Ann Bob
+  hearth-ctl spawn 7f3a… --peer 3")]
+    Spawn {
+        #[command(flatten)]
+        what: Module,
+    },
+    /// Start a process, show its log, and end when it ends
+    #[command(after_help = "\
+Ctrl-C kills the process; again, it is not waited for. The exit code is 0 if the process ended normally.
+Its id is written to standard error.
+
+Examples:
+  hearth-ctl run hello.wasm
+  hearth-ctl run hello.wat -- Ann Bob")]
+    Run {
+        #[command(flatten)]
+        what: Module,
+    },
+    /// End processes
+    #[command(after_help = "\
+Every process is tried; the exit code is that of the first that could not be killed.
+
+Examples:
+  hearth-ctl kill 0.17 3.4
+  hearth-ctl list-processes | awk '$7 == \"7f3a…\" {print $1}' | xargs hearth-ctl kill")]
+    Kill {
+        /// The processes, as `0.17`
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<ProcessId>,
+        /// Why, for their logs
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// End a process, start it anew, and print its new id
+    #[command(after_help = "Example:\n  hearth-ctl restart 0.17")]
+    Restart {
+        /// The process, as `0.17`
+        id: ProcessId,
+    },
+    /// Print all that is known of a process
+    #[command(after_help = "Example:\n  hearth-ctl info 0.17")]
+    Info {
+        /// The process, as `0.17`
+        id: ProcessId,
+    },
+    /// Print the log of a process
+    #[command(after_help = "\
+Fields: time (UTC), level, target, text. The last line of one that has ended says how and why.
+
+Examples:
+  hearth-ctl tail 0.17
+  hearth-ctl tail -f -n 0 0.17")]
+    Tail {
+        /// The process, as `0.17`; also one that has ended a while ago
+        id: ProcessId,
+        /// Go on with what it writes from now on, until it ends
+        #[arg(short, long)]
+        follow: bool,
+        /// How many of the lines that it has written already
+        #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
+        lines: u32,
+    },
+    /// Send a message to a process
+    #[command(after_help = "\
+JSON is sent as CBOR, which is what scripts read. A reply in CBOR is printed as JSON: byte strings as
+base16 text, tags as what they tag.
+
+Examples:
+  hearth-ctl send 0.17 '{\"color\": [1, 0, 0]}'
+  hearth-ctl send 0.17 '\"how many?\"' --reply --timeout 2
+  hearth-ctl send 0.17 --raw < message.bin")]
+    Send {
+        /// The receiver, as `0.17`
+        id: ProcessId,
+        /// The message; standard input if absent
+        text: Option<String>,
+        /// Send the bytes as they are, and print those of the reply as they are
+        #[arg(long)]
+        raw: bool,
+        /// Send it as a call, wait for the reply, and print it
+        #[arg(long)]
+        reply: bool,
+        /// How long to wait for the reply, in seconds
+        #[arg(long, value_name = "S", default_value = "10", requires = "reply", value_parser = seconds)]
+        timeout: f64,
+    },
+    /// List the peers that are in the space
+    #[command(after_help = "\
+Fields: id, name, address, version, system, what it offers (separated by commas), round trip in milliseconds.
+
+Example:
+  hearth-ctl list-peers")]
+    ListPeers,
+    /// Print how the peer is
+    #[command(after_help = "Example:\n  hearth-ctl status --json | jq .processes")]
+    Status,
+    /// End the peer in good order
+    #[command(after_help = "Example:\n  hearth-ctl shutdown")]
+    Shutdown,
+    /// Save a picture of what a client shows, as PNG
+    #[command(after_help = "\
+Examples:
+  hearth-ctl screenshot now.png
+  hearth-ctl screenshot - | feh -")]
+    Screenshot {
+        /// Where to; `-` is standard output
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
+    /// Give the space a new password
+    #[command(after_help = "\
+It is asked for twice on the terminal; elsewhere it is the first line of standard input. It is never part of
+the command line, where other users can read it.
+
+Examples:
+  hearth-ctl passwd
+  hearth-ctl passwd --password-file new-password.txt")]
+    Passwd {
+        /// A file whose first line is the new password; `-` is standard input
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        password_file: Option<PathBuf>,
+    },
+    /// Write the man pages into a folder
+    #[command(hide = true)]
+    Man {
+        /// The folder
+        #[arg(value_hint = ValueHint::DirPath)]
+        folder: PathBuf,
+    },
+    /// Print the completions for a shell
+    #[command(hide = true)]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the reference in Markdown
+    #[command(hide = true)]
+    Manual,
+}
+
+/// Which peer.
+#[derive(Debug, Args)]
+pub(crate) struct Place {
+    /// Another peer than the one spoken to: its number or its name
+    #[arg(long, value_name = "P")]
+    pub(crate) peer: Option<String>,
+}
+
+/// What to run, where, and how.
+#[derive(Debug, Args)]
+pub(crate) struct Module {
+    /// A module as a file (WebAssembly, or its text form), as `-` for standard input, or as the id of a lump
+    #[arg(value_name = "LUMP|FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) module: PathBuf,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// The name to register the process under
+    #[arg(long, value_name = "N")]
+    pub(crate) name: Option<String>,
+    /// Arguments for the process
+    #[arg(last = true, value_name = "ARG")]
+    pub(crate) args: Vec<String>,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(seconds),
+        _ => Err("a number of seconds from 0 to 86400".into()),
+    }
+}
+
+/// The definition itself.
+pub(crate) fn definition() -> clap::Command {
+    Arguments::command()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_definition_holds_together() {
+        super::definition().debug_assert();
+    }
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The commands.
+
+mod file;
+mod log;
+mod lumps;
+mod peers;
+mod processes;
+mod send;
+
+use crate::{
+    cli::{Arguments, Command, Place},
+    exit::Exit,
+    output::Output,
+    problem::{Problem, Result},
+};
+use hearth_abi::PeerId;
+use hearth_ipc::{Client, find_peer};
+use hearth_protocol::operator::{PeerInfo, Request};
+use serde::de::DeserializeOwned;
+use std::path::PathBuf;
+
+/// Runs a command that needs a peer.
+pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<()> {
+    let peer = Peer { explicit: arguments.socket };
+    match arguments.command {
+        Command::LoadLump { file } => lumps::load(&peer, &file, output).await,
+        Command::GetLump { id, output: to } => lumps::get(&peer, id, to, output).await,
+        Command::Pin { id } => lumps::pin(&peer, &Request::Pin { id }, output).await,
+        Command::Unpin { id } => lumps::pin(&peer, &Request::Unpin { id }, output).await,
+        Command::ListLumps => lumps::list(&peer, output).await,
+        Command::ListProcesses { place } => processes::list(&peer, &place, output).await,
+        Command::Spawn { what } => processes::spawn(&peer, what, output).await,
+        Command::Run { what } => log::run(&peer, what, output).await,
+        Command::Kill { ids, reason } => processes::kill(&peer, ids, reason, output).await,
+        Command::Restart { id } => processes::restart(&peer, id, output).await,
+        Command::Info { id } => processes::info(&peer, id, output).await,
+        Command::Tail { id, follow, lines } => log::tail(&peer, id, lines, follow, output).await,
+        Command::Send { id, text, raw, reply, timeout } => {
+            let wait = reply.then_some(std::time::Duration::from_secs_f64(timeout));
+            send::send(&peer, id, text, raw, wait, output).await
+        }
+        Command::ListPeers => peers::list(&peer, output).await,
+        Command::Status => peers::status(&peer, output).await,
+        Command::Shutdown => peers::shutdown(&peer, output).await,
+        Command::Screenshot { file } => peers::screenshot(&peer, &file, output).await,
+        Command::Passwd { password_file } => peers::passwd(&peer, password_file, output).await,
+        Command::Man { .. } | Command::Completions { .. } | Command::Manual => Ok(()),
+    }
+}
+
+/// The peer that is spoken to. Each request has its own connection.
+struct Peer {
+    explicit: Option<PathBuf>,
+}
+
+impl Peer {
+    async fn connect(&self) -> Result<Client> {
+        Ok(Client::connect(&find_peer(self.explicit.as_deref())?).await?)
+    }
+
+    async fn call<T: DeserializeOwned>(&self, request: &Request) -> Result<T> {
+        Ok(self.connect().await?.call(request).await?)
+    }
+
+    async fn list<T: DeserializeOwned>(&self, request: &Request) -> Result<Vec<T>> {
+        Ok(self.connect().await?.list(request).await?)
+    }
+
+    /// A request whose answer is nothing but its end.
+    async fn ask(&self, request: &Request) -> Result<()> {
+        self.list::<serde_json::Value>(request).await.map(drop)
+    }
+
+    /// The number of the peer that the user names by number or by name.
+    async fn number_of(&self, place: &Place) -> Result<Option<PeerId>> {
+        let Some(text) = &place.peer else { return Ok(None) };
+        if let Ok(id) = text.parse() {
+            return Ok(Some(id));
+        }
+        let mut peers: Vec<PeerInfo> = self.list(&Request::ListPeers {}).await?;
+        peers.retain(|peer| peer.name == *text);
+        match &peers[..] {
+            [] => Err(Problem::new(Exit::NoPeer, format!("no peer `{text}` is connected"))
+                .hint("`hearth-ctl list-peers` shows who is here")),
+            [peer] => Ok(Some(peer.id)),
+            _ => {
+                let ids: Vec<String> = peers.iter().map(|peer| format!("--peer {}", peer.id)).collect();
+                Err(Problem::new(Exit::Usage, format!("{} peers have the name `{text}`", peers.len()))
+                    .hint(format!("choose one by its number: {}", ids.join(", "))))
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Processes: list, spawn, kill, restart, info.
+
+use super::{Peer, file, lumps};
+use crate::{
+    cli::{Module, Place},
+    exit::Exit,
+    output::{Output, left, moment, right, size, span},
+    problem::{Problem, Result},
+};
+use hearth_abi::{LumpId, ProcessId};
+use hearth_protocol::operator::{Killed, ProcessInfo, Request, Spawned};
+use std::{
+    ffi::OsStr,
+    io::{Cursor, Read},
+    path::Path,
+};
+
+/// Digits of a module's id that are shown on a terminal.
+const SHORT_DIGITS: usize = 12;
+
+/// Most bytes of a module in text form, which is translated in memory.
+const TEXT_BYTES_MAX: usize = 64 << 20;
+
+pub(super) async fn list(peer: &Peer, place: &Place, output: &mut Output) -> Result<()> {
+    let number = peer.number_of(place).await?;
+    let processes: Vec<ProcessInfo> = peer.list(&Request::ListProcesses { peer: number }).await?;
+    let columns = [
+        left("ID"),
+        left("NAME"),
+        left("STATE"),
+        right("MAILBOX"),
+        right("MEMORY"),
+        right("CPU"),
+        left("MODULE"),
+    ];
+    output.table(columns, &processes, |process, pretty| {
+        let mut module = process.module.map(|id| id.to_string()).unwrap_or_default();
+        let (memory, cpu) = if pretty {
+            module.truncate(SHORT_DIGITS);
+            (size(process.memory_bytes), span(process.cpu_ns))
+        } else {
+            (process.memory_bytes.to_string(), seconds(process.cpu_ns))
+        };
+        let (names, state) = (process.names.join(","), process.state.name().into());
+        [process.id.to_string(), names, state, process.mailbox_signals.to_string(), memory, cpu, module]
+    })
+}
+
+/// Seconds with as many digits as a nanosecond needs.
+fn seconds(nanoseconds: u64) -> String {
+    format!("{}.{:09}", nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000)
+}
+
+pub(super) async fn spawn(peer: &Peer, what: Module, output: &mut Output) -> Result<()> {
+    let request = prepare(peer, what).await?;
+    print_id(&peer.call(&request).await?, output)
+}
+
+fn print_id(spawned: &Spawned, output: &mut Output) -> Result<()> {
+    match output.json {
+        true => output.json_line(spawned),
+        false => output.line(&spawned.id.to_string()),
+    }
+}
+
+/// The request that starts a process; a module that is a file is loaded first.
+pub(super) async fn prepare(peer: &Peer, what: Module) -> Result<Request> {
+    let number = peer.number_of(&what.place).await?;
+    let module = match what.module.to_str().and_then(|text| text.parse::<LumpId>().ok()) {
+        Some(id) => id,
+        None => {
+            let (from, path) = module(&what.module)?;
+            lumps::load_from(peer, from, path).await?.id
+        }
+    };
+    Ok(Request::Spawn { module, peer: number, name: what.name, args: what.args })
+}
+
+/// The bytes of a module; one in text form is translated.
+fn module(path: &Path) -> Result<(Box<dyn Read>, &Path)> {
+    let mut from = file::open(path)?;
+    let mut start = [0; 4];
+    let mut len = 0;
+    while len < start.len() {
+        match file::read_piece(&mut from, path, &mut start[len..])? {
+            0 => break,
+            more => len += more,
+        }
+    }
+    if start == *b"\0asm" {
+        return Ok((Box::new(Cursor::new(start).chain(from)), path));
+    }
+    if path.extension() != Some(OsStr::new("wat")) && !file::is_dash(path) {
+        return Err(Problem::new(Exit::Data, format!("`{}` is no WebAssembly module", path.display()))
+            .hint("a module in text form has the ending .wat; `hearth-ctl load-lump` loads any file"));
+    }
+    let mut text = start[..len].to_vec();
+    text.extend(file::read_all(from, path, TEXT_BYTES_MAX)?);
+    let malformed = || Problem::new(Exit::Data, format!("`{}` is no WebAssembly text", path.display()));
+    let text = String::from_utf8(text).map_err(|error| malformed().cause(error))?;
+    let bytes = wat::Parser::new().parse_str(Some(path), text).map_err(|error| {
+        // The parser shows the place, over several lines.
+        malformed().cause(error.to_string().replace('\n', "\n  "))
+    })?;
+    Ok((Box::new(Cursor::new(bytes)), path))
+}
+
+pub(super) async fn kill(
+    peer: &Peer,
+    ids: Vec<ProcessId>,
+    reason: Option<String>,
+    output: &mut Output,
+) -> Result<()> {
+    let killed: Vec<Killed> = peer.list(&Request::Kill { ids, reason }).await?;
+    if output.json {
+        killed.iter().try_for_each(|killed| output.json_line(killed))?;
+    }
+    let mut failures: Vec<_> =
+        killed.into_iter().filter_map(|killed| killed.error).map(Problem::from).collect();
+    // The first is told last, by whoever ends the program with its code.
+    for problem in failures.drain(1.min(failures.len())..) {
+        if !output.json {
+            eprint!("{}", problem.text(crate::output::color_on(&std::io::stderr())));
+        }
+    }
+    failures.pop().map_or(Ok(()), Err)
+}
+
+pub(super) async fn restart(peer: &Peer, id: ProcessId, output: &mut Output) -> Result<()> {
+    print_id(&peer.call(&Request::Restart { id }).await?, output)
+}
+
+pub(super) async fn info(peer: &Peer, id: ProcessId, output: &mut Output) -> Result<()> {
+    let info: ProcessInfo = peer.call(&Request::Info { id }).await?;
+    let pretty = output.pretty();
+    let bytes = |bytes: u64| if pretty { size(bytes) } else { bytes.to_string() };
+    let of = |value: String, max: Option<String>| match max {
+        Some(max) if pretty => format!("{value} of {max}"),
+        _ => value,
+    };
+    let text = |value: Option<u64>| value.map(|value| value.to_string());
+    let mut fields = vec![
+        ("id", info.id.to_string()),
+        ("name", info.names.join(",")),
+        ("state", info.state.name().into()),
+        ("lane", info.lane.clone()),
+        ("mailbox", of(info.mailbox_signals.to_string(), text(info.mailbox_signals_max))),
+        ("mailbox-bytes", of(bytes(info.mailbox_bytes), info.mailbox_bytes_max.map(bytes))),
+        ("memory", of(bytes(info.memory_bytes), info.memory_bytes_max.map(bytes))),
+        ("cpu", if pretty { span(info.cpu_ns) } else { seconds(info.cpu_ns) }),
+        ("received", info.messages_received.to_string()),
+        ("module", info.module.map(|id| id.to_string()).unwrap_or_default()),
+        ("origin", info.origin.to_string()),
+        ("parent", info.parent.map(|id| id.to_string()).unwrap_or_default()),
+        ("started", moment(info.started_ms)),
+    ];
+    if !pretty {
+        fields.extend([
+            ("mailbox-max", text(info.mailbox_signals_max).unwrap_or_default()),
+            ("mailbox-bytes-max", text(info.mailbox_bytes_max).unwrap_or_default()),
+            ("memory-max", text(info.memory_bytes_max).unwrap_or_default()),
+        ]);
+    }
+    output.record(&info, &fields)
+}
