@@ -62,7 +62,13 @@ impl Layout {
             let path = path.to_owned();
             move |source| OpenError::Io { path, source }
         };
+        let missing: Vec<&Path> = self.dir.ancestors().take_while(|dir| !dir.exists()).collect();
         fs::create_dir_all(&self.dir).map_err(io(&self.dir))?;
+        for parent in missing.iter().filter_map(|dir| dir.parent()) {
+            // The parent of a relative name of one part is written as nothing.
+            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+            sys::sync_dir(parent).map_err(io(parent))?;
+        }
         let path = self.dir.join("lock");
         let mut file = OpenOptions::new()
             .read(true)

@@ -78,6 +78,14 @@ fn a_store_can_be_shared_by_threads() {
 }
 
 #[test]
+fn the_folders_above_a_store_are_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let deep = dir.path().join("not/yet/there");
+    let id = open(&deep).put(b"deep down").unwrap();
+    assert_eq!(open(&deep).get(&id).unwrap(), "deep down");
+}
+
+#[test]
 fn what_is_not_here_is_not_found() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
