@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! The file of the entities that were given to the space.
 //!
-//! A redb database. Table `entities`: `u64` id → `u64` parent (zero for the root) and the components as in a
-//! snapshot. Table `meta`: `version` → 1. `docs/formats/scene.md` has the layout.
+//! A redb database. Table `entities`: `u64` id → `u32` checksum, `u64` parent (zero for the root), and the components as
+//! in a snapshot. Table `meta`: `version` → 1. `docs/formats/scene.md` has the layout.
 
 use crate::wire::{decode_components, encode_components};
 use hearth_abi::{DecodeError, EntityId, codec::Reader, scene::Component};
@@ -11,6 +11,7 @@ use redb::{
     TableDefinition, TableError, TransactionError,
 };
 use std::{
+    collections::{BTreeMap, BTreeSet},
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -279,24 +280,29 @@ impl SceneFile {
             Err(error) => return Err(error),
         }
         let moved_to = aside(path)?;
-        let mut kept = Vec::new();
-        let mut lost = 0;
-        // Whatever cannot be opened at all is kept aside for those who can read it by other means.
-        if let Ok(old) = SceneFile::open_unchecked(&moved_to) {
+        let mut kept = BTreeMap::new();
+        let mut lost = BTreeSet::new();
+        // From both ends, as far as the damage lets it. What cannot be opened at all is kept aside
+        // for those who can read it by other means.
+        for backwards in [false, true] {
             let _rest_is_lost = guarded(&moved_to, || {
-                let table = old.database.begin_read()?.open_table(ENTITIES)?;
-                for row in table.iter()? {
+                let database = Builder::new().set_cache_size(CACHE_LEN).open(&moved_to)?;
+                let table = database.begin_read()?.open_table(ENTITIES)?;
+                let mut rows = table.iter()?;
+                while let Some(row) = if backwards { rows.next_back() } else { rows.next() } {
                     let (id, value) = row?;
-                    match decode(EntityId::from_bits(id.value()), value.value()) {
-                        Ok(entity) => kept.push(SavedChange::Put(entity)),
-                        Err(_) => lost += 1,
-                    }
+                    let id = EntityId::from_bits(id.value());
+                    match decode(id, value.value()) {
+                        Ok(entity) => kept.insert(id, SavedChange::Put(entity)).is_none(),
+                        Err(_) => lost.insert(id),
+                    };
                 }
                 Ok(())
             });
         }
+        let kept = Vec::from_iter(kept.into_values());
         SceneFile::open(path)?.save(&kept)?;
-        Ok(Some(Repaired { kept: kept.len(), lost, moved_to }))
+        Ok(Some(Repaired { kept: kept.len(), lost: lost.len(), moved_to }))
     }
 }
 
@@ -366,14 +372,58 @@ fn aside(path: &Path) -> Result<PathBuf, FileError> {
 }
 
 fn encode(out: &mut Vec<u8>, entity: &SavedEntity) {
+    let start = out.len();
+    out.extend_from_slice(&[0; 4]);
     out.extend_from_slice(&entity.parent.map_or(0, EntityId::to_bits).to_le_bytes());
     encode_components(out, entity.components.iter());
+    let sum = checksum(entity.id, &out[start + 4..]);
+    out[start..start + 4].copy_from_slice(&sum.to_le_bytes());
 }
 
 fn decode(id: EntityId, bytes: &[u8]) -> Result<SavedEntity, DecodeError> {
     let mut reader = Reader::new(bytes);
+    let differs = reader.error("checksum differs");
+    if reader.u32()? != checksum(id, &bytes[reader.offset()..]) {
+        return Err(differs);
+    }
     let parent = reader.u64()?;
     let components = decode_components(&mut reader)?;
     reader.end()?;
     Ok(SavedEntity { id, parent: (parent != 0).then(|| EntityId::from_bits(parent)), components })
+}
+
+/// CRC-32 as of ISO 3309, of the id and the value. redb's own checksums are of pages: this one tells, when
+/// a file has to be repaired, which entities of a damaged page are whole.
+fn checksum(id: EntityId, value: &[u8]) -> u32 {
+    let step = |crc: u32, byte: u8| TABLE[usize::from(crc as u8 ^ byte)] ^ (crc >> 8);
+    let id = id.to_bits().to_le_bytes();
+    !id.iter().chain(value).fold(!0, |crc, byte| step(crc, *byte))
+}
+
+const TABLE: [u32; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let mut crc = byte as u32;
+        let mut bit = 0;
+        while bit < 8 {
+            crc = if crc & 1 == 1 { 0xEDB8_8320 ^ (crc >> 1) } else { crc >> 1 };
+            bit += 1;
+        }
+        table[byte] = crc;
+        byte += 1;
+    }
+    table
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checksum_is_the_one_everybody_has() {
+        // The check value of the catalogue: CRC-32 of `123456789`.
+        let id = EntityId::from_bits(u64::from_le_bytes(*b"12345678"));
+        assert_eq!(checksum(id, b"9"), 0xCBF4_3926);
+    }
 }
