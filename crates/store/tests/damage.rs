@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{file_of, flip, id_of, names, open, sample};
+use common::{file_of, flip, id_of, names, open, quick_dir, sample};
 use hearth_store::{GROUP_BYTES, GROUPED_MIN, GetError, LumpId, OpenError, SMALL_MAX, Store, StoreOptions};
 use std::{
     fs::{self, OpenOptions},
@@ -64,7 +64,7 @@ fn altered_cut_and_grown_files_are_corrupt() {
         for (n, harm) in harms.iter().enumerate() {
             for ask in [get, read_all, check] {
                 for reopened in [false, true] {
-                    let dir = tempfile::tempdir().unwrap();
+                    let dir = quick_dir();
                     let mut store = open(dir.path());
                     let bytes = sample(n as u64, size);
                     let id = store.put(&bytes).unwrap();
@@ -275,7 +275,7 @@ fn no_damage_to_the_database_gives_a_wrong_lump_or_a_panic() {
             continue;
         }
         for (offset, harm) in [(0, 1), (2, 2), (4, 60), (2000, 3)] {
-            let dir = tempfile::tempdir().unwrap();
+            let dir = quick_dir();
             let shard = dir.path().join("files").join(large.parent().unwrap().file_name().unwrap());
             fs::create_dir_all(&shard).unwrap();
             fs::copy(&large, shard.join(large.file_name().unwrap())).unwrap();

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{file_of, flip, id_of, open, sample};
+use common::{file_of, flip, id_of, open, quick_dir, sample};
 use hearth_store::{GROUPED_MIN, GetError, LumpId, PinError, SMALL_MAX, Stat, Store};
 use proptest::{collection::vec, prelude::*};
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,11 +80,11 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, max_shrink_iters: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn the_store_is_a_map(ops in vec(op(), 1..40)) {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = quick_dir();
         let mut store = Some(open(dir.path()));
         let mut model = Model::default();
         for op in ops {

@@ -26,6 +26,11 @@ pub(crate) fn file_of(dir: &Path, id: &LumpId) -> PathBuf {
     dir.join("files").join(&name[..2]).join(name)
 }
 
+/// A folder in memory where the system has that, for tests of many stores to which syncs mean nothing.
+pub(crate) fn quick_dir() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_none| tempfile::tempdir()).unwrap()
+}
+
 pub(crate) fn flip(path: &Path, offset: usize) {
     let mut bytes = fs::read(path).unwrap();
     bytes[offset] ^= 0x10;
