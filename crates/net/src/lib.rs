@@ -49,7 +49,7 @@ pub use stream::{SecureReader, SecureWriter};
 /// The largest message of the control lane, in bytes.
 pub const CONTROL_MESSAGE_BYTES_MAX: usize = 256 * 1024;
 /// The largest message of the hot lane, in bytes.
-pub const HOT_MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+pub const HOT_MESSAGE_BYTES_MAX: usize = 1024 * 1024 + 4096;
 /// The largest message of the bulk lane, in bytes.
 ///
 /// A chunk of a lump and what its sender puts before it.

@@ -19,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 const SILENCE_MAX: Duration = Duration::from_secs(15);
 /// Transfers to us at a time, over all links. More wait.
 const TRANSFERS_MAX: usize = 32;
+/// Lumps up to this many bytes are sent at once.
+const SMALL: u64 = 8 * PIECE_LEN_MAX as u64;
 /// Pieces of one transfer that wait for the disk. When full, the bulk lane waits.
 const PIECES_QUEUED: usize = 32;
 
@@ -217,7 +219,11 @@ impl Lumps {
             self.size_here(id).await.ok().flatten()
         };
         let Some(size) = size else { return false };
-        let Ok(_slot) = link.serving.acquire().await else { return false };
+        // Small ones do not wait behind large ones.
+        let _slot = match size > SMALL {
+            true => Some(link.serving.acquire().await),
+            false => None,
+        };
         if link.sender.bulk(Frame::Head { transfer, size }.encode()).await.is_err() {
             return true;
         }

@@ -30,7 +30,7 @@ pub(crate) struct Link {
     pub(crate) sender: LinkSender,
     /// Lumps under way to us.
     pub(crate) transfers: Arc<Transfers>,
-    /// Lumps under way from us: two at a time, so that messages and pictures are not delayed.
+    /// Large lumps under way from us: two at a time.
     pub(crate) serving: Arc<Semaphore>,
     /// Bound on the calls of this neighbour that are being answered.
     pub(crate) answering: Arc<Semaphore>,
