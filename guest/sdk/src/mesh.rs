@@ -387,3 +387,81 @@ fn flat_normal(corners: &[Vec3]) -> Option<Vec3> {
     }
     sum.unit()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn solids() -> Vec<(&'static str, Shape, f32)> {
+        let hexagon: Vec<[f32; 2]> =
+            (0..6).map(|i| (i as f32 * TAU / 6.0).sin_cos()).map(|(sin, cos)| [cos, sin]).collect();
+        vec![
+            ("cuboid", Shape::cuboid(vec3(1.0, 2.0, 3.0)), 6.0),
+            ("block", Shape::block(vec3(1.0, 2.0, 3.0), 0.001), 6.0),
+            ("sphere", Shape::sphere(1.0, 64), 4.0 / 3.0 * PI),
+            ("capsule", Shape::capsule(1.0, 2.0, 64), 4.0 / 3.0 * PI + 2.0 * PI),
+            ("cone", Shape::cone(1.0, 0.0, 3.0, 64), PI),
+            ("cylinder", Shape::cone(1.0, 1.0, 3.0, 64), 3.0 * PI),
+            ("extrusion", Shape::extrude(&hexagon, 2.0), 3.0f32.sqrt() * 3.0),
+            ("turned", Shape::cuboid(Vec3::X + Vec3::Y + Vec3::Z).turned(Quat::about(Vec3::X, 1.0)), 1.0),
+            ("mirrored", Shape::cone(1.0, 0.0, 3.0, 64).scaled(vec3(-1.0, 2.0, 1.0)), 2.0 * PI),
+            ("flat", Shape::sphere(1.0, 64).flat(), 4.0 / 3.0 * PI),
+            ("bent", Shape::sphere(1.0, 64).bent(|p| p * 2.0), 32.0 / 3.0 * PI),
+        ]
+    }
+
+    fn triangles(shape: &Shape) -> impl Iterator<Item = ([Vec3; 3], [Vec3; 3])> {
+        let mesh = shape.mesh();
+        mesh.indices.chunks_exact(3).map(|t| {
+            let place = |i: usize| Vec3::from(mesh.positions[t[i] as usize]);
+            let normal = |i: usize| Vec3::from(mesh.normals[t[i] as usize]);
+            ([place(0), place(1), place(2)], [normal(0), normal(1), normal(2)])
+        })
+    }
+
+    #[test]
+    fn solids_are_closed_and_enclose_their_volume() {
+        for (name, shape, volume) in solids() {
+            let sum: f32 = triangles(&shape).map(|([a, b, c], _)| a.dot(b.cross(c)) / 6.0).sum();
+            assert!((sum / volume - 1.0).abs() < 0.01, "{name}: {sum} instead of {volume}");
+            // The sum of the areas as vectors is zero for a closed surface only.
+            let open = triangles(&shape).fold(Vec3::ZERO, |sum, ([a, b, c], _)| sum + (b - a).cross(c - a));
+            assert!(open.length() < 0.01 * volume, "{name} is open by {open:?}");
+        }
+    }
+
+    #[test]
+    fn normals_are_of_length_one_and_look_outside() {
+        let tube = Shape::tube(&[(Vec3::ZERO, 0.5), (Vec3::Y, 0.4), (vec3(1.0, 2.0, 0.0), 0.1)], 9);
+        let hills = Shape::heightfield([8, 8], [4.0, 4.0], |x, z| (x * 2.0).sin() * z.cos());
+        for (name, shape, _) in solids().into_iter().chain([("tube", tube, 0.0), ("hills", hills, 0.0)]) {
+            assert_eq!(Mesh::decode(&shape.mesh().encode()).as_ref(), Ok(shape.mesh()), "{name}");
+            for ([a, b, c], normals) in triangles(&shape) {
+                let face = (b - a).cross(c - a);
+                for normal in normals {
+                    assert!((normal.length() - 1.0).abs() < 1e-3, "{name}: {normal:?}");
+                    assert!(normal.dot(face) > -1e-6, "{name}: {normal:?} on {a:?} {b:?} {c:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn shapes_join_with_their_colours() {
+        let mut both = Shape::cuboid(vec3(1.0, 1.0, 1.0)).colored([1.0, 0.0, 0.0]);
+        both.add(Shape::sphere(1.0, 8).painted(|place, _| [0.0, place.y, 1.0]));
+        assert_eq!(both.mesh().colors[0], [255, 0, 0, 255]);
+        assert!(both.mesh().colors.contains(&[0, 255, 255, 255]));
+        assert!(both.mesh().colors.contains(&[0, 0, 255, 255]));
+        assert!(Mesh::decode(&both.mesh().encode()).is_ok());
+    }
+
+    #[test]
+    fn shapes_of_nothing_are_nothing() {
+        assert_eq!(Shape::lathe(&[], 8).triangles(), 0);
+        assert_eq!(Shape::lathe(&[[1.0, 1.0], [1.0, 1.0]], 8).triangles(), 0);
+        assert_eq!(Shape::tube(&[], 8).triangles(), 0);
+        assert_eq!(Shape::extrude(&[], 1.0).triangles(), 0);
+        assert_eq!(Shape::cuboid(Vec3::ZERO).triangles(), 0);
+    }
+}

@@ -13,7 +13,7 @@ use crate::{
 };
 use hearth_abi::{Errno, ProcessId, codec::Reader};
 use serde::{Serialize, de::DeserializeOwned};
-use std::{fmt::Display, future::poll_fn, time::Duration};
+use std::{future::poll_fn, time::Duration};
 
 /// CBOR tag of a call: the letters `HCAL`.
 pub const TAG_CALL: u32 = u32::from_be_bytes(*b"HCAL");
@@ -31,11 +31,11 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Error> {
 }
 
 fn encode_into<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), Error> {
-    ciborium::into_writer(value, out).map_err(|error| Error::new(Errno::Invalid, reason(&error)))
-}
-
-fn reason(error: &impl Display) -> String {
-    error.to_string()
+    use ciborium::ser::Error as Problem;
+    ciborium::into_writer(value, out).map_err(|problem| match problem {
+        Problem::Value(reason) => Error::new(Errno::Invalid, reason),
+        Problem::Io(_) => Error::new(Errno::Invalid, "the value cannot be written"),
+    })
 }
 
 /// The value in CBOR.
@@ -43,7 +43,16 @@ fn reason(error: &impl Display) -> String {
 /// # Errors
 /// [`Errno::Malformed`] with the reason: it is no CBOR, or no `T`.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    ciborium::from_reader(bytes).map_err(|error| Error::new(Errno::Malformed, reason(&error)))
+    use ciborium::de::Error as Problem;
+    ciborium::from_reader(bytes).map_err(|problem| {
+        let reason = match problem {
+            Problem::Semantic(_, reason) => reason,
+            Problem::Io(_) => "the message ends early".into(),
+            Problem::Syntax(at) => format!("no CBOR at byte {at}"),
+            Problem::RecursionLimitExceeded => "nested too deep".into(),
+        };
+        Error::new(Errno::Malformed, reason)
+    })
 }
 
 /// A message and who sent it.

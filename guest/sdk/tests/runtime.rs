@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The executor, messages and timers, against the small peer of `testing`.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use hearth_sdk::{
+    abi::{input::Event, scene::Op},
+    message,
+    prelude::*,
+    testing, time,
+};
+use std::{cell::RefCell, rc::Rc};
+
+const LONG: Duration = Duration::from_secs(100);
+
+fn other() -> ProcessId {
+    "2.7".parse().unwrap()
+}
+
+#[test]
+fn a_timer_ends_when_its_time_has_come_and_not_before() {
+    let waits = || async {
+        sleep(Duration::from_millis(500)).await;
+        time::monotonic()
+    };
+    assert_eq!(testing::run_for(waits(), Duration::from_millis(499)), None);
+    let then = time::monotonic();
+    assert_eq!(testing::run_for(waits(), LONG), Some(then + Duration::from_millis(500)));
+}
+
+#[test]
+fn what_loses_a_race_stops_its_timer() {
+    let raced = testing::run_for(
+        async { race(sleep(Duration::from_secs(1)), sleep(Duration::from_secs(2))).await },
+        LONG,
+    );
+    assert_eq!(raced, Some(Either::Left(())));
+    assert_eq!(testing::timers(), 0);
+}
+
+#[test]
+fn a_message_that_is_none_of_the_kind_is_logged_and_left_out() {
+    testing::deliver(other(), &"text");
+    testing::deliver_bytes(other(), &[0xff, 0xff]);
+    testing::deliver(other(), &7);
+    let got = testing::run_for(async { recv::<u32>().await }, LONG).unwrap();
+    assert_eq!((got.from, got.body, got.is_call()), (other(), 7, false));
+    let logs = testing::logs();
+    assert_eq!(
+        logs.iter().filter(|(level, text)| *level == 2 && text.contains("2.7")).count(),
+        2,
+        "{logs:?}"
+    );
+}
+
+#[test]
+fn messages_keep_their_order_and_wait_for_who_asks_later() {
+    for number in 0..10 {
+        testing::deliver(other(), &number);
+    }
+    let all = testing::run_for(
+        async {
+            sleep(Duration::from_secs(1)).await;
+            let mut all = Vec::new();
+            for _ in 0..10 {
+                all.push(recv::<u32>().await.body);
+            }
+            all
+        },
+        LONG,
+    );
+    assert_eq!(all, Some((0..10).collect()));
+}
+
+#[test]
+fn messages_beyond_the_bound_are_lost_with_a_warning() {
+    for number in 0..5000u32 {
+        testing::deliver(other(), &number);
+    }
+    let count = testing::run_for(
+        async {
+            sleep(Duration::from_secs(1)).await;
+            let mut count = 0;
+            while timeout(Duration::from_secs(1), recv::<u32>()).await.is_ok() {
+                count += 1;
+            }
+            count
+        },
+        LONG,
+    );
+    assert_eq!(count, Some(4096));
+    assert!(testing::logs().iter().any(|(level, text)| *level == 2 && text.starts_with("904 messages lost")));
+}
+
+#[test]
+fn a_call_takes_its_own_answer_and_no_other() {
+    let asked = testing::run_for(
+        async {
+            let first = spawn_local(call::<String, _>(other(), "first", Duration::from_secs(5)));
+            let second = spawn_local(call::<String, _>(other(), "second", Duration::from_secs(5)));
+            sleep(Duration::ZERO).await;
+            // What the other process does, with the messages that it got.
+            let sent = testing::sent_bytes();
+            for (_, question) in sent.iter().rev() {
+                testing::deliver_bytes(other(), question);
+                let question = recv::<String>().await;
+                assert!(question.is_call());
+                question.reply(&format!("answer to {}", question.body)).unwrap();
+            }
+            let answers = testing::sent_bytes();
+            // From a stranger it is no answer.
+            testing::deliver_bytes("3.1".parse().unwrap(), &answers[1].1);
+            for (_, answer) in answers {
+                testing::deliver_bytes(other(), &answer);
+            }
+            (first.await, second.await)
+        },
+        LONG,
+    );
+    let (first, second) = asked.unwrap();
+    assert_eq!(first.unwrap(), "answer to first");
+    assert_eq!(second.unwrap(), "answer to second");
+}
+
+#[test]
+fn a_call_without_an_answer_times_out_and_a_late_answer_is_no_message() {
+    let end = testing::run_for(
+        async {
+            let error = call::<u32, _>(other(), "?", Duration::from_secs(1)).await.unwrap_err();
+            let (_, question) = testing::sent_bytes().remove(0);
+            testing::deliver_bytes(other(), &question);
+            recv::<String>().await.reply(&1).unwrap();
+            let (_, late) = testing::sent_bytes().remove(0);
+            testing::deliver_bytes(other(), &late);
+            testing::deliver(other(), &2);
+            (error.errno, recv::<u32>().await.body)
+        },
+        LONG,
+    );
+    assert_eq!(end, Some((Errno::TimedOut, 2)));
+}
+
+#[test]
+fn a_call_is_tagged_cbor_that_any_language_reads() {
+    testing::run_for(
+        async {
+            let _ = call::<u32, _>(other(), &[1u8], Duration::ZERO).await;
+        },
+        LONG,
+    );
+    let (to, bytes) = testing::sent_bytes().remove(0);
+    assert_eq!(to, other());
+    assert_eq!(bytes[..6], [0xda, b'H', b'C', b'A', b'L', 0x82]);
+    assert_eq!(bytes[15..], [0x81, 0x01]);
+    // Whoever writes the number in its shortest form is understood too.
+    testing::deliver_bytes(other(), &[0xda, b'H', b'C', b'A', b'L', 0x82, 0x18, 200, 0x63, b'h', b'e', b'y']);
+    let call = testing::run_for(async { recv::<String>().await }, LONG).unwrap();
+    assert_eq!((call.body.as_str(), call.is_call()), ("hey", true));
+    call.reply(&5).unwrap();
+    assert_eq!(testing::sent_bytes()[0].1[..5], [0xda, b'H', b'A', b'N', b'S']);
+}
+
+#[test]
+fn a_request_gives_the_peers_reason() {
+    let error = testing::run_for(
+        async {
+            let module = Lump::put(b"no module").unwrap();
+            spawn_local(async {
+                sleep(Duration::from_secs(1)).await;
+                let call = testing::answer(Err(Errno::Module), b"imports `env.print`");
+                assert_eq!(call, Some("spawn_on"));
+            });
+            spawn_on(PeerId::SERVER, module.0, None, ["1"]).await.unwrap_err()
+        },
+        LONG,
+    );
+    assert_eq!(error.unwrap().to_string(), "module refused: imports `env.print`");
+}
+
+#[test]
+fn lumps_are_read_in_pieces() {
+    let bytes: Vec<u8> = (0..3_000_000u32).map(|n| n as u8).collect();
+    let read = testing::run_for(
+        async move {
+            let lump = Lump::store(&bytes).await.unwrap();
+            assert_eq!(lump.read(1000, LONG).await.unwrap_err().errno, Errno::Limit);
+            lump.read(usize::MAX, LONG).await.unwrap() == bytes
+        },
+        LONG,
+    );
+    assert_eq!(read, Some(true));
+}
+
+#[test]
+fn tasks_go_on_beside_each_other_and_end_when_cancelled() {
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    let (a, b) = (Rc::clone(&seen), Rc::clone(&seen));
+    testing::run_for(
+        async move {
+            let fast = spawn_local(async move {
+                loop {
+                    sleep(Duration::from_secs(2)).await;
+                    a.borrow_mut().push("fast");
+                }
+            });
+            let slow = spawn_local(async move {
+                sleep(Duration::from_secs(5)).await;
+                b.borrow_mut().push("slow");
+            });
+            slow.await;
+            fast.cancel();
+            sleep(Duration::from_secs(50)).await;
+        },
+        LONG,
+    );
+    assert_eq!(*seen.borrow(), ["fast", "fast", "slow"]);
+    assert_eq!(testing::timers(), 0);
+}
+
+#[test]
+fn a_beat_leaves_out_what_was_missed() {
+    let beats = testing::run_for(
+        async {
+            let start = time::monotonic();
+            let mut beat = interval(Duration::from_millis(100));
+            let mut beats = vec![beat.tick().await - start];
+            sleep(Duration::from_millis(350)).await;
+            for _ in 0..2 {
+                beats.push(beat.tick().await - start);
+            }
+            beats
+        },
+        LONG,
+    );
+    assert_eq!(beats.unwrap(), [100, 200, 500].map(Duration::from_millis));
+}
+
+#[test]
+fn events_come_in_order() {
+    let events = testing::run_for(
+        async {
+            let mut input = Input::subscribe(input::mask::ALL).unwrap();
+            testing::input(&Event::Focus(true));
+            testing::input(&Event::Motion([1.0, 2.0]));
+            [input.next().await, input.next().await]
+        },
+        LONG,
+    );
+    assert_eq!(events, Some([Event::Focus(true), Event::Motion([1.0, 2.0])]));
+}
+
+#[test]
+fn an_entity_is_made_in_one_batch_with_its_parts_in_order() {
+    let lamp = Entity::new().name("lamp").at(1.0, 2.0, 3.0).scaled(2.0).mesh(MeshSource::Sphere(0.1));
+    let mut batch = Batch::new();
+    let lamp = lamp.add(&mut batch);
+    let cord = Entity::new().parent(lamp).local().given().add(&mut batch);
+    batch.commit().unwrap();
+    assert_ne!(lamp, cord);
+    let transform = Transform::at(1.0, 2.0, 3.0).scaled(2.0);
+    assert_eq!(
+        testing::batches(),
+        [vec![
+            Op::Create(lamp, Scope::Shared),
+            Op::Set(lamp, Component::Transform(transform)),
+            Op::Set(lamp, Component::Name("lamp".into())),
+            Op::Set(lamp, Component::Mesh(MeshSource::Sphere(0.1))),
+            Op::Create(cord, Scope::Local),
+            Op::SetParent(cord, Some(lamp)),
+            Op::Give(cord),
+        ]]
+    );
+}
+
+#[test]
+fn a_batch_that_the_scene_refuses_is_an_error() {
+    let bad = Entity::new().mesh(MeshSource::Sphere(-1.0)).spawn().unwrap_err();
+    assert_eq!(bad.errno, Errno::Invalid);
+    assert!(testing::batches().is_empty());
+}
+
+#[test]
+fn cbor_that_is_something_else_names_what_is_wrong() {
+    let error = message::decode::<u32>(&message::encode("seven").unwrap()).unwrap_err();
+    assert_eq!(error.errno, Errno::Malformed);
+    assert_eq!(error.to_string(), "malformed content: invalid type: string, expected integer");
+    let error = message::decode::<u32>(&[]).unwrap_err();
+    assert_eq!(error.to_string(), "malformed content: the message ends early");
+}
