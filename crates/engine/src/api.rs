@@ -26,6 +26,10 @@ pub struct EngineConfig {
     pub fixed_step: Option<Duration>,
     /// Most pictures a second without a window. (With one, the display sets the pace.)
     pub frames_per_second_max: u32,
+    /// Without a window, draw only when a [`Command::Screenshot`] waits: nobody sees the others, and
+    /// a software renderer takes the processor from those who need it. Events of frames come all the
+    /// same. A window is always drawn.
+    pub draw_on_demand: bool,
 }
 
 impl Default for EngineConfig {
@@ -38,6 +42,7 @@ impl Default for EngineConfig {
             quality: None,
             fixed_step: None,
             frames_per_second_max: 60,
+            draw_on_demand: true,
         }
     }
 }
@@ -130,7 +135,7 @@ pub enum Event {
     },
     /// The user closed the window; the engine ends.
     Closed,
-    /// A picture was made.
+    /// A picture was made, or would have been (see [`EngineConfig::draw_on_demand`]).
     FrameShown {
         /// Counts from 1.
         number: u64,

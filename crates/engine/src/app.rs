@@ -1,7 +1,52 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! The set-up of the renderer, and its two front ends.
 
-use crate::{EngineConfig, EngineEnd, EngineError};
+use crate::{
+    EngineConfig, EngineEnd, EngineError, adapter,
+    assets::{SOURCE, Store},
+    capture, icon, input, light,
+    link::{self, Link},
+    look::Looks,
+    motion,
+    place::Place,
+    view::{self, Settings},
+};
+use bevy::{
+    app::{PanicHandlerPlugin, PluginsState, SubApps, TerminalCtrlCHandlerPlugin},
+    asset::{
+        AssetMetaCheck,
+        io::{
+            AssetSourceBuilder,
+            memory::{Dir, MemoryAssetReader},
+        },
+    },
+    ecs::{message::Messages, system::NonSendMarker},
+    log::LogPlugin,
+    picking::{InteractionPlugin, PickingPlugin, input::PointerInputPlugin},
+    prelude::*,
+    render::{
+        RenderPlugin,
+        error_handler::{ErrorType, RenderErrorHandler, RenderErrorPolicy},
+        pipelined_rendering::PipelinedRenderingPlugin,
+        render_resource::{PollType, TextureFormat, TextureUsages},
+        renderer::RenderDevice,
+        settings::{RenderCreation, WgpuSettings},
+    },
+    time::TimeUpdateStrategy,
+    window::{CursorOptions, ExitCondition, PresentMode, PrimaryWindow, WindowResolution},
+    winit::{WINIT_WINDOWS, WinitPlugin, WinitSettings},
+};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::{Duration, Instant},
+};
+
+/// How long the renderer may take to start.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// Errors of the renderer after which it is given up, if they come in a row.
+const ERRORS_MAX: u32 = 100;
+/// Frames without an error after which earlier ones are forgotten.
+const ERRORS_FORGET: u32 = 600;
 
 /// Runs the engine on this thread, which must be the main thread, until [`Command::Quit`], until the
 /// user closes the window, or until all controllers are gone.
@@ -11,6 +56,234 @@ use crate::{EngineConfig, EngineEnd, EngineError};
 ///
 /// [`Command::Quit`]: crate::Command::Quit
 pub fn run(config: EngineConfig, end: EngineEnd) -> Result<(), EngineError> {
-    drop((config, end));
-    Err(EngineError::NoAdapter)
+    // The renderer panics where it could answer; a peer must not die of it.
+    catch_unwind(AssertUnwindSafe(|| {
+        if config.headless { run_headless(config, end) } else { run_window(config, end) }
+    }))
+    .unwrap_or_else(|panic| Err(EngineError::Failed(panic_text(panic.as_ref()))))
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it panicked".into())
+}
+
+fn run_window(config: EngineConfig, end: EngineEnd) -> Result<(), EngineError> {
+    #[cfg(target_os = "linux")]
+    if ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"].iter().all(|name| std::env::var_os(name).is_none()) {
+        return Err(EngineError::Window(
+            "there is no display: neither DISPLAY nor WAYLAND_DISPLAY is set".into(),
+        ));
+    }
+    let mut app = build(&config, end)?;
+    app.add_systems(Update, set_icon);
+    match app.run() {
+        AppExit::Success => Ok(()),
+        AppExit::Error(_) => Err(EngineError::Failed("see the log".into())),
+    }
+}
+
+fn run_headless(config: EngineConfig, end: EngineEnd) -> Result<(), EngineError> {
+    let pace = Duration::from_secs(1) / config.frames_per_second_max.clamp(1, 1000);
+    let mut engine = Headless::new(config, end)?;
+    let mut next = Instant::now();
+    while engine.step()? {
+        next += pace;
+        match next.checked_duration_since(Instant::now()) {
+            Some(rest) => std::thread::sleep(rest),
+            // Behind: what was missed is not made up for.
+            None => next = Instant::now(),
+        }
+    }
+    Ok(())
+}
+
+/// An engine without a window, one picture at a time. [`run`] does the same in a loop; tests use this.
+pub struct Headless {
+    apps: SubApps,
+}
+
+impl Headless {
+    /// Starts the renderer.
+    ///
+    /// # Errors
+    /// No adapter was found, or it cannot be used.
+    pub fn new(config: EngineConfig, end: EngineEnd) -> Result<Headless, EngineError> {
+        let config = EngineConfig { headless: true, ..config };
+        let mut app = build(&config, end)?;
+        let start = Instant::now();
+        while app.plugins_state() == PluginsState::Adding {
+            if start.elapsed() > START_TIMEOUT {
+                return Err(EngineError::Failed("the adapter gave no device".into()));
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        app.finish();
+        app.cleanup();
+        Ok(Headless { apps: std::mem::take(app.sub_apps_mut()) })
+    }
+
+    /// Makes one picture. `false` when the engine was told to end.
+    ///
+    /// # Errors
+    /// The renderer failed.
+    pub fn step(&mut self) -> Result<bool, EngineError> {
+        self.apps.update();
+        let world = self.apps.main.world();
+        if let Some(device) = world.get_resource::<RenderDevice>()
+            && let Err(error) =
+                device.wgpu_device().poll(PollType::Wait { submission_index: None, timeout: None })
+        {
+            tracing::warn!(%error, "waiting for the picture");
+        }
+        match world.resource::<Messages<AppExit>>().iter_current_update_messages().next() {
+            None => Ok(true),
+            Some(AppExit::Success) => Ok(false),
+            Some(AppExit::Error(_)) => Err(EngineError::Failed("see the log".into())),
+        }
+    }
+}
+
+/// The set-up that both front ends share.
+fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
+    let settings = WgpuSettings::default();
+    let found = adapter::find(settings.backends.unwrap_or(wgpu::Backends::PRIMARY))?;
+    let quality = config.quality.unwrap_or(found.quality);
+    tracing::debug!(adapter = %found.name, ?quality, headless = config.headless, "starting the renderer");
+    let size = config.size.map(|edge| edge.clamp(16, 8192));
+    let window = Window {
+        title: config.title.clone(),
+        name: Some("hearth".into()),
+        resolution: WindowResolution::new(size[0], size[1]),
+        present_mode: PresentMode::AutoVsync,
+        ..default()
+    };
+
+    let mut app = App::new();
+    let files = Dir::default();
+    let root = files.clone();
+    // Sources of assets must be known before the plugin that reads from them.
+    app.register_asset_source(
+        SOURCE,
+        AssetSourceBuilder::new(move || Box::new(MemoryAssetReader { root: root.clone() })),
+    );
+    let mut plugins = DefaultPlugins
+        .build()
+        .set(RenderPlugin {
+            // Without a window nobody sees it stall, and pictures are whole from the first on.
+            synchronous_pipeline_compilation: config.headless,
+            render_creation: RenderCreation::from(settings),
+            ..default()
+        })
+        .set(AssetPlugin { meta_check: AssetMetaCheck::Never, ..default() })
+        .set(WindowPlugin {
+            primary_window: (!config.headless).then_some(window),
+            primary_cursor_options: Some(CursorOptions::default()),
+            exit_condition: ExitCondition::DontExit,
+            close_when_requested: false,
+        })
+        // The program that we are part of has its own.
+        .disable::<LogPlugin>()
+        .disable::<PanicHandlerPlugin>()
+        .disable::<TerminalCtrlCHandlerPlugin>()
+        .disable::<PickingPlugin>()
+        .disable::<InteractionPlugin>()
+        .disable::<PointerInputPlugin>();
+    if config.headless {
+        plugins = plugins.disable::<WinitPlugin>().disable::<PipelinedRenderingPlugin>();
+    } else {
+        plugins = plugins
+            .set(WinitPlugin { run_on_any_thread: cfg!(any(target_os = "linux", target_os = "windows")) });
+        app.insert_resource(WinitSettings::continuous());
+    }
+    app.add_plugins(plugins);
+    if let Some(step) = config.fixed_step {
+        app.insert_resource(TimeUpdateStrategy::ManualDuration(step));
+    }
+    app.insert_resource(RenderErrorHandler(on_render_error)).init_resource::<Errors>();
+
+    let target = config.headless.then(|| target(&mut app, size));
+    let on_demand = config.headless && config.draw_on_demand;
+    app.insert_resource(Settings { quality, target, on_demand })
+        .insert_resource(Link(end))
+        .insert_resource(Place::new(config.peer))
+        .insert_resource(Store::new(files))
+        .init_resource::<input::Held>()
+        .init_resource::<capture::Pending>()
+        .init_resource::<link::Shown>()
+        .init_resource::<view::Up>();
+    let looks = Looks::new(app.world_mut());
+    app.insert_resource(looks);
+    view::open(app.world_mut());
+    app.add_systems(
+        PreUpdate,
+        (link::announce, input::read, link::hand_over, link::wake).chain().after(bevy::input::InputSystems),
+    )
+    .add_systems(Update, (motion::lead, view::breathe, view::look_up))
+    .add_systems(
+        PostUpdate,
+        (view::aim, view::face, light::follow).chain().before(TransformSystems::Propagate),
+    )
+    .add_systems(Last, (capture::expire, link::report, forget_errors));
+    Ok(app)
+}
+
+/// The image that pictures are made in.
+fn target(app: &mut App, [width, height]: [u32; 2]) -> Handle<Image> {
+    let mut image = Image::new_target_texture(width, height, TextureFormat::Rgba8UnormSrgb, None);
+    image.texture_descriptor.usage |= TextureUsages::COPY_SRC;
+    app.world_mut().resource_mut::<Assets<Image>>().add(image)
+}
+
+/// Errors of the renderer in a row.
+#[derive(Resource, Default)]
+struct Errors {
+    count: u32,
+    frames_since: u32,
+}
+
+/// A lost device is made anew; what else goes wrong is one bad picture, unless it never ends.
+fn on_render_error(
+    error: &bevy::render::error_handler::RenderError,
+    main: &mut World,
+    _render: &mut World,
+) -> RenderErrorPolicy {
+    let mut errors = main.resource_mut::<Errors>();
+    errors.count += 1;
+    errors.frames_since = 0;
+    let count = errors.count;
+    tracing::error!(kind = ?error.ty, description = %error.description, count, "renderer");
+    if count > ERRORS_MAX {
+        main.write_message(AppExit::error());
+        return RenderErrorPolicy::StopRendering;
+    }
+    match error.ty {
+        ErrorType::DeviceLost => RenderErrorPolicy::Recover(RenderCreation::from(WgpuSettings::default())),
+        _ => RenderErrorPolicy::Ignore,
+    }
+}
+
+fn forget_errors(mut errors: ResMut<Errors>) {
+    if errors.count == 0 {
+        return;
+    }
+    errors.frames_since += 1;
+    if errors.frames_since > ERRORS_FORGET {
+        *errors = Errors::default();
+    }
+}
+
+/// Gives the window the logo, once it is there.
+fn set_icon(window: Single<Entity, With<PrimaryWindow>>, mut done: Local<bool>, _main_thread: NonSendMarker) {
+    if *done {
+        return;
+    }
+    WINIT_WINDOWS.with_borrow(|windows| {
+        let Some(window) = windows.get_window(*window) else { return };
+        *done = true;
+        match winit::window::Icon::from_rgba(icon::rgba(), icon::SIZE, icon::SIZE) {
+            Ok(icon) => window.set_window_icon(Some(icon)),
+            Err(error) => tracing::warn!(%error, "the window's icon"),
+        }
+    });
 }

@@ -10,7 +10,7 @@
 //! have [`EVENTS_RESERVE`] places more; past them they are lost, counted, and the log says so. Wanted
 //! lumps and failures stay with the engine until there is room.
 
-use crate::{Command, Event, SendError};
+use crate::{Command, Event, SendError, reply::Reply};
 use hearth_abi::input;
 use parking_lot::{Condvar, Mutex};
 use std::{
@@ -43,7 +43,6 @@ struct Shared {
     commands: Mutex<Commands>,
     events: Mutex<Events>,
     event_came: Condvar,
-    command_came: Condvar,
 }
 
 #[derive(Default)]
@@ -71,7 +70,6 @@ struct Peers(Arc<Shared>);
 impl Drop for Peers {
     fn drop(&mut self) {
         self.0.commands.lock().abandoned = true;
-        self.0.command_came.notify_all();
     }
 }
 
@@ -103,8 +101,6 @@ impl Controller {
         commands.changes += changes;
         commands.lump_bytes += lump_bytes;
         commands.queue.push_back(command);
-        drop(commands);
-        self.shared().command_came.notify_all();
         Ok(())
     }
 
@@ -196,11 +192,13 @@ pub struct EngineEnd {
 }
 
 impl EngineEnd {
-    /// The next command; [`Command::Quit`] once all controllers are gone.
-    pub(crate) fn next_command(&self) -> Option<Command> {
+    /// The next command, if it may be taken; [`Command::Quit`] once all controllers are gone.
+    pub(crate) fn next_command(&self, may_take: impl FnOnce(&Command) -> bool) -> Option<Command> {
         let mut commands = self.shared.commands.lock();
-        let Some(command) = commands.queue.pop_front() else {
-            return commands.abandoned.then_some(Command::Quit);
+        let command = match commands.queue.front() {
+            None => return commands.abandoned.then_some(Command::Quit),
+            Some(command) if !may_take(command) => return None,
+            Some(_) => commands.queue.pop_front()?,
         };
         let (changes, lump_bytes) = weight(&command);
         commands.changes -= changes;
@@ -211,16 +209,6 @@ impl EngineEnd {
             waiting.into_iter().for_each(Waker::wake);
         }
         Some(command)
-    }
-
-    /// Waits at most until `deadline` for a command to be there.
-    pub(crate) fn wait_for_command(&self, deadline: Instant) {
-        let mut commands = self.shared.commands.lock();
-        while commands.queue.is_empty() && !commands.abandoned {
-            if self.shared.command_came.wait_until(&mut commands, deadline).timed_out() {
-                return;
-            }
-        }
     }
 
     /// Hands an event to the peer. Gives it back if there is no room and it must not be lost.
@@ -242,8 +230,14 @@ impl Drop for EngineEnd {
             commands.ended = true;
             (std::mem::take(&mut commands.queue), std::mem::take(&mut commands.waiting_for_room))
         };
-        // Outside the lock: a command may hold the sender's own things.
-        drop(dropped);
+        // Outside the lock: an answer may send.
+        for command in dropped {
+            match command {
+                Command::Screenshot(done) => drop(Reply::new(done)),
+                Command::Load { done, .. } => drop(Reply::new(done)),
+                _ => {}
+            }
+        }
         let wakers = {
             let mut events = self.shared.events.lock();
             events.ended = true;

@@ -10,20 +10,34 @@
 //! off the screen, with a graphics card or with a software renderer. Pictures take the same path in
 //! both, so what a test sees is what a user sees.
 //!
-//! How the parts fit: `changes` applies changes to the engine's own entities, a bounded number for
-//! each picture; `assets` decodes lumps away from the frame and counts who uses what; `motion`
-//! smooths what arrives in steps; `view` puts the eye where the camera is, and makes the sky; `input`
-//! turns the window's events into the contract's; `capture` makes screenshots.
+//! How the parts fit: `link` takes a bounded number of changes before each picture, and `place`
+//! applies them to the engine's own entities; `assets` decodes lumps away from the frame and knows
+//! who uses what; `look` shares materials and shapes; `motion` smooths what arrives in steps; `view`
+//! puts the eye where the camera is, under the `sky`; `light` has the lights; `input` turns the
+//! window's events into the contract's; `capture` makes screenshots; `app` sets it all up.
 //!
 //! This is the only crate that knows the renderer (Bevy). It must not depend on the network, the
 //! process table, or the store, and none of Bevy's types are part of its interface.
 
+mod adapter;
 mod api;
-mod channel;
-
-pub use api::{Command, EngineConfig, EngineError, Event, Picture, Quality, SendError};
-pub use channel::{Controller, EngineEnd, channel};
-
 mod app;
-pub use api::PictureError;
-pub use app::run;
+mod assets;
+mod capture;
+mod channel;
+mod icon;
+mod input;
+mod keys;
+mod light;
+mod link;
+mod look;
+mod motion;
+mod place;
+mod reply;
+mod sky;
+mod view;
+
+pub use api::{Command, EngineConfig, EngineError, Event, Picture, PictureError, Quality, SendError};
+pub use app::{Headless, run};
+pub use channel::{CHANGES_MAX, COMMANDS_MAX, EVENTS_MAX, EVENTS_RESERVE, LUMP_BYTES_MAX};
+pub use channel::{Controller, EngineEnd, channel};

@@ -1,0 +1,438 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Lumps as assets: asked for when something refers to them, decoded away from the frame, shared by
+//! all who use them, and let go when nobody does.
+
+pub(crate) mod mesh;
+pub(crate) mod model;
+pub(crate) mod texture;
+
+use crate::{Event, reply::Reply};
+use bevy::{
+    asset::{AssetServer, LoadState, RecursiveDependencyLoadState, io::memory::Dir},
+    gltf::GltfLoaderSettings,
+    prelude::*,
+    tasks::{AsyncComputeTaskPool, Task, block_on, poll_once},
+    world_serialization::WorldAsset,
+};
+use bytes::Bytes;
+use hearth_abi::{EntityId, LumpId};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::Mutex,
+};
+
+/// Most bytes that decoded assets take together.
+const MEMORY_MAX: usize = 4 << 30;
+/// Most lumps that are decoded at once.
+const DECODING_MAX: usize = 3;
+/// Bytes of lumps waiting to be decoded beyond which no further lump is taken from the queue.
+const WAITING_BYTES_MAX: usize = 512 << 20;
+/// Most loads of one asset that wait at once.
+const LOADS_WAITING_MAX: usize = 4096;
+
+/// Name of the asset source that the loader of glTF reads from.
+pub(crate) const SOURCE: &str = "lump";
+
+/// A lump, as what.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) enum Key {
+    Mesh(LumpId),
+    /// A texture of what is seen (sRGB).
+    Color(LumpId),
+    /// A texture of numbers (linear).
+    Data(LumpId),
+    Model(LumpId),
+}
+
+impl Key {
+    fn of_class(class: &str, id: LumpId) -> Option<Key> {
+        match class {
+            "Mesh" => Some(Key::Mesh(id)),
+            "Texture" => Some(Key::Color(id)),
+            "Scene" => Some(Key::Model(id)),
+            _ => None,
+        }
+    }
+
+    pub(crate) const fn lump(self) -> LumpId {
+        match self {
+            Key::Mesh(id) | Key::Color(id) | Key::Data(id) | Key::Model(id) => id,
+        }
+    }
+
+    const fn class(self) -> &'static str {
+        match self {
+            Key::Mesh(_) => "mesh",
+            Key::Color(_) | Key::Data(_) => "texture",
+            Key::Model(_) => "scene",
+        }
+    }
+}
+
+/// An asset that is there.
+#[derive(Clone)]
+pub(crate) enum Loaded {
+    /// `None` for a mesh without triangles.
+    Mesh(Option<Handle<bevy::mesh::Mesh>>),
+    Texture(Handle<Image>),
+    Model(Handle<WorldAsset>),
+}
+
+/// What there is to show of an asset.
+pub(crate) enum Sight<'a> {
+    Pending,
+    Ready(&'a Loaded),
+    Failed,
+}
+
+enum Decoded {
+    Mesh(Option<Box<bevy::mesh::Mesh>>),
+    Texture(Box<Image>),
+    Model { scene: usize, bytes: Bytes },
+}
+
+enum State {
+    /// The lump is not here.
+    Wanted,
+    /// It waits for its turn.
+    Waiting,
+    Decoding(Mutex<Task<Result<(Decoded, usize), String>>>),
+    /// The renderer's loader has it.
+    Loading(Handle<WorldAsset>, PathBuf, usize),
+    Ready(Loaded, usize),
+    Failed(String),
+}
+
+struct Asset {
+    state: State,
+    users: BTreeSet<EntityId>,
+    /// Loads that were not dropped.
+    holds: usize,
+    waiting: Vec<Reply<()>>,
+}
+
+/// All assets.
+#[derive(Resource)]
+pub(crate) struct Store {
+    assets: HashMap<Key, Asset>,
+    /// Lumps that were asked for and did not come yet.
+    asked: HashSet<LumpId>,
+    waiting: VecDeque<(Key, Bytes)>,
+    waiting_bytes: usize,
+    /// Assets being decoded or loaded.
+    busy: BTreeSet<Key>,
+    memory: usize,
+    changed: BTreeSet<Key>,
+    failures: BTreeMap<Key, BTreeSet<EntityId>>,
+    events: VecDeque<Event>,
+    files: Dir,
+}
+
+impl Store {
+    pub(crate) fn new(files: Dir) -> Store {
+        Store {
+            assets: HashMap::new(),
+            asked: HashSet::new(),
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            busy: BTreeSet::new(),
+            memory: 0,
+            changed: BTreeSet::new(),
+            failures: BTreeMap::new(),
+            events: VecDeque::new(),
+            files,
+        }
+    }
+
+    /// Whether a further lump may come in.
+    pub(crate) fn has_room(&self) -> bool {
+        self.waiting_bytes < WAITING_BYTES_MAX
+    }
+
+    /// Assets in use that are not there yet.
+    pub(crate) fn missing(&self) -> usize {
+        let under_way = |a: &&Asset| !matches!(a.state, State::Ready(..) | State::Failed(_));
+        self.assets.values().filter(under_way).count()
+    }
+
+    pub(crate) fn look(&self, key: Key) -> Sight<'_> {
+        match self.assets.get(&key).map(|asset| &asset.state) {
+            Some(State::Ready(loaded, _)) => Sight::Ready(loaded),
+            Some(State::Failed(_)) => Sight::Failed,
+            _ => Sight::Pending,
+        }
+    }
+
+    pub(crate) fn users(&self, key: Key) -> impl Iterator<Item = EntityId> {
+        self.assets.get(&key).into_iter().flat_map(|asset| asset.users.iter().copied())
+    }
+
+    /// This entity shows that asset from now on.
+    pub(crate) fn begin_use(&mut self, key: Key, entity: EntityId) {
+        let asset = self.want(key);
+        if asset.users.insert(entity) && matches!(asset.state, State::Failed(_)) {
+            self.failures.entry(key).or_default().insert(entity);
+        }
+    }
+
+    /// And no more.
+    pub(crate) fn end_use(&mut self, key: Key, entity: EntityId) {
+        if let Some(asset) = self.assets.get_mut(&key) {
+            asset.users.remove(&entity);
+            self.let_go_if_unused(key);
+        }
+    }
+
+    /// Loads an asset and holds it.
+    pub(crate) fn load(&mut self, class: &str, id: LumpId, done: Reply<()>) {
+        let Some(key) = Key::of_class(class, id) else {
+            return done.answer(Err(format!("a picture has no assets of class `{class}`")));
+        };
+        let asset = self.want(key);
+        match &asset.state {
+            State::Ready(..) => {
+                asset.holds += 1;
+                done.answer(Ok(()));
+            }
+            State::Failed(reason) => {
+                let reason = reason.clone();
+                self.let_go_if_unused(key);
+                done.answer(Err(reason));
+            }
+            _ if asset.waiting.len() >= LOADS_WAITING_MAX => {
+                done.answer(Err("too many loads of it wait".into()))
+            }
+            _ => asset.waiting.push(done),
+        }
+    }
+
+    /// Takes back one load.
+    pub(crate) fn drop_load(&mut self, class: &str, id: LumpId) {
+        let Some(key) = Key::of_class(class, id) else { return };
+        if let Some(asset) = self.assets.get_mut(&key) {
+            asset.holds = asset.holds.saturating_sub(1);
+            self.let_go_if_unused(key);
+        }
+    }
+
+    /// The bytes of a lump came, or there are none.
+    pub(crate) fn lump(&mut self, id: LumpId, bytes: Result<Bytes, String>) {
+        self.asked.remove(&id);
+        for key in [Key::Mesh(id), Key::Color(id), Key::Data(id), Key::Model(id)] {
+            let Some(asset) = self.assets.get_mut(&key) else { continue };
+            if !matches!(asset.state, State::Wanted | State::Failed(_)) {
+                continue;
+            }
+            match &bytes {
+                Ok(bytes) => {
+                    asset.state = State::Waiting;
+                    self.waiting_bytes += bytes.len();
+                    self.waiting.push_back((key, bytes.clone()));
+                    self.changed.insert(key);
+                }
+                Err(reason) => self.fail(key, reason.clone()),
+            }
+        }
+    }
+
+    fn want(&mut self, key: Key) -> &mut Asset {
+        if !self.assets.contains_key(&key) && self.asked.insert(key.lump()) {
+            self.events.push_back(Event::WantLump(key.lump()));
+        }
+        self.assets.entry(key).or_insert_with(|| Asset {
+            state: State::Wanted,
+            users: BTreeSet::new(),
+            holds: 0,
+            waiting: Vec::new(),
+        })
+    }
+
+    fn let_go_if_unused(&mut self, key: Key) {
+        let unused = |a: &Asset| a.users.is_empty() && a.holds == 0 && a.waiting.is_empty();
+        if !self.assets.get(&key).is_some_and(unused) {
+            return;
+        }
+        // Dropping a task cancels it, dropping the last handle frees what the renderer holds.
+        if let Some(asset) = self.assets.remove(&key) {
+            match asset.state {
+                State::Ready(_, weight) => self.memory -= weight,
+                State::Loading(_, path, weight) => {
+                    self.memory -= weight;
+                    self.files.remove_asset(&path);
+                }
+                _ => {}
+            }
+        }
+        self.busy.remove(&key);
+        self.failures.remove(&key);
+        // So that a material that is kept for its next user keeps no texture alive.
+        self.changed.insert(key);
+    }
+
+    fn fail(&mut self, key: Key, reason: String) {
+        self.busy.remove(&key);
+        let Some(asset) = self.assets.get_mut(&key) else { return };
+        tracing::debug!(lump = %key.lump(), class = key.class(), %reason, "asset failed");
+        for done in std::mem::take(&mut asset.waiting) {
+            done.answer(Err(reason.clone()));
+        }
+        self.failures.entry(key).or_default().extend(asset.users.iter());
+        asset.state = State::Failed(reason);
+        self.changed.insert(key);
+        self.let_go_if_unused(key);
+    }
+
+    fn succeed(&mut self, key: Key, loaded: Loaded, weight: usize) {
+        self.busy.remove(&key);
+        let Some(asset) = self.assets.get_mut(&key) else { return };
+        asset.state = State::Ready(loaded, weight);
+        for done in std::mem::take(&mut asset.waiting) {
+            asset.holds += 1;
+            done.answer(Ok(()));
+        }
+        self.changed.insert(key);
+    }
+
+    /// Moves on what is under way. Gives the assets that look otherwise than before.
+    pub(crate) fn advance(
+        &mut self,
+        meshes: &mut Assets<bevy::mesh::Mesh>,
+        images: &mut Assets<Image>,
+        server: &AssetServer,
+    ) -> BTreeSet<Key> {
+        for key in self.busy.iter().copied().collect::<Vec<_>>() {
+            self.advance_one(key, meshes, images, server);
+        }
+        let decoding = |key: &&Key| {
+            matches!(self.assets.get(key).map(|a| &a.state), Some(State::Decoding(_) | State::Loading(..)))
+        };
+        let mut running = self.busy.iter().filter(decoding).count();
+        while running < DECODING_MAX
+            && let Some((key, bytes)) = self.waiting.pop_front()
+        {
+            self.waiting_bytes -= bytes.len();
+            // It may have been let go meanwhile.
+            if let Some(asset) = self.assets.get_mut(&key)
+                && matches!(asset.state, State::Waiting)
+            {
+                let task = AsyncComputeTaskPool::get().spawn(async move {
+                    // The decoders do not panic on what their tests and fuzzers know.
+                    catch_unwind(AssertUnwindSafe(|| decode(key, bytes)))
+                        .unwrap_or_else(|_| Err("the decoder failed".into()))
+                });
+                asset.state = State::Decoding(Mutex::new(task));
+                self.busy.insert(key);
+                running += 1;
+            }
+        }
+        std::mem::take(&mut self.changed)
+    }
+
+    fn advance_one(
+        &mut self,
+        key: Key,
+        meshes: &mut Assets<bevy::mesh::Mesh>,
+        images: &mut Assets<Image>,
+        server: &AssetServer,
+    ) {
+        let Some(asset) = self.assets.get_mut(&key) else {
+            self.busy.remove(&key);
+            return;
+        };
+        match &mut asset.state {
+            State::Decoding(task) => {
+                let Ok(task) = task.get_mut() else { return };
+                let Some(result) = block_on(poll_once(task)) else { return };
+                let (decoded, weight) = match result {
+                    Ok(decoded) => decoded,
+                    Err(reason) => return self.fail(key, reason),
+                };
+                if self.memory.saturating_add(weight) > MEMORY_MAX {
+                    let reason = format!("assets take more than {} GiB already", MEMORY_MAX >> 30);
+                    return self.fail(key, reason);
+                }
+                self.memory += weight;
+                match decoded {
+                    Decoded::Mesh(mesh) => {
+                        let handle = mesh.map(|mesh| meshes.add(*mesh));
+                        self.succeed(key, Loaded::Mesh(handle), weight);
+                    }
+                    Decoded::Texture(image) => {
+                        self.succeed(key, Loaded::Texture(images.add(*image)), weight);
+                    }
+                    Decoded::Model { scene, bytes } => {
+                        let path = PathBuf::from(format!("{}.glb", key.lump()));
+                        self.files.insert_asset(&path, Vec::from(bytes));
+                        let handle = load_model(server, &path, scene);
+                        asset.state = State::Loading(handle, path, weight);
+                    }
+                }
+            }
+            State::Loading(handle, path, weight) => {
+                let (handle, path, weight) = (handle.clone(), path.clone(), *weight);
+                let reason = match server.get_load_states(handle.id()) {
+                    Some((LoadState::Failed(error), ..))
+                    | Some((.., RecursiveDependencyLoadState::Failed(error))) => error.to_string(),
+                    Some((LoadState::Loaded, _, RecursiveDependencyLoadState::Loaded)) => {
+                        self.files.remove_asset(&path);
+                        return self.succeed(key, Loaded::Model(handle), weight);
+                    }
+                    _ => return,
+                };
+                self.files.remove_asset(&path);
+                self.memory -= weight;
+                self.fail(key, reason);
+            }
+            _ => {}
+        }
+    }
+
+    /// What the peer is to hear, oldest first. What it has no room for is kept.
+    pub(crate) fn tell(&mut self, mut say: impl FnMut(Event) -> Result<(), Event>) {
+        for (key, users) in std::mem::take(&mut self.failures) {
+            let Some(State::Failed(reason)) = self.assets.get(&key).map(|asset| &asset.state) else {
+                continue;
+            };
+            let entities = users.into_iter().take(Event::ENTITIES_MAX).collect();
+            let event = Event::AssetFailed { entities, lump: key.lump(), reason: reason.clone() };
+            self.events.push_back(event);
+        }
+        while let Some(event) = self.events.pop_front() {
+            if let Err(event) = say(event) {
+                self.events.push_front(event);
+                return;
+            }
+        }
+    }
+}
+
+fn decode(key: Key, bytes: Bytes) -> Result<(Decoded, usize), String> {
+    match key {
+        Key::Mesh(_) => {
+            let (mesh, weight) = mesh::decode(&bytes)?;
+            Ok((Decoded::Mesh(mesh.map(Box::new)), weight))
+        }
+        Key::Color(_) | Key::Data(_) => {
+            let (image, weight) = texture::decode(&bytes, matches!(key, Key::Color(_)))?;
+            Ok((Decoded::Texture(Box::new(image)), weight))
+        }
+        Key::Model(_) => {
+            let contents = model::inspect(&bytes)?;
+            Ok((Decoded::Model { scene: contents.scene, bytes }, contents.weight))
+        }
+    }
+}
+
+fn load_model(server: &AssetServer, path: &Path, scene: usize) -> Handle<WorldAsset> {
+    let path = format!("{SOURCE}://{}#Scene{scene}", path.display());
+    server
+        .load_builder()
+        .with_settings(|settings: &mut GltfLoaderSettings| {
+            // The eye is ours alone.
+            settings.load_cameras = false;
+            settings.load_animations = false;
+        })
+        .load(path)
+}

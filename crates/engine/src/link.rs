@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The hand-over between the peer and the world of the renderer, once for each picture and bounded.
+
+use crate::{
+    Command, EngineEnd, Event,
+    assets::Store,
+    capture,
+    input::Held,
+    look::Looks,
+    place::Place,
+    reply::Reply,
+    view::{Eye, Settings},
+};
+use bevy::{
+    asset::AssetServer,
+    prelude::*,
+    window::{CursorOptions, PrimaryWindow},
+};
+use hearth_abi::input;
+use std::time::{Duration, Instant};
+
+/// Most changes that are applied before a picture.
+const CHANGES_MAX: usize = 4096;
+/// Time after which no further change is applied before a picture.
+const TIME_MAX: Duration = Duration::from_millis(8);
+
+/// The engine's end of the channel.
+#[derive(Resource)]
+pub(crate) struct Link(pub(crate) EngineEnd);
+
+impl Link {
+    /// Tells the peer something that the channel may merge, or that it keeps places for.
+    pub(crate) fn say(&self, event: Event) {
+        if let Err(event) = self.0.event(event) {
+            tracing::warn!(?event, "an event had no room");
+        }
+    }
+}
+
+/// Pictures so far.
+#[derive(Resource, Default)]
+pub(crate) struct Shown(u64);
+
+/// Tells that a picture is about to be made.
+pub(crate) fn announce(
+    time: Res<Time>,
+    link: Res<Link>,
+    settings: Res<Settings>,
+    images: Res<Assets<Image>>,
+    window: Option<Single<&Window, With<PrimaryWindow>>>,
+) {
+    let size = match (&settings.target, window) {
+        (Some(target), _) => images.get(target).map_or([0; 2], |image| image.size().to_array()),
+        (None, Some(window)) => window.physical_size().to_array(),
+        (None, None) => [0; 2],
+    };
+    let event = input::Event::Frame {
+        time_ns: u64::try_from(time.elapsed().as_nanos()).unwrap_or(u64::MAX),
+        step_ns: u32::try_from(time.delta().as_nanos()).unwrap_or(u32::MAX),
+        size,
+    };
+    link.say(Event::Input(event));
+}
+
+/// Takes what the peer sent.
+pub(crate) fn hand_over(world: &mut World) {
+    world.resource_scope(|world, mut place: Mut<Place>| {
+        world.resource_scope(|world, mut store: Mut<Store>| {
+            take_commands(world, &mut place, &mut store);
+            advance_assets(world, &mut place, &mut store);
+        });
+    });
+}
+
+fn take_commands(world: &mut World, place: &mut Place, store: &mut Store) {
+    let start = Instant::now();
+    let mut left = CHANGES_MAX;
+    loop {
+        while let Some(change) = place.queue.pop_front() {
+            if left == 0 || left.is_multiple_of(64) && start.elapsed() > TIME_MAX {
+                place.queue.push_front(change);
+                return;
+            }
+            left -= 1;
+            place.apply(world, store, change);
+        }
+        let has_room = store.has_room();
+        let may_take = |command: &Command| has_room || !matches!(command, Command::Lump { .. });
+        let Some(command) = world.resource::<Link>().0.next_command(may_take) else { return };
+        match command {
+            Command::Changes(changes) => place.queue.extend(changes),
+            Command::Lump { id, bytes } => store.lump(id, bytes),
+            Command::CapturePointer(on) => capture_pointer(world, on),
+            Command::Screenshot(done) => capture::take(world, Reply::new(done)),
+            Command::Load { class, id, done } => store.load(&class, id, Reply::new(done)),
+            Command::Drop { class, id } => store.drop_load(&class, id),
+            Command::Quit => {
+                world.write_message(AppExit::Success);
+                return;
+            }
+        }
+    }
+}
+
+fn capture_pointer(world: &mut World, on: bool) {
+    world.resource_scope(|world, mut held: Mut<Held>| {
+        let mut events = Vec::new();
+        let mut cursors = world.query_filtered::<&mut CursorOptions, With<PrimaryWindow>>();
+        match cursors.single_mut(world) {
+            Ok(mut cursor) => held.capture(&mut cursor, on, &mut |event| events.push(event)),
+            // Without a window there is no pointer.
+            Err(_) => events.push(input::Event::Captured(false)),
+        }
+        let link = world.resource::<Link>();
+        events.into_iter().for_each(|event| link.say(Event::Input(event)));
+    });
+}
+
+fn advance_assets(world: &mut World, place: &mut Place, store: &mut Store) {
+    let server = world.resource::<AssetServer>().clone();
+    let changed = world.resource_scope(|world, mut meshes: Mut<Assets<Mesh>>| {
+        store.advance(&mut meshes, &mut world.resource_mut(), &server)
+    });
+    world.resource_scope(|world, mut looks: Mut<Looks>| {
+        looks.refresh(&changed, store, &mut world.resource_mut());
+        place.assets_changed(store, &changed);
+        place.show(world, store, &mut looks);
+        looks.tidy();
+    });
+    let link = world.resource::<Link>();
+    store.tell(|event| link.0.event(event));
+}
+
+/// With nobody at a window, draws only while somebody waits for a picture.
+pub(crate) fn wake(
+    settings: Res<Settings>,
+    pending: Res<capture::Pending>,
+    mut eye: Single<&mut Camera, With<Eye>>,
+) {
+    let draw = !settings.on_demand || !pending.is_empty();
+    if eye.is_active != draw {
+        eye.is_active = draw;
+    }
+}
+
+/// Tells that a picture was made.
+pub(crate) fn report(link: Res<Link>, place: Res<Place>, store: Res<Store>, mut shown: ResMut<Shown>) {
+    shown.0 += 1;
+    let event = Event::FrameShown { number: shown.0, entities: place.len(), missing_lumps: store.missing() };
+    link.say(event);
+}

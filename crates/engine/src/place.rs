@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The engine's own copy of the scene: an entity of the renderer for each entity of the scene, and
+//! what is needed to change it.
+
+use crate::{
+    assets::{Key, Loaded, Sight, Store},
+    light,
+    look::{Looks, texture_keys},
+    motion::{Motion, Moving},
+};
+use bevy::{prelude::*, world_serialization::WorldAssetRoot};
+use hearth_abi::{
+    EntityId, LumpId, PeerId,
+    scene::{self, Component, ComponentKind, MeshSource, Scope},
+};
+use hearth_scene::{Change, Owner};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+/// Greatest distance of an entity from its parent in metres.
+const PLACE_MOST: f32 = 1e6;
+/// Smallest and greatest scale. Not zero: what has no size has no directions either.
+const SCALE_LEAST: f32 = 1e-5;
+const SCALE_MOST: f32 = 1e5;
+
+/// One entity of the scene.
+struct Entry {
+    entity: Entity,
+    /// Its moves come from elsewhere, in steps.
+    in_steps: bool,
+    scope: Scope,
+    mesh: Option<MeshSource>,
+    material: Option<Box<scene::Material>>,
+    model: Option<LumpId>,
+    /// What shows the model.
+    model_root: Option<Entity>,
+    light: Option<Entity>,
+    keys: BTreeSet<Key>,
+}
+
+/// Entities that turn to the viewer.
+#[derive(bevy::prelude::Component)]
+pub(crate) struct Facing;
+
+/// The scene as the engine knows it.
+#[derive(Resource)]
+pub(crate) struct Place {
+    peer: PeerId,
+    entries: HashMap<EntityId, Entry>,
+    /// Changes that were taken but not applied.
+    pub(crate) queue: VecDeque<Change>,
+    /// Entities whose look has to be made anew.
+    dirty: BTreeSet<EntityId>,
+    cameras: BTreeMap<EntityId, (scene::Camera, Entity)>,
+    skies: BTreeMap<EntityId, scene::Sky>,
+    /// Something of the scene has arrived.
+    pub(crate) has_begun: bool,
+}
+
+impl Place {
+    pub(crate) fn new(peer: PeerId) -> Place {
+        Place {
+            peer,
+            entries: HashMap::new(),
+            queue: VecDeque::new(),
+            dirty: BTreeSet::new(),
+            cameras: BTreeMap::new(),
+            skies: BTreeMap::new(),
+            has_begun: false,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The camera to look through: the one with the highest priority, of several that with the
+    /// lowest id.
+    pub(crate) fn camera(&self) -> Option<&(scene::Camera, Entity)> {
+        self.cameras.values().rev().max_by_key(|(camera, _)| camera.priority)
+    }
+
+    pub(crate) fn sky(&self) -> Option<&scene::Sky> {
+        self.skies.values().next()
+    }
+
+    /// Applies one change.
+    pub(crate) fn apply(&mut self, world: &mut World, store: &mut Store, change: Change) {
+        match change {
+            Change::Created { id, scope, owner } => self.create(world, store, id, scope, owner),
+            Change::Removed { id } => self.remove(world, store, id),
+            Change::Reparented { id, parent } => self.reparent(world, id, parent),
+            Change::Set { id, component } => self.set(world, store, id, component),
+            Change::Unset { id, kind } => self.unset(world, store, id, kind),
+        }
+    }
+
+    fn create(&mut self, world: &mut World, store: &mut Store, id: EntityId, scope: Scope, owner: Owner) {
+        self.remove(world, store, id);
+        let in_steps = match owner {
+            Owner::Process(process) => scope == Scope::Shared && process.peer() != self.peer,
+            Owner::Space => false,
+        };
+        let entity =
+            world.spawn((Transform::IDENTITY, Visibility::Inherited, Motion::at(Transform::IDENTITY))).id();
+        let entry = Entry {
+            entity,
+            in_steps,
+            scope,
+            mesh: None,
+            material: None,
+            model: None,
+            model_root: None,
+            light: None,
+            keys: BTreeSet::new(),
+        };
+        self.entries.insert(id, entry);
+        self.has_begun = true;
+    }
+
+    fn remove(&mut self, world: &mut World, store: &mut Store, id: EntityId) {
+        let Some(entry) = self.entries.remove(&id) else { return };
+        for key in entry.keys {
+            store.end_use(key, id);
+        }
+        self.dirty.remove(&id);
+        self.cameras.remove(&id);
+        self.skies.remove(&id);
+        for entity in entry.light.into_iter().chain([entry.entity]) {
+            if let Ok(entity) = world.get_entity_mut(entity) {
+                entity.despawn();
+            }
+        }
+    }
+
+    fn reparent(&mut self, world: &mut World, id: EntityId, parent: Option<EntityId>) {
+        let Some(entry) = self.entries.get(&id) else { return };
+        let parent = parent.and_then(|parent| Some(self.entries.get(&parent)?.entity));
+        let Ok(mut entity) = world.get_entity_mut(entry.entity) else { return };
+        match parent {
+            Some(parent) => entity.insert(ChildOf(parent)),
+            None => entity.remove::<ChildOf>(),
+        };
+        // Between two parents there is no way to be led along.
+        if let Some(mut motion) = entity.get_mut::<Motion>() {
+            motion.forget();
+        }
+    }
+
+    fn set(&mut self, world: &mut World, store: &mut Store, id: EntityId, component: Component) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let entity = entry.entity;
+        match component {
+            Component::Transform(to) => move_to(world, entity, entry.in_steps, safe(&to)),
+            Component::Name(name) => {
+                world.entity_mut(entity).insert(Name::new(name));
+            }
+            Component::Mesh(source) => {
+                entry.mesh = Some(source);
+                self.look_anew(store, id);
+            }
+            Component::Material(material) => {
+                entry.material = Some(material);
+                self.look_anew(store, id);
+            }
+            Component::Model(lump) => {
+                entry.model = Some(lump);
+                self.look_anew(store, id);
+            }
+            Component::Light(light) => light::set(world, &mut entry.light, entity, &light),
+            Component::Sky(sky) => {
+                self.skies.insert(id, sky);
+            }
+            Component::Camera(camera) => {
+                if entry.scope == Scope::Local {
+                    self.cameras.insert(id, (camera, entity));
+                }
+            }
+            Component::Billboard(_) => {
+                world.entity_mut(entity).insert(Facing);
+            }
+            Component::Hidden(hidden) => {
+                let visibility = if hidden { Visibility::Hidden } else { Visibility::Inherited };
+                world.entity_mut(entity).insert(visibility);
+            }
+            // A component of a later version of the contract, which this engine cannot show.
+            _ => {}
+        }
+    }
+
+    fn unset(&mut self, world: &mut World, store: &mut Store, id: EntityId, kind: ComponentKind) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let entity = entry.entity;
+        match kind {
+            ComponentKind::Transform => {
+                move_to(world, entity, false, Transform::IDENTITY);
+                if let Some(mut motion) = world.get_mut::<Motion>(entity) {
+                    motion.forget();
+                }
+            }
+            ComponentKind::Name => {
+                world.entity_mut(entity).remove::<Name>();
+            }
+            ComponentKind::Mesh => {
+                entry.mesh = None;
+                self.look_anew(store, id);
+            }
+            ComponentKind::Material => {
+                entry.material = None;
+                self.look_anew(store, id);
+            }
+            ComponentKind::Model => {
+                entry.model = None;
+                self.look_anew(store, id);
+            }
+            ComponentKind::Light => {
+                if let Some(light) = entry.light.take() {
+                    world.despawn(light);
+                }
+            }
+            ComponentKind::Sky => {
+                self.skies.remove(&id);
+            }
+            ComponentKind::Camera => {
+                self.cameras.remove(&id);
+            }
+            ComponentKind::Billboard => {
+                let mut entity = world.entity_mut(entity);
+                entity.remove::<Facing>();
+                let place = entity.get::<Motion>().map(|motion| motion.to());
+                entity.insert((place.unwrap_or_default(), Moving));
+            }
+            ComponentKind::Hidden => {
+                world.entity_mut(entity).insert(Visibility::Inherited);
+            }
+            _ => {}
+        }
+    }
+
+    /// Tells the store what the entity uses now, and has its look made anew.
+    fn look_anew(&mut self, store: &mut Store, id: EntityId) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let mut keys = BTreeSet::new();
+        if let Some(MeshSource::Lump(lump)) = entry.mesh {
+            keys.insert(Key::Mesh(lump));
+        }
+        keys.extend(entry.material.iter().flat_map(|material| texture_keys(material)));
+        keys.extend(entry.model.map(Key::Model));
+        // First the new ones, so that what is used before and after is not let go between.
+        for key in keys.difference(&entry.keys) {
+            store.begin_use(*key, id);
+        }
+        for key in entry.keys.difference(&keys) {
+            store.end_use(*key, id);
+        }
+        entry.keys = keys;
+        self.dirty.insert(id);
+    }
+
+    /// These assets look otherwise than before.
+    pub(crate) fn assets_changed(&mut self, store: &Store, keys: &BTreeSet<Key>) {
+        self.dirty.extend(keys.iter().flat_map(|key| store.users(*key)));
+    }
+
+    /// Makes the looks that are out of date.
+    pub(crate) fn show(&mut self, world: &mut World, store: &Store, looks: &mut Looks) {
+        for id in std::mem::take(&mut self.dirty) {
+            if let Some(entry) = self.entries.get_mut(&id) {
+                show_mesh(world, store, looks, entry);
+                show_model(world, store, looks, entry);
+            }
+        }
+    }
+}
+
+fn show_mesh(world: &mut World, store: &Store, looks: &mut Looks, entry: &Entry) {
+    let look = entry.mesh.as_ref().and_then(|source| {
+        let mesh = match source {
+            MeshSource::Lump(lump) => match store.look(Key::Mesh(*lump)) {
+                Sight::Pending => return Some(looks.pending.clone()),
+                Sight::Failed => return Some(looks.failed.clone()),
+                Sight::Ready(Loaded::Mesh(mesh)) => mesh.clone()?,
+                Sight::Ready(_) => return None,
+            },
+            shape => looks.shape(shape, &mut world.resource_mut())?,
+        };
+        let material = match &entry.material {
+            Some(material) => looks.material(material, store, &mut world.resource_mut()),
+            None => looks.plain.clone(),
+        };
+        Some((mesh, material))
+    });
+    let mut entity = world.entity_mut(entry.entity);
+    match look {
+        Some((mesh, material)) => {
+            entity.insert((Mesh3d(mesh), MeshMaterial3d(material)));
+        }
+        None => {
+            entity.remove::<(Mesh3d, MeshMaterial3d<StandardMaterial>)>();
+        }
+    }
+}
+
+fn show_model(world: &mut World, store: &Store, looks: &Looks, entry: &mut Entry) {
+    if let Some(before) = entry.model_root.take() {
+        world.despawn(before);
+    }
+    let Some(lump) = entry.model else { return };
+    let stand_in = |look: &(Handle<Mesh>, Handle<StandardMaterial>)| {
+        (Mesh3d(look.0.clone()), MeshMaterial3d(look.1.clone()))
+    };
+    let under = ChildOf(entry.entity);
+    let root = match store.look(Key::Model(lump)) {
+        Sight::Pending => world.spawn((stand_in(&looks.pending), under)),
+        Sight::Failed => world.spawn((stand_in(&looks.failed), under)),
+        Sight::Ready(Loaded::Model(model)) => world.spawn((WorldAssetRoot(model.clone()), under)),
+        Sight::Ready(_) => return,
+    };
+    entry.model_root = Some(root.id());
+}
+
+fn move_to(world: &mut World, entity: Entity, in_steps: bool, to: Transform) {
+    let now = world.resource::<Time>().elapsed_secs_f64();
+    let Ok(mut entity) = world.get_entity_mut(entity) else { return };
+    let Some(mut motion) = entity.get_mut::<Motion>() else { return };
+    if in_steps {
+        motion.step(to, now);
+        entity.insert(Moving);
+    } else {
+        motion.snap(to);
+        if let Some(mut place) = entity.get_mut::<Transform>() {
+            *place = to;
+        }
+    }
+}
+
+/// The transform with numbers that the renderer can bear: a scale of zero leaves no direction, and
+/// very large numbers become infinite when parents are multiplied with them.
+fn safe(value: &scene::Transform) -> Transform {
+    let scale = |v: f32| v.abs().clamp(SCALE_LEAST, SCALE_MOST).copysign(v);
+    let rotation = Quat::from_array(value.rotation);
+    Transform {
+        translation: Vec3::from(value.translation.map(|v| v.clamp(-PLACE_MOST, PLACE_MOST))),
+        rotation: if rotation.length_squared() > 1e-6 && rotation.is_finite() {
+            rotation.normalize()
+        } else {
+            Quat::IDENTITY
+        },
+        scale: Vec3::from(value.scale.map(scale)),
+    }
+}
