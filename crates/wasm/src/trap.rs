@@ -52,8 +52,19 @@ fn text(trap: Trap) -> String {
 /// The names of the functions, innermost first, one a line; demangled, numbers where there are no names.
 fn backtrace(trace: &WasmBacktrace) -> Option<String> {
     let text = trace.to_string();
-    let lines: Vec<String> = text.lines().skip(1).map(|line| line.replacen("<unknown>!", "", 1)).collect();
+    let lines: Vec<String> = text.lines().skip(1).map(frame).collect();
     let mut text = lines.join("\n");
     text.truncate(text.floor_char_boundary(BACKTRACE_LEN_MAX));
     (!text.is_empty()).then_some(text)
+}
+
+/// One line of it, without the module (there is one) and the hash that Rust adds to its names.
+fn frame(line: &str) -> String {
+    let line = line.replacen("<unknown>!", "", 1);
+    match line.rsplit_once("::h") {
+        Some((name, hash)) if hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            name.to_owned()
+        }
+        _ => line,
+    }
 }
