@@ -36,6 +36,7 @@ fn drain(outbox: &mut Outbox, scene: &Scene, sequence: u64) -> Vec<Down> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn the_final_state_comes_through(
         batches in prop::collection::vec((prop::collection::vec(any::<[u8; 4]>(), 1..5), 0u8..12), 1..120)

@@ -194,6 +194,7 @@ fn a_file_with_a_ring_is_restored_without_it() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn a_reader_of_changes_knows_the_scene(
         batches in prop::collection::vec((prop::collection::vec(any::<[u8; 4]>(), 1..6), any::<bool>()), 1..60)

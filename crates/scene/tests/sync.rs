@@ -211,7 +211,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(1000), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(2000), failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn everybody_ends_up_with_the_servers_scene(steps in prop::collection::vec(step(), 1..250)) {
         let mut space = Space::new(3);
@@ -310,6 +310,26 @@ fn what_the_server_refuses_is_undone_and_the_rest_stays() {
     let scene = space.clients[1].mirror.scene();
     assert_eq!(scene.get(other).unwrap().get(ComponentKind::Name), Some(&name("before")));
     assert!(scene.get(late).is_none());
+}
+
+#[test]
+fn what_only_the_server_can_refuse_is_undone_with_all_that_was_built_on_it() {
+    let mut space = Space::new(1);
+    for serial in 1..LIMITS.entities as u64 {
+        space.server.apply(process(0, serial), &[create(entity(0, serial))]).unwrap();
+    }
+    space.settle();
+    let [last, more, on_it] = [1, 2, 3].map(|n| entity(1, n));
+    let chair = entity(0, 1);
+    space.clients[0].write(1, &[create(last)]);
+    space.clients[0].write(1, &[create(more), under(chair, more), Op::Set(chair, at(1.0))]);
+    space.clients[0].write(2, &[create(on_it), under(on_it, more), Op::Set(on_it, at(1.0))]);
+    assert_eq!(space.clients[0].mirror.scene().len(), LIMITS.entities + 2);
+    space.assert_all_equal();
+    assert_eq!(space.clients[0].refused, [Errno::Limit, Errno::Limit]);
+    let scene = space.clients[0].mirror.scene();
+    assert!(scene.get(last).is_some() && scene.get(more).is_none() && scene.get(on_it).is_none());
+    assert_eq!(scene.get(chair).unwrap().parent(), None);
 }
 
 #[test]

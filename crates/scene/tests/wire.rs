@@ -145,6 +145,7 @@ fn altered() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn strangers_do_not_panic_anybody(frame in prop_oneof![altered(), prop::collection::vec(any::<u8>(), 0..200)]) {
         if let Ok(messages) = Up::decode(&frame) {
