@@ -187,13 +187,13 @@ async fn run(
             let booting = inner.clone();
             tokio::spawn(async move { booting.boot(&manifest).await });
         }
-        let reason = session::run(&inner, PeerId::SERVER, &joined.link, joined.lanes).await;
+        let end = session::run(&inner, PeerId::SERVER, &joined.link, joined.lanes).await;
         inner.network.unlink(PeerId::SERVER, &joined.link);
         inner.world.disconnected();
         if inner.shutdown.is_cancelled() {
             break Ok(());
         }
-        tracing::warn!("the connection to the server ended: {reason}; trying to come back");
+        tracing::warn!("the connection to the server ended: {}; trying to come back", end.reason);
         match come_back(&inner, &entry).await {
             Ok(Some(again)) => joined = again,
             Ok(None) => break Ok(()),

@@ -265,7 +265,9 @@ impl Server {
         let link = Link::new(sender);
         // A peer that came back before its old link was seen to be dead.
         if let Some(old) = inner.network.way_to(id) {
-            old.sender.link().close().await;
+            hang_up(old.sender.link()).await;
+            // Until its session is over it would take what is for the new one.
+            old.closed.cancelled().await;
             inner.network.unlink(id, &old);
         }
         let is_new = inner.network.peer(id).is_none();
@@ -281,19 +283,20 @@ impl Server {
             if is_new { "joined" } else { "came back" });
         tell_others(&inner.network, id, &Control::Joined { peer: about });
 
-        let reason = session::run(inner, id, &link, lanes).await;
+        let end = session::run(inner, id, &link, lanes).await;
         if inner.network.unlink(id, &link) {
             inner.world.leave(id);
-            tracing::info!(peer = %id, "connection ended: {reason}");
-            self.wait_for_return(id).await;
+            tracing::info!(peer = %id, "connection ended: {}", end.reason);
+            let grace = if end.said { Duration::ZERO } else { self.grace };
+            self.wait_for_return(id, grace).await;
         }
     }
 
     /// Waits for a peer that is away; if it does not come back it has left.
-    async fn wait_for_return(&self, id: PeerId) {
+    async fn wait_for_return(&self, id: PeerId, grace: Duration) {
         let inner = &self.inner;
         tokio::select! {
-            () = tokio::time::sleep(self.grace) => {}
+            () = tokio::time::sleep(grace) => {}
             () = inner.shutdown.cancelled() => return,
         }
         if inner.network.is_away(id) && inner.network.remove(id) {

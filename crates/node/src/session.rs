@@ -8,7 +8,7 @@ use crate::{
 };
 use bytes::Bytes;
 use hearth_abi::{Errno, LumpId, PeerId};
-use hearth_net::{LaneReceiver, LinkReceiver};
+use hearth_net::{CloseReason, LaneReceiver, LinkReceiver};
 use hearth_protocol::{FrameError, bulk, control::Control, hot};
 use std::{collections::HashMap, sync::Arc};
 use tokio_util::sync::CancellationToken;
@@ -16,12 +16,24 @@ use tokio_util::sync::CancellationToken;
 /// Most lumps that a neighbour may want at a time.
 const WANTS_MAX: usize = 1024;
 
-/// Serves a link until it ends, and says why it ended. `peer` is who is at the other end.
-pub(crate) async fn run(inner: &Arc<Inner>, peer: PeerId, link: &Link, lanes: LinkReceiver) -> String {
+/// How a session ended.
+pub(crate) struct End {
+    /// The peer said that it goes.
+    pub(crate) said: bool,
+    /// Why, for people.
+    pub(crate) reason: String,
+}
+
+/// Serves a link until it ends. `peer` is who is at the other end.
+pub(crate) async fn run(inner: &Arc<Inner>, peer: PeerId, link: &Link, lanes: LinkReceiver) -> End {
     let session = Session { inner: inner.clone(), peer, link: link.clone() };
     let closed = link.sender.link().clone();
+    let mut said = false;
     let reason = tokio::select! {
-        reason = closed.closed() => reason.to_string(),
+        reason = closed.closed() => {
+            said = reason == CloseReason::Peer;
+            reason.to_string()
+        }
         error = session.control(lanes.control) => error,
         error = session.hot(lanes.hot) => error,
         error = session.bulk(lanes.bulk) => error,
@@ -36,7 +48,7 @@ pub(crate) async fn run(inner: &Arc<Inner>, peer: PeerId, link: &Link, lanes: Li
     // Also when it is this side that found a reason: the other is told.
     let control = link.sender.link().clone();
     tokio::spawn(async move { control.close().await });
-    reason
+    End { said, reason }
 }
 
 struct Session {
