@@ -45,20 +45,21 @@ struct Lanes {
 
 /// Remoc's settings, as measured for a small call beside a large transfer.
 fn settings(silence_max: Duration) -> remoc::Cfg {
-    let mut cfg = remoc::Cfg::default();
-    cfg.connection_timeout = Some(silence_max);
-    cfg.chunk_size = 16 * 1024;
-    cfg.transport_send_queue = 4;
-    cfg.transport_receive_queue = 4;
-    cfg.shared_send_queue = 4;
-    cfg.max_ports = 64;
-    cfg.connect_queue = 16;
-    cfg.max_received_ports = 16;
-    cfg.max_data_size = 256 * 1024;
-    cfg.port_receive_buffer = 128 * 1024;
-    cfg.port_receive_throttle = 512 * 1024;
-    cfg.shared_receive_buffer = DynamicBuffer::new(64 * 1024, 4 * 1024 * 1024);
-    cfg
+    remoc::Cfg {
+        connection_timeout: Some(silence_max),
+        chunk_size: 16 * 1024,
+        transport_send_queue: 4,
+        transport_receive_queue: 4,
+        shared_send_queue: 4,
+        max_ports: 64,
+        connect_queue: 16,
+        max_received_ports: 16,
+        max_data_size: 256 * 1024,
+        port_receive_buffer: 128 * 1024,
+        port_receive_throttle: 512 * 1024,
+        shared_receive_buffer: DynamicBuffer::new(64 * 1024, 4 * 1024 * 1024),
+        ..remoc::Cfg::default()
+    }
 }
 
 /// Why an encrypted stream did not become a link.

@@ -21,6 +21,11 @@ use hearth_net::{
 use proxy::{Act, Proxy, To};
 use tokio::task::JoinSet;
 
+/// What is done to a byte of a unit, or to the unit.
+type Harm = fn(Vec<u8>, usize) -> Act;
+/// The direction, the unit's number, the byte, and the harm.
+type Damage = (To, usize, usize, Harm);
+
 /// Short waits, and room for many logins at once from this one address.
 fn short() -> (ServerConfig, ClientConfig) {
     let mut server = server_config();
@@ -69,7 +74,7 @@ async fn lengths_of_a_login() -> Vec<(To, usize, usize)> {
 }
 
 /// Tries a login for each kind of damage, many at a time, and expects none to succeed.
-async fn no_login(damages: Vec<(To, usize, usize, fn(Vec<u8>, usize) -> Act)>) {
+async fn no_login(damages: Vec<Damage>) {
     let (server, client) = short();
     let (listener, addr) = listen(server).await;
     let (peers, _accepting) = count_peers(listener);
@@ -109,7 +114,7 @@ fn expect_error(attempt: (To, usize, usize, Result<(), ConnectError>)) -> bool {
 
 #[tokio::test]
 async fn no_flipped_byte_of_the_login_goes_unnoticed() {
-    let mut damages: Vec<(To, usize, usize, fn(Vec<u8>, usize) -> Act)> = Vec::new();
+    let mut damages: Vec<Damage> = Vec::new();
     for (to, number, length) in lengths_of_a_login().await {
         // Every byte of the short ones; of the others every byte of the head, then every third.
         for at in (0..length).filter(|at| length < 110 || *at < 8 || at % 3 == 0) {
@@ -125,7 +130,7 @@ async fn no_flipped_byte_of_the_login_goes_unnoticed() {
 
 #[tokio::test]
 async fn a_login_that_is_cut_anywhere_is_an_error() {
-    let mut damages: Vec<(To, usize, usize, fn(Vec<u8>, usize) -> Act)> = Vec::new();
+    let mut damages: Vec<Damage> = Vec::new();
     for (to, number, length) in lengths_of_a_login().await {
         for at in (0..length).filter(|at| *at < 4 || at % 7 == 0) {
             damages.push((to, number, at, |mut unit, at| {
@@ -139,7 +144,7 @@ async fn a_login_that_is_cut_anywhere_is_an_error() {
 
 #[tokio::test]
 async fn dropped_repeated_and_delayed_messages_of_the_login_are_errors() {
-    let mut damages: Vec<(To, usize, usize, fn(Vec<u8>, usize) -> Act)> = Vec::new();
+    let mut damages: Vec<Damage> = Vec::new();
     for (to, number, _) in lengths_of_a_login().await {
         damages.push((to, number, 0, |_, _| Act::Drop));
         damages.push((to, number, 0, |unit, _| Act::Repeat(unit)));
@@ -177,18 +182,14 @@ async fn talk(link: Link) -> CloseReason {
 }
 
 /// How two talking peers find their end, when the line does `act` to one record.
-async fn end_of_a_talk(to: To, number: usize, act: fn(Vec<u8>) -> Act) -> Option<[CloseReason; 2]> {
+async fn end_of_a_talk(to: To, number: usize, act: Harm) -> Option<[CloseReason; 2]> {
     let (server, mut client) = short();
     client.timeout = Duration::from_secs(2);
     let (mut listener, addr) = listen(server).await;
-    let line =
-        Proxy::start(
-            &addr,
-            move |this_to, this_number, unit| {
-                if (this_to, this_number) == (to, number) { act(unit) } else { Act::Pass(unit) }
-            },
-        )
-        .await;
+    let line = Proxy::start(&addr, move |this_to, this_number, unit| {
+        if (this_to, this_number) == (to, number) { act(unit, 0) } else { Act::Pass(unit) }
+    })
+    .await;
     let served = async { talk(listener.accept().await).await };
     let connected = async { Some(talk(connect(&line.addr, &client).await.ok()?).await) };
     tokio::select! {
@@ -202,25 +203,25 @@ async fn end_of_a_talk(to: To, number: usize, act: fn(Vec<u8>) -> Act) -> Option
 
 #[tokio::test]
 async fn a_line_that_alters_records_ends_the_link_with_an_error() {
-    let acts: [(&str, fn(Vec<u8>) -> Act); 7] = [
-        ("flip a header", |mut unit| {
+    let acts: [(&str, Harm); 7] = [
+        ("flip a header", |mut unit, _| {
             unit[3] ^= 1;
             Act::Pass(unit)
         }),
-        ("flip a body", |mut unit| {
+        ("flip a body", |mut unit, _| {
             let at = unit.len() / 2;
             unit[at] ^= 1;
             Act::Pass(unit)
         }),
-        ("flip a tag", |mut unit| {
+        ("flip a tag", |mut unit, _| {
             let at = unit.len() - 1;
             unit[at] ^= 128;
             Act::Pass(unit)
         }),
-        ("drop", |_| Act::Drop),
-        ("repeat", Act::Repeat),
-        ("delay", Act::Delay),
-        ("cut", |mut unit| {
+        ("drop", |_, _| Act::Drop),
+        ("repeat", |unit, _| Act::Repeat(unit)),
+        ("delay", |unit, _| Act::Delay(unit)),
+        ("cut", |mut unit, _| {
             unit.pop();
             Act::Cut(unit)
         }),
@@ -250,7 +251,7 @@ async fn a_line_that_alters_records_ends_the_link_with_an_error() {
 
 #[tokio::test]
 async fn a_line_that_goes_silent_is_noticed_by_both() {
-    let ends = end_of_a_talk(To::Server, 30, |_| Act::BlackHole).await;
+    let ends = end_of_a_talk(To::Server, 30, |_, _| Act::BlackHole).await;
     let [server, client] = ends.expect("both must notice within seconds");
     assert_eq!(server, CloseReason::Silent);
     // Its own direction still works, but the server hangs up when it hears nothing more.
