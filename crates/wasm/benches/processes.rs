@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! How fast processes exchange messages, begin and end, and what an idle one costs, beside Erlang.
+//!
+//! `cargo bench -p hearth-wasm --bench processes [-- QUICK]` prints a table. All rates are per second of
+//! processor time, on one worker thread, so that they can be compared on a machine that does other things
+//! too. With `erl` on the path the same is done in Erlang on one scheduler that does not spin.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a program for people, which fails by panicking"
+)]
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use hearth_abi::{EntityId, Errno, LumpId, PeerId, ProcessId, scene::ComponentKind, signal::encode_args};
+use hearth_process::{Config, ExitReason, Host, Limits, Processes, ReplyTo, SendError, Spec, State};
+use hearth_wasm::{Caller, Request, Services, Wasm, WasmConfig};
+use parking_lot::Mutex;
+use std::{
+    collections::HashMap,
+    process::Command,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+const HERE: PeerId = PeerId::SERVER;
+
+const IMPORTS: &str = r#"
+    (import "hearth/1" "self" (func $self (result i64)))
+    (import "hearth/1" "args" (func $args (param i32 i32) (result i32)))
+    (import "hearth/1" "exit" (func $exit (param i32 i32)))
+    (import "hearth/1" "try_recv" (func $try_recv (param i32 i32) (result i32)))
+    (import "hearth/1" "send" (func $send (param i64 i32 i32) (result i32)))
+    (import "hearth/1" "spawn" (func $spawn (param i32 i32 i32 i32 i32) (result i64)))
+    (memory (export "memory") 1)"#;
+
+const BLOCKING: &str = r#"(import "hearth/1/blocking" "recv" (func $recv (param i32 i32 i32) (result i32)))"#;
+
+/// Sends back what it gets.
+const ECHO: &str = r#"(func (export "start"))
+    (func (export "wake") (loop $next
+      (if (i32.gt_s (call $try_recv (i32.const 64) (i32.const 64)) (i32.const 0)) (then
+        (drop (call $send (i64.load (i32.const 72)) (i32.const 88) (i32.const 16)))
+        (br $next)))))"#;
+
+/// Arguments: peer, count. Plays with the peer and ends.
+const PING: &str = r#"
+    (func $ping (drop (call $send (i64.load (i32.const 4)) (i32.const 4) (i32.const 16))))
+    (func (export "start") (drop (call $args (i32.const 0) (i32.const 64))) (call $ping))
+    (func (export "wake") (loop $next
+      (if (i32.gt_s (call $try_recv (i32.const 64) (i32.const 64)) (i32.const 0)) (then
+        (i64.store (i32.const 12) (i64.sub (i64.load (i32.const 12)) (i64.const 1)))
+        (if (i64.eqz (i64.load (i32.const 12))) (then (call $exit (i32.const 0) (i32.const 0))))
+        (call $ping)
+        (br $next)))))"#;
+
+const ECHO_BLOCKING: &str = r#"(func (export "start") (loop $next
+      (drop (call $recv (i32.const 64) (i32.const 64) (i32.const -1)))
+      (drop (call $send (i64.load (i32.const 72)) (i32.const 88) (i32.const 16)))
+      (br $next)))"#;
+
+const PING_BLOCKING: &str = r#"
+    (func (export "start") (drop (call $args (i32.const 0) (i32.const 64)))
+      (loop $next
+        (drop (call $send (i64.load (i32.const 4)) (i32.const 4) (i32.const 16)))
+        (drop (call $recv (i32.const 64) (i32.const 64) (i32.const -1)))
+        (i64.store (i32.const 12) (i64.sub (i64.load (i32.const 12)) (i64.const 1)))
+        (br_if $next (i64.ne (i64.load (i32.const 12)) (i64.const 0)))))"#;
+
+/// A message of 8 bytes tells the next of the ring; one of 16 is passed on until its number is 0.
+const NODE: &str = r#"(global $next (mut i64) (i64.const 0))
+    (func (export "start"))
+    (func (export "wake") (local $len i32) (loop $again
+      (local.set $len (call $try_recv (i32.const 64) (i32.const 64)))
+      (if (i32.eq (local.get $len) (i32.const 32)) (then
+        (global.set $next (i64.load (i32.const 88))) (br $again)))
+      (if (i32.eq (local.get $len) (i32.const 40)) (then
+        (if (i64.eqz (i64.load (i32.const 88))) (then (call $exit (i32.const 0) (i32.const 0))))
+        (i64.store (i32.const 88) (i64.sub (i64.load (i32.const 88)) (i64.const 1)))
+        (drop (call $send (global.get $next) (i32.const 88) (i32.const 16)))
+        (br $again)))))"#;
+
+/// Arguments: receiver, count. Sends so many messages and ends.
+const FLOOD: &str = r#"
+    (func (export "start") (drop (call $args (i32.const 0) (i32.const 64)))
+      (loop $next
+        (drop (call $send (i64.load (i32.const 4)) (i32.const 4) (i32.const 16)))
+        (i64.store (i32.const 12) (i64.sub (i64.load (i32.const 12)) (i64.const 1)))
+        (br_if $next (i64.ne (i64.load (i32.const 12)) (i64.const 0)))))"#;
+
+/// Arguments: nothing, count. Takes so many messages and ends.
+const COUNT: &str = r#"
+    (func (export "start") (drop (call $args (i32.const 0) (i32.const 64))))
+    (func (export "wake") (loop $next
+      (if (i32.gt_s (call $try_recv (i32.const 64) (i32.const 64)) (i32.const 0)) (then
+        (i64.store (i32.const 12) (i64.sub (i64.load (i32.const 12)) (i64.const 1)))
+        (if (i64.eqz (i64.load (i32.const 12))) (then (call $exit (i32.const 0) (i32.const 0))))
+        (br $next)))))"#;
+
+/// Arguments: the parent. Says that it lives, and ends.
+const CHILD: &str = r#"
+    (func (export "start") (drop (call $args (i32.const 0) (i32.const 64)))
+      (drop (call $send (i64.load (i32.const 4)) (i32.const 0) (i32.const 8))))"#;
+
+/// Arguments: the children's module, waves. Spawns waves of 100, each when all of the last have said that they live.
+const PARENT: &str = r#"(global $waves (mut i64) (i64.const 0)) (global $left (mut i32) (i32.const 0))
+    (func $wave (local $n i32)
+      (local.set $n (i32.const 100))
+      (global.set $left (i32.const 100))
+      (loop $next
+        (drop (call $spawn (i32.const 4) (i32.const 0) (i32.const 0) (i32.const 100) (i32.const 12)))
+        (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+        (br_if $next (local.get $n))))
+    (func (export "start") (drop (call $args (i32.const 0) (i32.const 64)))
+      (global.set $waves (i64.load (i32.const 36)))
+      (i32.store (i32.const 100) (i32.const 8))
+      (i64.store (i32.const 104) (call $self))
+      (call $wave))
+    (func (export "wake") (loop $next
+      (if (i32.gt_s (call $try_recv (i32.const 200) (i32.const 64)) (i32.const 0)) (then
+        (global.set $left (i32.sub (global.get $left) (i32.const 1)))
+        (if (i32.eqz (global.get $left)) (then
+          (global.set $waves (i64.sub (global.get $waves) (i64.const 1)))
+          (if (i64.eqz (global.get $waves)) (then (call $exit (i32.const 0) (i32.const 0))))
+          (call $wave)))
+        (br $next)))))"#;
+
+#[derive(Default)]
+struct Peer {
+    world: OnceLock<(Processes, Wasm)>,
+    lumps: Mutex<HashMap<LumpId, Bytes>>,
+}
+
+impl Host for Peer {
+    fn send_remote(&self, _: ProcessId, _: ProcessId, _: Bytes) -> Result<(), SendError> {
+        Err(SendError::NoPeer)
+    }
+    fn kill_remote(&self, _: Option<ProcessId>, _: ProcessId, _: &str) -> Result<(), SendError> {
+        Err(SendError::NoPeer)
+    }
+    fn serial_reached(&self, _: u64) {}
+    fn exited(&self, _: ProcessId, _: &ExitReason) {}
+}
+
+impl Services for Peer {
+    fn request(&self, _: &Caller, _: Request, _: ReplyTo) {}
+    fn lump(&self, _: &Caller, id: LumpId) -> BoxFuture<'static, Result<Bytes, String>> {
+        let found = self.lumps.lock().get(&id).cloned().ok_or_else(|| "no such lump".to_owned());
+        Box::pin(async { found })
+    }
+    fn spawn(
+        &self,
+        caller: &Caller,
+        module: LumpId,
+        _: Option<String>,
+        args: Bytes,
+    ) -> Result<ProcessId, Errno> {
+        let (processes, wasm) = self.world.get().unwrap();
+        processes.spawn(spec(wasm, module, caller.origin, args)).map_err(|error| error.errno())
+    }
+    fn asset_drop(&self, _: &Caller, _: &str, _: LumpId) -> Result<(), Errno> {
+        Err(Errno::NotFound)
+    }
+    fn entity_ids(&self, _: u32) -> Result<EntityId, Errno> {
+        Err(Errno::Unsupported)
+    }
+    fn scene_apply(&self, _: &Caller, _: &[u8]) -> Result<(), Errno> {
+        Err(Errno::Unsupported)
+    }
+    fn scene_read(&self, _: EntityId, _: ComponentKind) -> Option<Vec<u8>> {
+        None
+    }
+    fn input_subscribe(&self, _: &Caller, _: u32) -> Result<(), Errno> {
+        Err(Errno::Unsupported)
+    }
+    fn pointer_capture(&self, _: &Caller, _: bool) -> Result<(), Errno> {
+        Err(Errno::Unsupported)
+    }
+    fn peer_name(&self, _: PeerId) -> Option<String> {
+        None
+    }
+}
+
+fn spec(wasm: &Wasm, module: LumpId, origin: PeerId, args: Bytes) -> Spec {
+    // Erlang's mailboxes are unbounded; the flood needs as much.
+    let limits = Limits { mailbox_signals: usize::MAX, mailbox_bytes: usize::MAX, ..Limits::default() };
+    Spec {
+        program: wasm.program(module),
+        module: Some(module),
+        origin,
+        parent: None,
+        name: None,
+        args,
+        limits,
+    }
+}
+
+struct World {
+    processes: Processes,
+    wasm: Wasm,
+    peer: Arc<Peer>,
+}
+
+impl World {
+    fn new() -> World {
+        let peer = Arc::new(Peer::default());
+        let processes = Processes::new(Config::new(HERE, 1, 1), peer.clone());
+        let wasm = Wasm::new(WasmConfig::default(), peer.clone()).unwrap();
+        assert!(peer.world.set((processes.clone(), wasm.clone())).is_ok());
+        World { processes, wasm, peer }
+    }
+
+    fn module(&self, body: &str) -> LumpId {
+        let blocking = if body.contains("$recv") { BLOCKING } else { "" };
+        let bytes = wat::parse_str(format!("(module {blocking} {IMPORTS} {body})")).unwrap();
+        let id = LumpId(*blake3::hash(&bytes).as_bytes());
+        self.peer.lumps.lock().insert(id, bytes.into());
+        id
+    }
+
+    fn spawn(&self, module: LumpId, arg: &[u8]) -> ProcessId {
+        let args = encode_args([arg]).into();
+        self.processes.spawn(spec(&self.wasm, module, HERE, args)).unwrap()
+    }
+
+    async fn end(&self, id: ProcessId) {
+        let reason = self.processes.exited(id).await;
+        assert!(reason.is_normal(), "{reason}");
+    }
+
+    async fn ping_pong(&self, echo: &str, ping: &str, rounds: u64) {
+        let echo = self.spawn(self.module(echo), &[]);
+        let ping = self.spawn(self.module(ping), &two(echo.to_bits(), rounds));
+        self.end(ping).await;
+        self.processes.kill(None, echo, "").unwrap();
+    }
+
+    async fn ring(&self, size: usize, hops: u64) {
+        let module = self.module(NODE);
+        let nodes: Vec<_> = (0..size).map(|_| self.spawn(module, &[])).collect();
+        for (n, node) in nodes.iter().enumerate() {
+            let next = nodes[(n + 1) % size].to_bits().to_le_bytes();
+            self.processes.send(*node, *node, Bytes::copy_from_slice(&next)).unwrap();
+        }
+        let hops = hops / size as u64 * size as u64;
+        self.processes.send(nodes[0], nodes[0], Bytes::copy_from_slice(&two(hops, 0))).unwrap();
+        self.end(nodes[0]).await;
+        for node in &nodes[1..] {
+            self.processes.kill(None, *node, "").unwrap();
+        }
+    }
+
+    async fn fan_in(&self, senders: u64, each: u64) {
+        let count = self.spawn(self.module(COUNT), &two(0, senders * each));
+        let flood = self.module(FLOOD);
+        for _ in 0..senders {
+            self.spawn(flood, &two(count.to_bits(), each));
+        }
+        self.end(count).await;
+    }
+
+    async fn spawn_waves(&self, waves: u64) {
+        let child = self.module(CHILD);
+        let mut args = child.0.to_vec();
+        args.extend(waves.to_le_bytes());
+        let parent = self.spawn(self.module(PARENT), &args);
+        self.end(parent).await;
+    }
+
+    /// Resident bytes for each of so many parked processes that have answered once.
+    async fn memory(&self, count: usize) -> u64 {
+        let module = self.module(ECHO);
+        let before = resident();
+        let ids: Vec<_> = (0..count).map(|_| self.spawn(module, &[])).collect();
+        // What they send back goes to nobody.
+        let nobody = ProcessId::new(HERE, ProcessId::SERIAL_MAX).unwrap();
+        for id in &ids {
+            self.processes.send(nobody, *id, Bytes::new()).unwrap();
+        }
+        let is_done = |id| {
+            self.processes.info(id).is_some_and(|info| info.state == State::Parked && info.mailbox_len == 0)
+        };
+        while !ids.iter().all(|id| is_done(*id)) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let after = resident();
+        for id in ids {
+            let _ = self.processes.kill(None, id, "");
+        }
+        (after - before) / count as u64
+    }
+}
+
+fn two(a: u64, b: u64) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&a.to_le_bytes());
+    bytes[8..].copy_from_slice(&b.to_le_bytes());
+    bytes
+}
+
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+}
+
+fn cpu() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// Runs it twice, and returns the processor time of the second.
+async fn measure<F: Future<Output = ()>>(what: impl Fn() -> F) -> Duration {
+    what().await;
+    let before = cpu();
+    what().await;
+    cpu() - before
+}
+
+/// What Erlang needs for the same: name and microseconds, or bytes for `memory`.
+fn erlang(counts: &[u64]) -> Option<HashMap<String, f64>> {
+    let folder = tempfile::tempdir().ok()?;
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/processes.erl");
+    let compiled = Command::new("erlc").arg("-o").arg(folder.path()).arg(source).status().ok()?;
+    if !compiled.success() {
+        return None;
+    }
+    let mut command = Command::new("erl");
+    command.args("+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none +P 2000000 -noshell -pa".split(' '));
+    command.arg(folder.path()).args(["-run", "processes", "main"]);
+    // `-run` gives all that follows as one list of strings.
+    command.args(counts.iter().map(u64::to_string));
+    let output = command.output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    text.lines()
+        .map(|line| {
+            line.split_once(' ').and_then(|(name, number)| Some((name.to_owned(), number.parse().ok()?)))
+        })
+        .collect()
+}
+
+fn rate(count: u64, micros: f64) -> f64 {
+    count as f64 / (micros / 1e6)
+}
+
+fn main() {
+    // Cargo passes `--bench`.
+    let quick = std::env::args().any(|arg| arg == "QUICK");
+    let scale = if quick { 20 } else { 1 };
+    let (rounds, hops, each, waves, idle) =
+        (1_000_000 / scale, 2_000_000 / scale, 5000 / scale, 1000 / scale, 20_000 / scale);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let erlang = erlang(&[rounds, hops, each, waves, idle]).unwrap_or_default();
+    println!("per second of processor time   {:>12} {:>12} {:>7}", "Hearth", "Erlang", "ratio");
+    let row = |name: &str, count: u64, time: Duration, theirs: &str| {
+        let ours = rate(count, time.as_micros() as f64);
+        match erlang.get(theirs) {
+            Some(micros) => {
+                let theirs = rate(count, *micros);
+                println!("{name:<30} {ours:>12.0} {theirs:>12.0} {:>7.2}", ours / theirs);
+            }
+            None => println!("{name:<30} {ours:>12.0} {:>12} {:>7}", "-", "-"),
+        }
+    };
+    runtime.block_on(async {
+        let world = World::new();
+        let memory = world.memory(idle as usize).await;
+        let time = measure(|| world.ping_pong(ECHO, PING, rounds)).await;
+        row("ping-pong, parked, round trips", rounds, time, "ping-pong");
+        let time = measure(|| world.ping_pong(ECHO_BLOCKING, PING_BLOCKING, rounds)).await;
+        row("ping-pong, blocking", rounds, time, "ping-pong");
+        let time = measure(|| world.ring(1000, hops)).await;
+        row("ring of 1000, hops", hops, time, "ring");
+        let time = measure(|| world.fan_in(100, each)).await;
+        row("fan-in 100 to 1, messages", 100 * each, time, "fan-in");
+        let time = measure(|| world.spawn_waves(waves)).await;
+        row("spawn, message, exit", 100 * waves, time, "spawn");
+        let theirs = erlang.get("memory").map_or("-".into(), |bytes| format!("{bytes:.0}"));
+        let ratio = erlang.get("memory").map_or("-".into(), |bytes| format!("{:.2}", memory as f64 / bytes));
+        println!("{:<30} {memory:>12} {theirs:>12} {ratio:>7}", "bytes per idle process (RSS)");
+        world.processes.shutdown().await;
+    });
+}
