@@ -91,7 +91,7 @@ impl RuntimeDir {
         let io = |source| FolderError::Io { path: path.into(), source };
         let path = std::path::absolute(path).map_err(io)?;
         match fs::DirBuilder::new().mode(0o700).create(&path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(io(error)),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(io(error)),
             _ => RuntimeDir::check(&path),
         }
     }
