@@ -9,7 +9,7 @@
 //! - `lumps` fetches what is missing, `world` keeps the scene, `inputs` hands on what the user does.
 //! - `services` is what guests ask of their peer, `operator` what the local socket asks.
 //! - [`program`] is what the two programs share around a node.
-//! - `folder`, `serials`, `roster` and `manifest` are what is on disk.
+//! - `folder`, `serials`, `roster` and `manifest` are what is on disk, [`repair`] mends it.
 //!
 //! It must not depend on the engine: what it needs of one is the trait [`Picture`], so that a server
 //! links no renderer.
@@ -24,6 +24,7 @@ mod node;
 mod operator;
 mod picture;
 pub mod program;
+mod repair;
 mod roster;
 mod serials;
 mod server;
@@ -38,4 +39,5 @@ pub use manifest::{Manifest, ManifestError, Service, std_module};
 pub use network::PeerChange;
 pub use node::{Node, StartError, VERSION};
 pub use picture::{Picture, PictureEvent};
+pub use repair::{FolderRepairError, repair};
 pub use server::{GRACE, RunningServer, ServerOptions, serve};

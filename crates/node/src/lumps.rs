@@ -173,8 +173,7 @@ impl Lumps {
         likely: Option<PeerId>,
         timeout: Duration,
     ) -> Result<Bytes, LumpError> {
-        self.fetch(id, likely, None, timeout).await?;
-        self.blocking(move |store| store.get(&id)).await.map_err(|error| read_error(id, &error))
+        self.undamaged(id, likely, timeout, move |store, _size| store.get(&id)).await
     }
 
     /// A range of a lump, fetched when missing; shorter at its end.
@@ -185,9 +184,41 @@ impl Lumps {
         len: usize,
         timeout: Duration,
     ) -> Result<Bytes, LumpError> {
-        self.fetch(id, None, None, timeout).await?;
-        let read = self.blocking(move |store| store.read(&id, offset, len));
-        read.await.map_err(|error| read_error(id, &error))
+        let read = move |store: &Store, size: u64| {
+            let len = size.saturating_sub(offset).min(len as u64) as usize;
+            if len == 0 { Ok(Bytes::new()) } else { store.read(&id, offset, len) }
+        };
+        self.undamaged(id, None, timeout, read).await
+    }
+
+    /// Reads from a lump, fetched when missing. One that turns out to be damaged was moved aside by the
+    /// store, which told so; it is fetched again, once.
+    async fn undamaged(
+        &self,
+        id: LumpId,
+        likely: Option<PeerId>,
+        timeout: Duration,
+        read: impl Fn(&Store, u64) -> Result<Bytes, GetError> + Clone + Send + 'static,
+    ) -> Result<Bytes, LumpError> {
+        let mut damaged = None;
+        loop {
+            let size = match self.fetch(id, likely, None, timeout).await {
+                Ok(size) => size,
+                // That it was damaged says more than that nobody else has it.
+                Err(LumpError::NotFound(_)) if damaged.is_some() => {
+                    return Err(damaged.unwrap_or(LumpError::NotFound(id)));
+                }
+                Err(error) => return Err(error),
+            };
+            let read = read.clone();
+            match self.blocking(move |store| read(store, size)).await {
+                Ok(bytes) => return Ok(bytes),
+                Err(error @ GetError::Corrupt { .. }) if damaged.is_none() => {
+                    damaged = Some(read_error(id, &error));
+                }
+                Err(error) => return Err(read_error(id, &error)),
+            }
+        }
     }
 
     /// Sends a lump over a link that wants it, piece by piece, or says that it is missing.
@@ -229,8 +260,8 @@ impl Lumps {
         }
         let mut offset = 0;
         while offset < size {
-            let Ok(bytes) = self.blocking(move |store| store.read(&id, offset, 8 * PIECE_LEN_MAX)).await
-            else {
+            let len = (size - offset).min(8 * PIECE_LEN_MAX as u64) as usize;
+            let Ok(bytes) = self.blocking(move |store| store.read(&id, offset, len)).await else {
                 return false;
             };
             if bytes.is_empty() {

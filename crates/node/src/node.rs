@@ -159,7 +159,8 @@ impl Inner {
         let serials_path = folder.path("serials");
         let serials = Serials::open(serials_path.clone())
             .map_err(|error| StartError::File { path: serials_path.display().to_string(), error })?;
-        let store = Store::open(&folder.path("lumps"), StoreOptions::default())?;
+        let data_dir = Some(folder.root().to_owned());
+        let store = Store::open(&folder.path("lumps"), StoreOptions { data_dir, ..StoreOptions::default() })?;
         let network = Arc::new(Network::new(me));
         let lumps = Lumps::new(store, network.clone());
         let handle = Handle::default();

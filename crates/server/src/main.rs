@@ -122,14 +122,9 @@ fn started(error: &StartError, data: &Path) -> Fatal {
 }
 
 fn repair(data: &Path) -> Result<(), Fatal> {
-    let report = hearth_store::Store::repair(&data.join("lumps"))
-        .map_err(|error| Fatal::new(&error, None, yacexits::EX_IOERR))?;
-    tracing::info!("lump store: {report:?}");
-    let scene = hearth_scene::SceneFile::repair(&data.join("scene.redb"))
-        .map_err(|error| Fatal::new(&error, None, yacexits::EX_IOERR))?;
-    match scene {
-        Some(repaired) => tracing::info!("saved scene: {repaired:?}"),
-        None => tracing::info!("saved scene: not damaged"),
+    let lines = hearth_node::repair(data).map_err(|error| Fatal::new(&error, None, yacexits::EX_IOERR))?;
+    for line in lines {
+        tracing::info!("{line}");
     }
     Ok(())
 }
