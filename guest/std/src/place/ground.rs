@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The land: meadow, mountains, and the terrace of flagstones.
+
+use crate::chance::{Chance, mix, noise};
+use hearth_sdk::prelude::*;
+use std::f32::consts::TAU;
+
+/// The terrace's radius in metres; its top is at height zero.
+pub(super) const TERRACE: f32 = 8.2;
+
+/// Height of the meadow at a place.
+pub(super) fn height(x: f32, z: f32) -> f32 {
+    let distance = (x * x + z * z).sqrt();
+    let rise = ((distance - 16.0) / 60.0).max(0.0);
+    let bumps = noise(x * 0.09, z * 0.09) * 0.9 + noise(x * 0.31, z * 0.31) * 0.22;
+    let away = ((distance - TERRACE) / 10.0).clamp(0.0, 1.0);
+    -0.42 + bumps * away + rise * rise * 14.0
+}
+
+/// Grass to the foot of the mountains.
+pub(super) fn meadow() -> Shape {
+    let (near, far) = (srgb(0x5c6b32), srgb(0x6d6a48));
+    let land = Shape::heightfield([52, 52], [150.0, 150.0], height);
+    land.flat().painted(|place, normal| {
+        let distance = ((place.x * place.x + place.z * place.z).sqrt() / 75.0).min(1.0);
+        let dry = noise(place.x * 0.4, place.z * 0.4) * 0.5 + 0.5;
+        let grass = mix(mix(near, srgb(0x7d7a3c), dry * 0.6), far, distance);
+        mix(grass, srgb(0x57493a), ((0.93 - normal.y) * 6.0).clamp(0.0, 1.0))
+    })
+}
+
+/// Three ranges of mountains, paler the farther they are.
+pub(super) fn mountains() -> Shape {
+    let mut all = Shape::new();
+    let ranges = [
+        (330.0, 62.0, 0xb98a86, 0xdd9f7e, 5.0, 51.0),
+        (220.0, 37.0, 0x7d6a7e, 0xb38578, 7.0, 23.0),
+        (135.0, 19.0, 0x473f52, 0x6e5a58, 9.0, 4.0),
+    ];
+    for (radius, peak, foot, top, bumps, seed) in ranges {
+        let steps = 132u32;
+        let ridge = |step: u32| {
+            let angle = step as f32 / steps as f32 * TAU;
+            let (sin, cos) = angle.sin_cos();
+            // On a circle of the noise, so that the ring closes.
+            let at = |scale: f32| noise(cos * scale + seed, sin * scale - seed);
+            // 1 straight ahead of who enters (−Z), where the valley opens.
+            let ahead = (-cos).max(0.0);
+            let open = 1.0 - 0.55 * ahead.powi(14);
+            let rock = 0.52 + 0.3 * at(bumps) + 0.13 * at(bumps * 2.7) + 0.06 * at(bumps * 7.1);
+            (vec3(sin * radius, 0.0, cos * radius), peak * open * rock.max(0.06))
+        };
+        let mut range = Shape::new();
+        for step in 0..steps {
+            let ((a, high_a), (b, high_b)) = (ridge(step), ridge((step + 1) % steps));
+            let below = vec3(0.0, -14.0, 0.0);
+            // Seen from inside the ring, from where a later step is to the left.
+            range.polygon(&[b + below, a + below, a + Vec3::Y * high_a, b + Vec3::Y * high_b]);
+        }
+        let (foot, top) = (srgb(foot), srgb(top));
+        // Pale where the evening mist lies, dark above it, glowing where the last light is.
+        all.add(range.painted(|place, _| {
+            let high = (place.y / peak).clamp(0.0, 1.0);
+            let lit = 0.22 * (place.x / radius).max(0.0);
+            let mist = mix(top, srgb(0xe8b08c), 0.3);
+            mix(mix(mist, foot, (high * 2.4).min(1.0)), srgb(0xe39a70), lit)
+        }));
+    }
+    all
+}
+
+/// A round floor of flagstones on a wall of field stones, with steps towards who enters.
+pub(super) fn terrace() -> Shape {
+    let mut chance = Chance::new(400);
+    let mut floor = Shape::new();
+    let joints = Shape::lathe(&[[TERRACE - 0.1, -0.9], [TERRACE - 0.1, -0.035], [0.0, -0.035]], 48);
+    floor.add(joints.colored(srgb(0x3b362f)));
+    let rings = [1.2f32, 2.0, 2.9, 3.9, 5.0, 6.1, 7.2, TERRACE];
+    for (ring, edges) in rings.windows(2).enumerate() {
+        let count = (edges[0] * 4.6) as u32;
+        let shift = chance.part();
+        for stone in 0..count {
+            let angles = [stone, stone + 1].map(|n| (n as f32 + shift) / count as f32 * TAU);
+            // The same width of joint everywhere.
+            let gap = 0.018;
+            let corner = |radius: f32, angle: f32, inwards: f32, y: f32| {
+                let (sin, cos) = (angle + inwards / radius).sin_cos();
+                vec3(radius * sin, y, radius * cos)
+            };
+            let top = chance.between(-0.008, 0.01);
+            let (inner, outer) = (edges[0] + gap, edges[1] - gap);
+            let outline = |shrink: f32, y: f32| {
+                let (inner, outer, gap) = (inner + shrink, outer - shrink, gap + shrink);
+                [
+                    corner(inner, angles[0], gap, y),
+                    corner(outer, angles[0], gap, y),
+                    corner(outer, angles[1], -gap, y),
+                    corner(inner, angles[1], -gap, y),
+                ]
+            };
+            let tone = chance.part();
+            let color = mix(mix(srgb(0x8e8271), srgb(0x6f6a66), tone), srgb(0xa0805e), chance.part() * 0.35);
+            let mut slab = Shape::new();
+            let (low, high) = (outline(0.0, -0.05), outline(0.012, top));
+            slab.polygon(&high);
+            for side in 0..4 {
+                let next = (side + 1) % 4;
+                slab.polygon(&[low[side], low[next], high[next], high[side]]);
+            }
+            let worn = if ring < 2 { 0.72 } else { 1.0 };
+            floor.add(slab.colored(color.map(|part| part * worn)));
+        }
+    }
+    // The wall that holds it.
+    let stones = 54;
+    for row in 0..2 {
+        for stone in 0..stones {
+            let angle = (stone as f32 + row as f32 * 0.5) / stones as f32 * TAU;
+            let (sin, cos) = angle.sin_cos();
+            if cos > 0.955 {
+                continue;
+            }
+            let size = vec3(chance.between(0.8, 0.95), 0.3, chance.between(0.3, 0.42));
+            let color = mix(srgb(0x6a6258), srgb(0x857a68), chance.part());
+            let block = Shape::block(size, 0.05).turned(Quat::about(Vec3::Y, angle)).colored(color);
+            floor.add(block.moved(vec3(sin * TERRACE, -0.17 - 0.27 * row as f32, cos * TERRACE)));
+        }
+    }
+    for step in 0..3 {
+        let depth = TERRACE + 0.1 + step as f32 * 0.42;
+        let block = Shape::block(vec3(4.2 + step as f32 * 0.3, 0.2, 0.6), 0.03);
+        let color = mix(srgb(0x857a68), srgb(0x6f6a62), chance.part());
+        floor.add(block.colored(color).moved(vec3(0.0, -0.12 - 0.16 * step as f32, depth)));
+    }
+    floor
+}
