@@ -312,6 +312,7 @@ fn split(batch: &mut Bytes, message_bytes_max: usize) -> Option<Bytes> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
+    use crate::link::{LinkInfo, LinkState};
     use proptest::prelude::*;
 
     const SMALL: LaneSpec = LaneSpec {
@@ -397,5 +398,40 @@ mod tests {
         assert_eq!(late.await, Err(SendError::Closed));
         batch.clear();
         assert!(!queue.fill(&mut batch).await);
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_breaks_the_framing_is_hung_up_on() {
+        let info = LinkInfo {
+            peer_key: [0; 32],
+            peer_name: "peer".into(),
+            agent: String::new(),
+            remote_addr: ([127, 0, 0, 1], 1).into(),
+            space: [0; 16],
+            server_key: [0; 32],
+        };
+        let cut = [&[2, 0, 0, 0, 7, 7][..], &[9, 0, 0, 0, 7]].concat();
+        let too_long = [&[101, 0, 0, 0][..], &[7; 101]].concat();
+        let too_large = vec![0; SMALL.batch_bytes_max() + 1];
+        for bad in [cut, too_long, too_large] {
+            let (sender, receiver) = remoc::rch::bin::channel();
+            let (sender, receiver) = tokio::join!(sender.into_inner(), receiver.into_inner());
+            let state = LinkState::new(info.clone());
+            let mut lane = LaneReceiver::new(SMALL, receiver.unwrap(), AppSide::new(&state));
+            let starts_well = bad.starts_with(&[2]);
+            let sending = tokio::spawn(async move {
+                let mut sender = sender.unwrap();
+                let _ = sender.send(bad.into()).await;
+                sender
+            });
+            if starts_well {
+                assert_eq!(lane.recv().await.unwrap()[..], [7, 7]);
+            }
+            assert_eq!(lane.recv().await, None);
+            assert_eq!(lane.recv().await, None);
+            assert!(state.asked.is_cancelled());
+            assert!(matches!(state.wish(), CloseReason::Protocol(_)));
+            sending.abort();
+        }
     }
 }

@@ -102,8 +102,7 @@ impl Link {
     }
 
     pub(crate) fn new(state: &Arc<LinkState>, ports: ReceivePorts) -> Self {
-        let link = LinkControl { state: state.clone() };
-        let app = Arc::new(AppSide { link: link.clone() });
+        let app = AppSide::new(state);
         let receiver = |spec, port| LaneReceiver::new(spec, port, app.clone());
         Self {
             receiver: LinkReceiver {
@@ -247,6 +246,11 @@ pub(crate) struct AppSide {
 }
 
 impl AppSide {
+    pub(crate) fn new(state: &Arc<LinkState>) -> Arc<Self> {
+        let link = LinkControl { state: state.clone() };
+        Arc::new(Self { link })
+    }
+
     pub(crate) fn end(&self, reason: CloseReason) {
         self.link.state.ask_to_end(reason);
     }

@@ -40,29 +40,28 @@ async fn serve_everybody(mut listener: Listener) {
 #[tokio::test]
 async fn silent_and_slow_strangers_are_cut_off_and_a_friend_gets_in() {
     let mut config = server_config();
-    config.limits.deadline = Duration::from_millis(600);
+    config.limits.deadline = Duration::from_millis(1500);
     let (listener, addr) = listen(config).await;
     let client = client_config("alice");
     let start = Instant::now();
     let mut silent = from(2, &addr).await;
     let mut slow = from(3, &addr).await;
     let trickle = async {
-        // A valid hello, a byte at a time: it would take a second and a half.
-        let mut hello = ClientSession::new(password("x"), PeerKey::generate(), "slow", "", QUICK_BOUNDS)
+        // A valid hello, a byte at a time: it would take two seconds.
+        let hello = ClientSession::new(password("x"), PeerKey::generate(), "slow", "", QUICK_BOUNDS)
             .unwrap()
-            .take_output()
-            .into_iter();
-        while let Some(byte) = hello.next() {
+            .take_output();
+        for byte in hello {
             if slow.write_all(&[byte]).await.is_err() {
                 break;
             }
-            tokio::time::sleep(Duration::from_millis(35)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
         until_hung_up(&mut slow).await;
     };
     let friend = async { connect(&addr, &client).await.unwrap() };
     let waiting = async { tokio::join!(until_hung_up(&mut silent), trickle, friend) };
-    within(5, "the end of the strangers", async {
+    within(10, "the end of the strangers", async {
         tokio::select! {
             _ = waiting => {}
             () = serve_everybody(listener) => {}
@@ -70,7 +69,7 @@ async fn silent_and_slow_strangers_are_cut_off_and_a_friend_gets_in() {
     })
     .await;
     let elapsed = start.elapsed();
-    assert!(elapsed >= Duration::from_millis(500), "{elapsed:?}");
+    assert!(elapsed >= Duration::from_millis(1400), "{elapsed:?}");
 }
 
 #[tokio::test]
@@ -129,9 +128,9 @@ async fn guess(addr: &str, last: u8, text: &str) -> Result<(), SessionError> {
 #[tokio::test]
 async fn guesses_are_slowed_down_then_refused_and_cost_others_nothing() {
     let mut config = server_config();
-    config.limits.deadline = Duration::from_secs(1);
+    config.limits.deadline = Duration::from_secs(5);
     config.limits.throttle.burst = 3;
-    config.limits.throttle.interval = Duration::from_millis(400);
+    config.limits.throttle.interval = Duration::from_secs(2);
     let (listener, addr) = listen(config).await;
     let mut serving = JoinSet::new();
     serving.spawn(serve_everybody(listener));
@@ -143,7 +142,7 @@ async fn guesses_are_slowed_down_then_refused_and_cost_others_nothing() {
     assert_eq!(guess(&addr, 9, "wrong").await, Err(SessionError::WrongPassword));
     // The bucket refills while the guesses are made.
     let waited = before.elapsed() + (before - start);
-    assert!(waited >= Duration::from_millis(390), "{waited:?}");
+    assert!(waited >= Duration::from_millis(1990), "{waited:?}");
     // Many at once: few are answered, and the others are told to come later.
     let mut guesses = JoinSet::new();
     for _ in 0..7 {
@@ -165,7 +164,7 @@ async fn guesses_are_slowed_down_then_refused_and_cost_others_nothing() {
     for _ in 0..12 {
         connect(&addr, &client).await.unwrap();
     }
-    assert!(before.elapsed() < Duration::from_secs(3));
+    assert!(before.elapsed() < Duration::from_secs(10));
 }
 
 #[tokio::test]

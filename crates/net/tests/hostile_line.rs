@@ -29,13 +29,13 @@ type Damage = (To, usize, usize, Harm);
 /// Short waits, and room for many logins at once from this one address.
 fn short() -> (ServerConfig, ClientConfig) {
     let mut server = server_config();
-    server.limits.deadline = Duration::from_millis(700);
+    server.limits.deadline = Duration::from_millis(1500);
     server.limits.half_open_max = 1000;
     server.limits.half_open_per_address_max = 1000;
-    server.silence_max = Duration::from_secs(2);
+    server.silence_max = Duration::from_secs(3);
     let mut client = client_config("alice");
-    client.timeout = Duration::from_millis(700);
-    client.silence_max = Duration::from_secs(2);
+    client.timeout = Duration::from_millis(1500);
+    client.silence_max = Duration::from_secs(3);
     (server, client)
 }
 
@@ -55,7 +55,9 @@ fn count_peers(mut listener: Listener) -> (Arc<AtomicUsize>, JoinSet<()>) {
 
 /// The frames and records of an undisturbed login, with their lengths.
 async fn lengths_of_a_login() -> Vec<(To, usize, usize)> {
-    let (server, client) = short();
+    let (mut server, mut client) = short();
+    server.limits.deadline = Duration::from_secs(10);
+    client.timeout = Duration::from_secs(10);
     let (mut listener, addr) = listen(server).await;
     let seen = Arc::new(Mutex::new(Vec::new()));
     let log = seen.clone();
@@ -183,8 +185,9 @@ async fn talk(link: Link) -> CloseReason {
 
 /// How two talking peers find their end, when the line does `act` to one record.
 async fn end_of_a_talk(to: To, number: usize, act: Harm) -> Option<[CloseReason; 2]> {
-    let (server, mut client) = short();
-    client.timeout = Duration::from_secs(2);
+    let (mut server, mut client) = short();
+    server.limits.deadline = Duration::from_secs(10);
+    client.timeout = Duration::from_secs(10);
     let (mut listener, addr) = listen(server).await;
     let line = Proxy::start(&addr, move |this_to, this_number, unit| {
         if (this_to, this_number) == (to, number) { act(unit, 0) } else { Act::Pass(unit) }
@@ -197,7 +200,7 @@ async fn end_of_a_talk(to: To, number: usize, act: Harm) -> Option<[CloseReason;
         (served, connected) = async { tokio::join!(served, connected) } => {
             connected.map(|connected| [served, connected])
         }
-        () = tokio::time::sleep(Duration::from_secs(8)) => None,
+        () = tokio::time::sleep(Duration::from_secs(25)) => None,
     }
 }
 
