@@ -21,6 +21,8 @@ const SILENCE_MAX: Duration = Duration::from_secs(15);
 const TRANSFERS_MAX: usize = 32;
 /// Lumps up to this many bytes are sent at once.
 const SMALL: u64 = 8 * PIECE_LEN_MAX as u64;
+/// Lumps under way at which nothing is fetched that nobody asked for.
+const PREFETCHES_MAX: usize = 1024;
 /// Pieces of one transfer that wait for the disk. When full, the bulk lane waits.
 const PIECES_QUEUED: usize = 32;
 
@@ -164,6 +166,19 @@ impl Lumps {
             Ok(Err(_closed)) => Err(LumpError::NotFound(id)),
             Err(_elapsed) => Err(LumpError::TimedOut(id)),
         }
+    }
+
+    /// Begins to fetch a lump that will be asked for. Not done when very many are under way.
+    pub(crate) fn prefetch(&self, id: LumpId, likely: PeerId) {
+        if self.under_way.lock().len() >= PREFETCHES_MAX {
+            return;
+        }
+        let this = self.clone();
+        tokio::spawn(async move {
+            if this.size_here(id).await.is_ok_and(|size| size.is_none()) {
+                drop(this.join_or_start(id, Some(likely), None));
+            }
+        });
     }
 
     /// A whole lump, fetched when missing.

@@ -4,7 +4,7 @@
 use crate::{lumps::chain, node::Inner};
 use hearth_abi::{
     EntityId, Errno, LumpId, PeerId, ProcessId,
-    scene::{ComponentKind, decode_batch},
+    scene::{ComponentKind, Op, decode_batch},
 };
 use hearth_process::Level;
 use hearth_scene::{Authority, Change, FileError, Limits, Mirror, MirrorLimits, Notice, Scene, SceneFile};
@@ -95,13 +95,20 @@ impl World {
     /// A frame of another peer came. The error is a reason to end its link.
     pub(crate) fn receive(&self, inner: &Inner, peer: PeerId, frame: &[u8]) -> Result<(), String> {
         let mut refusals = Vec::new();
+        let mut lumps = BTreeSet::new();
         {
             let mut state = self.state.lock();
             match &mut *state {
                 State::Server(authority) => {
-                    authority
+                    let submitted = authority
                         .receive(peer, frame)
                         .map_err(|error| format!("malformed frame of the scene: {error}"))?;
+                    let applied = submitted.iter().filter_map(|done| done.outcome.as_ref().ok());
+                    for op in applied.flatten() {
+                        if let Op::Set(_, component) = op {
+                            lumps.extend(component.lumps());
+                        }
+                    }
                 }
                 State::Client { mirror, outgoing } => match mirror.receive(frame) {
                     Ok(notices) => {
@@ -123,6 +130,10 @@ impl World {
         }
         for (writer, reason) in refusals {
             inner.processes.log(writer, Level::Warn, "scene", &reason);
+        }
+        // Whoever sees it will ask the server, also when its maker has gone.
+        for lump in lumps {
+            inner.lumps.prefetch(lump, peer);
         }
         self.tell(inner);
         Ok(())
