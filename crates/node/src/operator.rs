@@ -377,6 +377,7 @@ impl Door {
             lumps,
             lump_bytes,
             entities: inner.world.len() as u64,
+            server_key: inner.password.get().map(|config| LumpId(config.secrets().public_key()).to_string()),
             resident_bytes: resident_bytes(),
         })
     }

@@ -498,6 +498,9 @@ pub struct Status {
     pub lump_bytes: u64,
     /// Entities in its scene.
     pub entities: u64,
+    /// The server's public key (server), 64 hexadecimal digits: what clients pin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_key: Option<String>,
     /// Memory that the operating system counts for it, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resident_bytes: Option<u64>,

@@ -66,6 +66,7 @@ pub(super) async fn status(peer: &Peer, output: &mut Output) -> Result<()> {
         ("lumps", status.lumps.to_string()),
         ("lump-bytes", bytes(status.lump_bytes)),
         ("entities", status.entities.to_string()),
+        ("server-key", status.server_key.clone().unwrap_or_default()),
         ("resident", status.resident_bytes.map(bytes).unwrap_or_default()),
     ];
     output.record(&status, &fields)

@@ -315,6 +315,7 @@ impl Peer {
                     lumps: 3,
                     lump_bytes: 4096,
                     entities: 12,
+                    server_key: None,
                     resident_bytes: None,
                 };
                 io.reply(&status).await?;
