@@ -22,7 +22,7 @@
 
 use crate::{runtime, sys::HOST};
 use hearth_abi::{
-    Errno, ProcessId,
+    Errno, LumpId, ProcessId,
     input::Event,
     scene::{Op, decode_batch},
     signal::{Kind, encode_args},
@@ -132,4 +132,9 @@ pub fn batches() -> Vec<Vec<Op>> {
 /// How many timers are set.
 pub fn timers() -> usize {
     HOST.with_borrow(|host| host.timers.len())
+}
+
+/// The lumps that were made. Their ids are not the real hashes.
+pub fn lumps() -> Vec<(LumpId, Vec<u8>)> {
+    HOST.with_borrow(|host| host.lumps.iter().map(|(id, bytes)| (LumpId(*id), bytes.clone())).collect())
 }

@@ -13,7 +13,6 @@ use crate::chance::noise;
 use furniture::{gate, hearth_ring, lantern_post, logs, shelves, string_of_lights, table};
 use hearth_sdk::{
     font::text_mesh,
-    math::Quat,
     prelude::*,
     scene::{far_light, point_light, times},
 };
@@ -21,7 +20,7 @@ use hearth_sdk::{
 /// The exposure that suits this light (exposure value at ISO 100).
 pub const EXPOSURE_EV100: f32 = 5.0;
 /// Where the fire is.
-pub const FIRE: Vec3 = vec3(0.0, 0.0, -1.0);
+pub const FIRE: Vec3 = Vec3::ZERO;
 /// Light of the fire in lumens.
 const FIRE_LUMENS: f32 = 5200.0;
 /// Time from one flicker of the fire to the next.
@@ -55,15 +54,15 @@ pub async fn run() -> Result<(), Error> {
 /// Sky, sun and land.
 fn around(batch: &mut Batch) -> Result<(), Error> {
     let sky = Sky {
-        zenith: srgb(0x22335e),
-        horizon: srgb(0xf0a878),
+        zenith: srgb(0x1e3a7c),
+        horizon: srgb(0xffa86c),
         ground: srgb(0x3a3430),
         brightness: 34.0,
         ambient: 38.0,
     };
     Entity::new().name("sky").with(sky).add(batch);
     let from_the_left = Quat::looking(vec3(0.86, -0.34, -0.38));
-    Entity::new().name("sun").light(far_light(SUN, 120.0, true)).turned(from_the_left).add(batch);
+    Entity::new().name("sun").light(far_light(SUN, 230.0, true)).turned(from_the_left).add(batch);
 
     let meadow = Entity::new().name("meadow").mesh(ground::meadow().source()?);
     meadow.material(painted(1.0)).add(batch);
@@ -73,7 +72,7 @@ fn around(batch: &mut Batch) -> Result<(), Error> {
     let terrace = Entity::new().name("terrace").mesh(ground::terrace().source()?);
     terrace.material(painted(0.85)).add(batch);
 
-    let spots = [(-9.6, -6.0, 1.25, 3), (10.2, -7.5, 1.4, 11), (-13.0, 3.5, 1.0, 29), (15.5, 1.0, 1.15, 47)];
+    let spots = [(-9.6, -6.0, 1.25, 4), (10.2, -7.5, 1.4, 11), (-13.0, 3.5, 1.0, 29), (15.5, 1.0, 1.15, 46)];
     for (number, (x, z, size, seed)) in spots.into_iter().enumerate() {
         let tree = Entity::new().name(format!("tree {}", number + 1)).at(x, ground::height(x, z), z);
         let tree = tree.scaled(size).add(batch);
@@ -138,7 +137,7 @@ impl Fire {
         let light = Entity::new().parent(root).name("firelight").at(0.0, 0.95, 0.0);
         let light = light.light(fire_light(1.0)).add(batch);
         let flame = furniture::flame().source()?;
-        let hues = [[7.0, 3.6, 0.9], [6.0, 1.9, 0.3], [5.0, 1.3, 0.16]];
+        let hues = [[3.4, 1.5, 0.3], [2.8, 0.85, 0.1], [2.2, 0.5, 0.05]];
         let flames = (0..7).map(|i| {
             let (sin, cos) = (i as f32 * 2.4).sin_cos();
             let out = 0.055 * i as f32;

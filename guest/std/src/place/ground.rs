@@ -11,15 +11,16 @@ pub(super) const TERRACE: f32 = 8.2;
 /// Height of the meadow at a place.
 pub(super) fn height(x: f32, z: f32) -> f32 {
     let distance = (x * x + z * z).sqrt();
-    let rise = ((distance - 16.0) / 60.0).max(0.0);
+    // A valley that opens ahead of who enters.
+    let rise = ((distance - 22.0) / 53.0).max(0.0) * (0.35 + 0.65 * (x / 75.0).abs().min(1.0));
     let bumps = noise(x * 0.09, z * 0.09) * 0.9 + noise(x * 0.31, z * 0.31) * 0.22;
     let away = ((distance - TERRACE) / 10.0).clamp(0.0, 1.0);
-    -0.42 + bumps * away + rise * rise * 14.0
+    -0.42 + bumps * away + rise * rise * 5.0
 }
 
 /// Grass to the foot of the mountains.
 pub(super) fn meadow() -> Shape {
-    let (near, far) = (srgb(0x5c6b32), srgb(0x6d6a48));
+    let (near, far) = (srgb(0x5f7a35), srgb(0x857a52));
     let land = Shape::heightfield([52, 52], [150.0, 150.0], height);
     land.flat().painted(|place, normal| {
         let distance = ((place.x * place.x + place.z * place.z).sqrt() / 75.0).min(1.0);
@@ -75,40 +76,13 @@ pub(super) fn terrace() -> Shape {
     let mut floor = Shape::new();
     let joints = Shape::lathe(&[[TERRACE - 0.1, -0.9], [TERRACE - 0.1, -0.035], [0.0, -0.035]], 48);
     floor.add(joints.colored(srgb(0x3b362f)));
-    let rings = [1.2f32, 2.0, 2.9, 3.9, 5.0, 6.1, 7.2, TERRACE];
-    for (ring, edges) in rings.windows(2).enumerate() {
-        let count = (edges[0] * 4.6) as u32;
+    let rings = [1.15f32, 1.75, 2.45, 3.1, 3.9, 4.6, 5.4, 6.1, 6.9, 7.5, TERRACE];
+    for edges in rings.windows(2) {
+        let count = (edges[1] * TAU / 0.95) as u32;
         let shift = chance.part();
         for stone in 0..count {
             let angles = [stone, stone + 1].map(|n| (n as f32 + shift) / count as f32 * TAU);
-            // The same width of joint everywhere.
-            let gap = 0.018;
-            let corner = |radius: f32, angle: f32, inwards: f32, y: f32| {
-                let (sin, cos) = (angle + inwards / radius).sin_cos();
-                vec3(radius * sin, y, radius * cos)
-            };
-            let top = chance.between(-0.008, 0.01);
-            let (inner, outer) = (edges[0] + gap, edges[1] - gap);
-            let outline = |shrink: f32, y: f32| {
-                let (inner, outer, gap) = (inner + shrink, outer - shrink, gap + shrink);
-                [
-                    corner(inner, angles[0], gap, y),
-                    corner(outer, angles[0], gap, y),
-                    corner(outer, angles[1], -gap, y),
-                    corner(inner, angles[1], -gap, y),
-                ]
-            };
-            let tone = chance.part();
-            let color = mix(mix(srgb(0x8e8271), srgb(0x6f6a66), tone), srgb(0xa0805e), chance.part() * 0.35);
-            let mut slab = Shape::new();
-            let (low, high) = (outline(0.0, -0.05), outline(0.012, top));
-            slab.polygon(&high);
-            for side in 0..4 {
-                let next = (side + 1) % 4;
-                slab.polygon(&[low[side], low[next], high[next], high[side]]);
-            }
-            let worn = if ring < 2 { 0.72 } else { 1.0 };
-            floor.add(slab.colored(color.map(|part| part * worn)));
+            floor.add(flagstone([edges[0], edges[1]], angles, &mut chance));
         }
     }
     // The wall that holds it.
@@ -133,4 +107,35 @@ pub(super) fn terrace() -> Shape {
         floor.add(block.colored(color).moved(vec3(0.0, -0.12 - 0.16 * step as f32, depth)));
     }
     floor
+}
+
+/// A stone of the floor, between two radii and two angles.
+fn flagstone(radii: [f32; 2], angles: [f32; 2], chance: &mut Chance) -> Shape {
+    let top = chance.between(-0.008, 0.008);
+    let outline = |gap: f32, y: f32| {
+        let (inner, outer) = (radii[0] + gap, radii[1] - gap);
+        let middle = (angles[0] + angles[1]) * 0.5;
+        // The same width of joint everywhere.
+        let corner = |radius: f32, angle: f32, inwards: f32| {
+            let (sin, cos) = (angle + inwards / radius).sin_cos();
+            vec3(radius * sin, y, radius * cos)
+        };
+        [
+            corner(inner, middle, 0.0),
+            corner(inner, angles[0], gap),
+            corner(outer, angles[0], gap),
+            corner(outer, middle, 0.0),
+            corner(outer, angles[1], -gap),
+            corner(inner, angles[1], -gap),
+        ]
+    };
+    let mut slab = Shape::new();
+    let (low, high) = (outline(0.012, -0.04), outline(0.024, top));
+    slab.polygon(&high);
+    for side in 0..6 {
+        let next = (side + 1) % 6;
+        slab.polygon(&[low[side], low[next], high[next], high[side]]);
+    }
+    let tone = mix(srgb(0x978b79), srgb(0x75706b), chance.part());
+    slab.colored(mix(tone, srgb(0xa88660), chance.part() * 0.35))
 }

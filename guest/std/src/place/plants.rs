@@ -19,7 +19,7 @@ pub(super) fn tree(seed: u32) -> (Shape, Shape) {
         .collect();
     let mut wood = Shape::tube(&trunk, 8);
     let mut leaves = Shape::new();
-    let autumn = [srgb(0xc4672a), srgb(0xd29a3a), srgb(0x8f8a3a), srgb(0xb1502c)];
+    let autumn = [srgb(0xc4672a), srgb(0x7f8a3c), srgb(0xd29a3a), srgb(0xb8862f)];
     let hue = autumn[seed as usize % autumn.len()];
     let mut crown = |place: Vec3, radius: f32, chance: &mut Chance| {
         let (shift, own) = (chance.part() * 90.0, chance.part());
