@@ -6,7 +6,7 @@ mod picture;
 use clap::Parser;
 use hearth_engine::{EngineConfig, channel};
 use hearth_node::{
-    ClientOptions, ConnectError, Password, RunningClient, StartError, join,
+    ClientOptions, ConnectError, FolderError, Password, RunningClient, StartError, join,
     program::{
         Fatal, PASSWORD_VARIABLE, asked_to_end, check_password, finish, given_password, say_ready,
         start_logging,
@@ -188,7 +188,15 @@ fn fatal(error: &StartError) -> Fatal {
             _ => (None, yacexits::EX_PROTOCOL),
         },
         StartError::Manifest(_) => (Some("correct `peer.toml`, or move it away".into()), yacexits::EX_CONFIG),
-        StartError::File { .. } | StartError::Store(_) => (None, yacexits::EX_CANTCREAT),
+        StartError::Folder(FolderError::InUse { .. }) => (
+            Some(
+                "end that peer first (`hearth-ctl shutdown`), or choose another folder with `--data`".into(),
+            ),
+            yacexits::EX_UNAVAILABLE,
+        ),
+        StartError::Folder(_) | StartError::File { .. } | StartError::Store(_) => {
+            (None, yacexits::EX_CANTCREAT)
+        }
         _ => (None, yacexits::EX_SOFTWARE),
     };
     Fatal::new(error, hint, code)

@@ -41,6 +41,8 @@ pub struct ClientOptions {
     pub workers: usize,
     /// Whether to start the services of `peer.toml`.
     pub boot: bool,
+    /// Folder of the local socket; `None` for the user's usual one.
+    pub runtime_dir: Option<PathBuf>,
 }
 
 impl ClientOptions {
@@ -60,6 +62,7 @@ impl ClientOptions {
             picture: None,
             workers: std::thread::available_parallelism().map_or(2, usize::from),
             boot: true,
+            runtime_dir: None,
         }
     }
 }
@@ -100,8 +103,7 @@ struct Joined {
 /// # Errors
 /// The server cannot be reached or does not let us in, or the folder or the local socket cannot be used.
 pub async fn join(options: ClientOptions) -> Result<RunningClient, StartError> {
-    let file_error = |error| StartError::File { path: options.data.display().to_string(), error };
-    let folder = Folder::open(&options.data).map_err(file_error)?;
+    let folder = Folder::open(&options.data)?;
     let key = PeerKey::load_or_create(&folder.path("key"))?;
     let mut offers = vec!["processes".to_owned()];
     if options.picture.is_some() {
@@ -133,7 +135,7 @@ pub async fn join(options: ClientOptions) -> Result<RunningClient, StartError> {
     }
     // Nobody set it before: the node is new.
     let _ = inner.server_address.set(options.connect.clone());
-    let socket = crate::operator::listen(&inner, &options.name)?;
+    let socket = crate::operator::listen(&inner, options.runtime_dir.as_deref(), &options.name)?;
     let done = tokio::spawn(run(inner.clone(), entry, joined, manifest));
     Ok(RunningClient { node: Node { inner }, socket, done })
 }

@@ -33,6 +33,7 @@ mod session;
 mod world;
 
 pub use client::{ClientOptions, RunningClient, join};
+pub use folder::FolderError;
 pub use hearth_net::{ConnectError, KsfBounds, KsfParams, Password};
 pub use lumps::LumpError;
 pub use manifest::{Manifest, ManifestError, Service, std_module};

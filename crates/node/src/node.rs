@@ -41,6 +41,9 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
+    /// The data folder cannot be used, or another peer runs on it.
+    #[error(transparent)]
+    Folder(#[from] crate::folder::FolderError),
     /// A file of the data folder cannot be used.
     #[error("could not use `{path}`")]
     File {

@@ -12,6 +12,9 @@ pub enum FolderRepairError {
     /// The lump store.
     #[error("could not repair the lump store")]
     Store(#[from] RepairError),
+    /// The folder cannot be used, or its peer runs.
+    #[error(transparent)]
+    Folder(#[from] crate::folder::FolderError),
     /// The saved scene.
     #[error("could not repair the saved scene")]
     Scene(#[from] hearth_scene::FileError),
@@ -23,6 +26,12 @@ pub enum FolderRepairError {
 /// # Errors
 /// The peer runs, or the disk refuses.
 pub fn repair(data: &Path) -> Result<Vec<String>, FolderRepairError> {
+    if !data.is_dir() {
+        // Nothing shall be made where somebody mistyped a path.
+        let error = std::io::ErrorKind::NotFound.into();
+        return Err(crate::folder::FolderError::Io { path: data.into(), error }.into());
+    }
+    let _folder = crate::folder::Folder::open(data)?;
     let mut lines = Vec::new();
     let lumps = data.join("lumps");
     if lumps.is_dir() {

@@ -50,6 +50,8 @@ pub struct ServerOptions {
     pub boot: bool,
     /// How long a peer may be away before it has left.
     pub grace: Duration,
+    /// Folder of the local socket; `None` for the user's usual one.
+    pub runtime_dir: Option<PathBuf>,
 }
 
 impl ServerOptions {
@@ -64,6 +66,7 @@ impl ServerOptions {
             workers: std::thread::available_parallelism().map_or(2, usize::from),
             boot: true,
             grace: GRACE,
+            runtime_dir: None,
         }
     }
 }
@@ -104,7 +107,7 @@ pub async fn serve(options: ServerOptions) -> Result<RunningServer, StartError> 
         let path = path.display().to_string();
         move |error| StartError::File { path, error }
     };
-    let folder = Folder::open(&options.data).map_err(file_error(&options.data))?;
+    let folder = Folder::open(&options.data)?;
     let key = PeerKey::load_or_create(&folder.path("key"))?;
     let public = key.public();
     let (config, first_password) = credentials(&folder, &options, key).await?;
@@ -131,7 +134,7 @@ pub async fn serve(options: ServerOptions) -> Result<RunningServer, StartError> 
     let _ = inner.server_address.set(address.to_string());
     let about = about_program(0, &options.name, public, vec!["processes".into()]);
     inner.network.insert(PeerId::SERVER, about, None);
-    let socket = crate::operator::listen(&inner, &address.port().to_string())?;
+    let socket = crate::operator::listen(&inner, options.runtime_dir.as_deref(), &address.port().to_string())?;
     let server = Arc::new(Server { inner: inner.clone(), roster, grace: options.grace });
     let done = tokio::spawn(run(server, listener, manifest));
     Ok(RunningServer { node: Node { inner }, address, first_password, socket, done })

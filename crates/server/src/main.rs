@@ -3,7 +3,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use hearth_node::{
-    ServerOptions, StartError,
+    FolderError, ServerOptions, StartError,
     program::{Fatal, asked_to_end, finish, given_password, say_ready, start_logging},
     serve,
 };
@@ -111,11 +111,17 @@ fn started(error: &StartError, data: &Path) -> Fatal {
             Some("choose another address with `--listen`, or end the program that uses this one".into()),
             yacexits::EX_UNAVAILABLE,
         ),
+        StartError::Folder(FolderError::InUse { .. }) => (
+            Some(
+                "end that peer first (`hearth-ctl shutdown`), or choose another folder with `--data`".into(),
+            ),
+            yacexits::EX_UNAVAILABLE,
+        ),
         StartError::Store(_) | StartError::Scene(_) => (Some(repair), yacexits::EX_IOERR),
         StartError::Manifest(_) => {
             (Some("correct `space.toml`, or move it away".into()), yacexits::EX_CONFIG)
         }
-        StartError::File { .. } => (None, yacexits::EX_CANTCREAT),
+        StartError::Folder(_) | StartError::File { .. } => (None, yacexits::EX_CANTCREAT),
         _ => (None, yacexits::EX_SOFTWARE),
     };
     Fatal::new(error, hint, code)
