@@ -15,6 +15,7 @@
 //! Every one can be replaced by another script. This crate must depend on nothing but the SDK and
 //! pure libraries; what two scripts share is a module here.
 
+pub mod avatar;
 pub mod chance;
 pub mod mover;
 pub mod place;

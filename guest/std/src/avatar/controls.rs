@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Keys and mouse, and what they mean.
+
+use hearth_sdk::{
+    abi::input::{Event, Press, key},
+    prelude::*,
+};
+use std::collections::BTreeSet;
+
+/// Radians for each logical pixel that the mouse moves.
+const TURN_PER_PIXEL: f32 = 0.0022;
+/// Radians for each second that an arrow key is held.
+const TURN_PER_SEC: f32 = 1.6;
+/// Metres a second.
+const SPEED: f32 = 3.2;
+/// How many times faster with Shift.
+const FASTER: f32 = 4.0;
+
+/// Something that the user wants once.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Wish {
+    /// The pointer captured, or free.
+    Capture(bool),
+    /// The keys shown, or hidden.
+    Keys,
+    /// There is somebody: this is their first event.
+    Greet,
+}
+
+/// What is held, and what has come together since the last picture.
+#[derive(Default)]
+pub(super) struct Controls {
+    held: BTreeSet<u16>,
+    captured: bool,
+    greeted: bool,
+    mouse: [f32; 2],
+    wheel: f32,
+}
+
+impl Controls {
+    /// Takes an event.
+    pub(super) fn take(&mut self, event: &Event) -> Option<Wish> {
+        match event {
+            Event::Key { code, press: Press::Pressed } => {
+                self.held.insert(*code);
+                match *code {
+                    key::ESCAPE => return Some(Wish::Capture(false)),
+                    key::F1 => {
+                        self.greeted = true;
+                        return Some(Wish::Keys);
+                    }
+                    _ => {}
+                }
+            }
+            Event::Key { code, press: Press::Released } => {
+                self.held.remove(code);
+            }
+            Event::Button { button: 0, press: Press::Pressed, .. } if !self.captured => {
+                return Some(Wish::Capture(true));
+            }
+            Event::Motion(by) if self.captured => {
+                self.mouse[0] += by[0];
+                self.mouse[1] += by[1];
+            }
+            Event::Wheel([_, up]) => self.wheel = (self.wheel + up).clamp(-8.0, 8.0),
+            Event::Captured(on) => self.captured = *on,
+            // Whose key went up meanwhile is not told.
+            Event::Focus(false) => self.held.clear(),
+            _ => {}
+        }
+        let first = !self.greeted;
+        self.greeted = true;
+        first.then_some(Wish::Greet)
+    }
+
+    fn axis(&self, more: &[u16], less: &[u16]) -> f32 {
+        let any = |keys: &[u16]| f32::from(keys.iter().any(|key| self.held.contains(key)));
+        any(more) - any(less)
+    }
+
+    /// Radians to turn right and up: what the mouse did, and the arrow keys over this many seconds.
+    pub(super) fn turn(&mut self, step: f32) -> [f32; 2] {
+        let [x, y] = std::mem::take(&mut self.mouse);
+        let keys = [self.axis(&[key::RIGHT], &[key::LEFT]), self.axis(&[key::UP], &[key::DOWN])];
+        [
+            x * TURN_PER_PIXEL + keys[0] * TURN_PER_SEC * step,
+            -y * TURN_PER_PIXEL + keys[1] * TURN_PER_SEC * step,
+        ]
+    }
+
+    /// Metres a second to the right, up and backwards that the keys ask for.
+    pub(super) fn speed(&self) -> Vec3 {
+        let way = vec3(
+            self.axis(&[key::D], &[key::A]),
+            self.axis(&[key::SPACE, key::E], &[key::C, key::Q]),
+            self.axis(&[key::S], &[key::W]),
+        );
+        let fast = if self.held.contains(&key::LEFT_SHIFT) { FASTER } else { 1.0 };
+        let speed = SPEED * fast * 1.2f32.powf(self.wheel);
+        way.unit().map_or(Vec3::ZERO, |way| way * speed)
+    }
+}
