@@ -27,7 +27,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use std::{
     io::{self, Read},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -45,8 +45,12 @@ const LOG_WAIT_MAX: Duration = Duration::from_secs(20);
 const READ_BYTES: usize = 1 << 20;
 
 /// Opens the local socket and serves it until the peer ends.
-pub(crate) fn listen(inner: &Arc<Inner>, label: &str) -> Result<PathBuf, StartError> {
-    let folder = RuntimeDir::open_default().map_err(hearth_ipc::BindError::from)?;
+pub(crate) fn listen(inner: &Arc<Inner>, folder: Option<&Path>, label: &str) -> Result<PathBuf, StartError> {
+    let folder = match folder {
+        Some(folder) => RuntimeDir::open(folder),
+        None => RuntimeDir::open_default(),
+    };
+    let folder = folder.map_err(hearth_ipc::BindError::from)?;
     let role = if inner.is_server() { Role::Server } else { Role::Client };
     let server = hearth_ipc::Server::bind(&folder, &hearth_ipc::socket_name(role, label))?;
     let path = server.path().to_owned();
