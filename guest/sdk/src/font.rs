@@ -47,7 +47,8 @@ fn rows(character: char) -> [u8; 7] {
     dots::ROWS.get(index).copied().unwrap_or(UNKNOWN)
 }
 
-/// The width and the height of a text in metres, for a capital letter of this height.
+/// The width and the height of a text in metres, for a capital letter of this height. The tails of
+/// letters like `g` reach one dot lower.
 pub fn size(text: &str, capital: f32) -> [f32; 2] {
     let dot = capital / CAPITAL;
     let longest = text.lines().map(|line| line.chars().count()).max().unwrap_or(0) as f32;
@@ -63,9 +64,9 @@ pub fn text(text: &str, capital: f32) -> Shape {
     for (line, characters) in text.lines().enumerate() {
         for (column, character) in characters.chars().enumerate() {
             let left = column as f32 * ADVANCE;
-            let rows = rows(character);
-            for (row, bits) in rows.into_iter().enumerate() {
-                let top = -(line as f32 * LINE + row as f32);
+            let drop = if matches!(character, 'g' | 'p' | 'q' | 'y' | 'ý' | 'ÿ') { 1.0 } else { 0.0 };
+            for (row, bits) in rows(character).into_iter().enumerate() {
+                let top = -(line as f32 * LINE + row as f32 + drop);
                 for (from, to) in runs(bits) {
                     let corner = |x: u32, y: f32| vec3((left + x as f32) * dot, (top + y) * dot, 0.0);
                     shape.polygon(&[

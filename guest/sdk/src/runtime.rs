@@ -80,12 +80,13 @@ struct Runtime {
 }
 
 thread_local! {
-    static RUNTIME: RefCell<Runtime> = RefCell::default();
+    /// Never dropped: what is left when a thread (a test) ends would look for these tables.
+    static RUNTIME: &'static RefCell<Runtime> = Box::leak(Box::default());
 }
 
 /// No caller's code runs inside `body`, so that the table is never borrowed twice.
 fn with<T>(body: impl FnOnce(&mut Runtime) -> T) -> T {
-    RUNTIME.with_borrow_mut(body)
+    RUNTIME.with(|runtime| body(&mut runtime.borrow_mut()))
 }
 
 impl Runtime {
@@ -125,6 +126,12 @@ pub(crate) fn begin(job: Job) -> u64 {
 pub(crate) fn abandon(task: u64) {
     // Dropped outside: what it holds may take itself from the tables.
     drop(with(|runtime| runtime.tasks.remove(&task)));
+}
+
+/// Ends all tasks, as the end of the process does.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) fn abandon_all() {
+    drop(with(|runtime| std::mem::take(&mut runtime.tasks)));
 }
 
 /// A request or timer under way. Dropped, its answer is thrown away.

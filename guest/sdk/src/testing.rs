@@ -30,11 +30,12 @@ use hearth_abi::{
 use serde::{Serialize, de::DeserializeOwned};
 use std::{cell::RefCell, future::Future, rc::Rc, time::Duration};
 
-/// Lets a script run for so long, and gives what it returned if it came to its end.
+/// Lets a script run for so long, and gives what it returned if it came to its end. Whatever it has
+/// spawned ends with it.
 pub fn run_for<T: 'static>(main: impl Future<Output = T> + 'static, time: Duration) -> Option<T> {
     let result = Rc::new(RefCell::new(None));
     let slot = Rc::clone(&result);
-    let number = runtime::begin(Box::pin(async move {
+    runtime::begin(Box::pin(async move {
         let value = main.await;
         *slot.borrow_mut() = Some(value);
     }));
@@ -63,7 +64,7 @@ pub fn run_for<T: 'static>(main: impl Future<Output = T> + 'static, time: Durati
             break;
         }
     }
-    runtime::abandon(number);
+    runtime::abandon_all();
     result.take()
 }
 
@@ -81,6 +82,21 @@ pub fn deliver_bytes(from: ProcessId, body: &[u8]) {
 /// Puts an input event into the mailbox.
 pub fn input(event: &Event) {
     HOST.with_borrow_mut(|host| host.signal(Kind::Input, 0, 0, 0, &event.encode()));
+}
+
+/// Refuses input from now on, as a peer without a picture does.
+pub fn refuse_input(errno: Errno) {
+    HOST.with_borrow_mut(|host| host.input_refused = Some(errno));
+}
+
+/// Which events the script has asked for: bits of [`mask`](hearth_abi::input::mask).
+pub fn input_mask() -> u32 {
+    HOST.with_borrow(|host| host.input)
+}
+
+/// Takes what the script did with the pointer: true where it was captured, false where it was freed.
+pub fn captures() -> Vec<bool> {
+    HOST.with_borrow_mut(|host| std::mem::take(&mut host.captured))
 }
 
 /// Answers the oldest request that this peer does not answer by itself: gives the name of the call,

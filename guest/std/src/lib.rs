@@ -17,5 +17,6 @@
 
 pub mod avatar;
 pub mod chance;
+pub mod expr;
 pub mod mover;
 pub mod place;

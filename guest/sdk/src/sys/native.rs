@@ -26,6 +26,8 @@ pub(crate) struct Host {
     pub(crate) requests: Vec<(&'static str, u64)>,
     pub(crate) names: BTreeMap<String, u64>,
     pub(crate) input: u32,
+    pub(crate) input_refused: Option<Errno>,
+    pub(crate) captured: Vec<bool>,
     next_serial: u64,
     random: u64,
 }
@@ -243,11 +245,17 @@ pub fn scene_read(_entity: u64, _kind: u32, _out: &mut [u8]) -> i32 {
 }
 
 pub fn input_subscribe(mask: u32) -> i32 {
-    host(|host| host.input = mask);
-    0
+    host(|host| match host.input_refused {
+        Some(errno) => errno.as_return(),
+        None => {
+            host.input = mask;
+            0
+        }
+    })
 }
 
-pub fn pointer_capture(_on: u32) -> i32 {
+pub fn pointer_capture(on: u32) -> i32 {
+    host(|host| host.captured.push(on != 0));
     0
 }
 

@@ -7,7 +7,7 @@ use std::f32::consts::TAU;
 /// The colour of a peer; neighbours in number are far apart in hue.
 pub(super) fn hue(peer: u32) -> [f32; 3] {
     // The golden ratio: the circle of hues is divided ever more finely, and never twice alike.
-    let turn = (peer as f32 * 0.618_034 + 0.02).fract() * 6.0;
+    let turn = (peer as f32 * 0.618_034 + 0.912).fract() * 6.0;
     [0.0, 4.0, 2.0].map(|shift: f32| {
         let part = (((turn + shift) % 6.0 - 3.0).abs() - 1.0).clamp(0.0, 1.0);
         (0.16 + 0.72 * part).powi(2)
@@ -33,7 +33,7 @@ pub(super) fn make(name: &str, peer: u32, at: Transform) -> Result<EntityId, Err
     let [width, height] = font::size(name, capital);
     let ground = Shape::cuboid(vec3(width + 0.09, height + 0.08, 0.004));
     let dark =
-        Material { base_color: [0.012, 0.011, 0.015, 0.7], unlit: true, blend: true, ..Material::default() };
+        Material { base_color: [0.012, 0.011, 0.015, 0.85], unlit: true, blend: true, ..Material::default() };
     Entity::new().parent(tag).at(0.0, 0.0, -0.01).mesh(ground.source()?).material(dark).add(&mut batch);
     let ink = Material { unlit: true, ..matte([1.0, 0.92, 0.8]) };
     let letters = font::text_mesh(name, capital).source()?;

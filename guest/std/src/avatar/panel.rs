@@ -61,7 +61,7 @@ fn sheet(text: &str, capital: f32, y: f32, eye: EntityId, batch: &mut Batch) -> 
     let [width, height] = font::size(text, capital);
     let ground = Shape::cuboid(vec3(width + capital * 4.0, height + capital * 4.0, 0.0001));
     let dark =
-        Material { base_color: [0.01, 0.008, 0.006, 0.78], unlit: true, blend: true, ..matte([0.0; 3]) };
+        Material { base_color: [0.01, 0.008, 0.006, 0.93], unlit: true, blend: true, ..matte([0.0; 3]) };
     let sheet = Entity::new().local().parent(eye).hidden().at(0.0, y, -DISTANCE).name("keys");
     let sheet = sheet.mesh(ground.source()?).material(dark).add(batch);
     let ink = Material { unlit: true, ..matte(srgb(0xffe2b8)) };

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The avatar against the small peer of the SDK: what the user does, and what others get to see of it.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use hearth_sdk::{
+    EntityId, Errno, ProcessId,
+    abi::{
+        input::{Event, Press, key, mask},
+        scene::{Component, ComponentKind, Op, Scope, Transform},
+    },
+    sleep, spawn_local, testing,
+};
+use hearth_std::avatar;
+use serde::Serialize;
+use std::{collections::BTreeMap, time::Duration};
+
+const FRAME: Duration = Duration::from_millis(16);
+
+/// Lets the avatar run while these events happen, each after so many frames, and gives what it did.
+fn play(args: &[&str], script: Vec<(u32, Event)>, frames: u32) -> Seen {
+    testing::set_args(args);
+    let asked_for = testing::run_for(
+        async move {
+            spawn_local(avatar::run());
+            for frame in 0..frames {
+                script.iter().filter(|(at, _)| *at == frame).for_each(|(_, event)| testing::input(event));
+                let step_ns = FRAME.as_nanos() as u32;
+                testing::input(&Event::Frame { time_ns: 0, step_ns, size: [1280, 720] });
+                sleep(FRAME).await;
+            }
+            testing::input_mask()
+        },
+        FRAME * (frames + 1),
+    );
+    assert_eq!(asked_for, Some(mask::ALL));
+    Seen::read()
+}
+
+/// What is in the scene, and how often its parts were moved.
+#[derive(Default)]
+struct Seen {
+    scopes: BTreeMap<EntityId, Scope>,
+    state: BTreeMap<(EntityId, ComponentKind), Component>,
+    moves: BTreeMap<EntityId, usize>,
+    parents: BTreeMap<EntityId, EntityId>,
+}
+
+impl Seen {
+    fn read() -> Seen {
+        let mut seen = Seen::default();
+        for op in testing::batches().concat() {
+            match op {
+                Op::Create(id, scope) => drop(seen.scopes.insert(id, scope)),
+                Op::SetParent(id, Some(parent)) => drop(seen.parents.insert(id, parent)),
+                Op::Set(id, component) => {
+                    if component.kind() == ComponentKind::Transform {
+                        *seen.moves.entry(id).or_default() += 1;
+                    }
+                    seen.state.insert((id, component.kind()), component);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        seen
+    }
+
+    fn with(&self, wanted: impl Fn(&Component) -> bool) -> Option<EntityId> {
+        self.state.iter().find(|(_, component)| wanted(component)).map(|((id, _), _)| *id)
+    }
+
+    fn eye(&self) -> Option<EntityId> {
+        self.with(|component| matches!(component, Component::Camera(_)))
+    }
+
+    fn body(&self) -> EntityId {
+        self.with(|c| matches!(c, Component::Name(name) if name == "avatar of tester")).unwrap()
+    }
+
+    fn transform(&self, id: EntityId) -> Transform {
+        let Component::Transform(transform) = &self.state[&(id, ComponentKind::Transform)] else { panic!() };
+        *transform
+    }
+}
+
+fn press(code: u16) -> Event {
+    Event::Key { code, press: Press::Pressed }
+}
+
+fn release(code: u16) -> Event {
+    Event::Key { code, press: Press::Released }
+}
+
+#[test]
+fn the_eye_is_local_and_the_body_is_shared_with_its_name() {
+    let seen = play(&["at", "1", "2", "3", "0.5"], vec![], 3);
+    let (eye, body) = (seen.eye().unwrap(), seen.body());
+    assert_eq!(seen.scopes[&eye], Scope::Local);
+    assert_eq!(seen.scopes[&body], Scope::Shared);
+    assert_eq!(seen.transform(eye).translation, [1.0, 2.0, 3.0]);
+    // Behind the eye, so that it is not seen in the way.
+    let at = seen.transform(body).translation;
+    assert!(at[0] > 1.1 && at[1] < 2.0 && at[2] > 3.2, "{at:?}");
+    let tag = seen.with(|c| matches!(c, Component::Billboard(_))).unwrap();
+    assert_eq!((seen.parents[&tag], seen.scopes[&tag]), (body, Scope::Shared));
+    // Whoever stands still sends nothing.
+    assert_eq!((seen.moves[&eye], seen.moves[&body]), (1, 1));
+}
+
+#[test]
+fn keys_move_it_and_others_hear_of_it_twenty_times_a_second() {
+    let seen = play(&["at", "0", "1.7", "6", "0"], vec![(0, press(key::W)), (60, release(key::W))], 120);
+    let (eye, body) = (seen.eye().unwrap(), seen.body());
+    let [x, y, z] = seen.transform(eye).translation;
+    assert!(x.abs() < 1e-3 && (y - 1.7).abs() < 1e-3, "{x} {y}");
+    // 0.96 s at 3.2 m/s.
+    assert!((2.5..3.6).contains(&(6.0 - z)), "at {z}");
+    assert!(seen.moves[&eye] > 55, "the eye moves with every picture: {}", seen.moves[&eye]);
+    assert!((15..=26).contains(&seen.moves[&body]), "the body moved {} times", seen.moves[&body]);
+    // At rest the body is where the eye is.
+    let rest = seen.transform(body).translation[2] - z;
+    assert!((rest - 0.32).abs() < 0.01, "{rest} m behind");
+}
+
+#[test]
+fn the_mouse_turns_it_only_while_the_pointer_is_captured() {
+    let click = Event::Button { button: 0, press: Press::Pressed, at: [1.0, 1.0] };
+    let turn = Event::Motion([100.0, 50.0]);
+    let seen = play(&["at", "0", "0", "0"], vec![(1, turn.clone())], 5);
+    assert_eq!(seen.transform(seen.eye().unwrap()).rotation, [0.0, 0.0, 0.0, 1.0]);
+    let script = vec![(1, click), (2, Event::Captured(true)), (3, turn), (5, press(key::ESCAPE))];
+    let seen = play(&["at", "0", "0", "0"], script, 8);
+    let [x, y, _, _] = seen.transform(seen.eye().unwrap()).rotation;
+    assert!(x < -0.04 && y < -0.1, "it looks to the right and down: {x} {y}");
+    assert_eq!(testing::captures(), [true, false]);
+}
+
+#[test]
+fn keys_that_are_held_while_the_window_loses_the_focus_are_let_go() {
+    let script = vec![(0, press(key::W)), (10, Event::Focus(false))];
+    let seen = play(&["at", "0", "0", "0"], script, 200);
+    assert!(seen.transform(seen.eye().unwrap()).translation[2] > -1.5);
+}
+
+#[test]
+fn f1_shows_the_keys_to_this_user_alone() {
+    let hidden = |seen: &Seen, on: bool| {
+        seen.state
+            .iter()
+            .filter(|(_, c)| **c == Component::Hidden(on))
+            .map(|((id, _), _)| *id)
+            .collect::<Vec<_>>()
+    };
+    let seen = play(&[], vec![(1, press(key::F1))], 4);
+    let shown = hidden(&seen, false);
+    assert_eq!(shown.len(), 1);
+    assert_eq!(seen.scopes[&shown[0]], Scope::Local);
+    assert_eq!(seen.parents[&shown[0]], seen.eye().unwrap());
+    let seen = play(&[], vec![(1, press(key::F1)), (2, press(key::F1))], 4);
+    assert_eq!(hidden(&seen, false), []);
+}
+
+#[test]
+fn without_a_picture_there_is_a_body_that_can_be_sent_about() {
+    #[derive(Serialize)]
+    struct Go {
+        go: At,
+    }
+    #[derive(Serialize)]
+    struct At {
+        at: [f32; 3],
+    }
+    testing::refuse_input(Errno::Unsupported);
+    testing::set_args(&["at", "1", "2", "3", "0"]);
+    let friend: ProcessId = "2.1".parse().unwrap();
+    testing::deliver(friend, &Go { go: At { at: [5.0, 1.0, 5.0] } });
+    testing::run_for(avatar::run(), Duration::from_secs(1));
+    let seen = Seen::read();
+    assert_eq!(seen.eye(), None);
+    let at = seen.transform(seen.body()).translation;
+    assert!((at[0] - 5.0).abs() < 0.01 && (at[2] - 5.32).abs() < 0.01, "{at:?}");
+}
