@@ -109,8 +109,19 @@ impl<'a> Hands<'a> {
     /// Makes an entity with these components.
     #[track_caller]
     pub fn make(&self, components: Vec<Component>) -> EntityId {
+        self.make_in(Scope::Shared, components)
+    }
+
+    /// Makes an entity that only this peer's user sees.
+    #[track_caller]
+    pub fn make_local(&self, components: Vec<Component>) -> EntityId {
+        self.make_in(Scope::Local, components)
+    }
+
+    #[track_caller]
+    fn make_in(&self, scope: Scope, components: Vec<Component>) -> EntityId {
         let id = EntityId::from_bits(self.ask(4, 1, 0, b"").ok().result as u64);
-        let mut ops = vec![Op::Create(id, Scope::Shared)];
+        let mut ops = vec![Op::Create(id, scope)];
         ops.extend(components.into_iter().map(|component| Op::Set(id, component)));
         self.apply(&ops).ok();
         id
@@ -210,6 +221,12 @@ impl<'a> Hands<'a> {
     #[track_caller]
     pub fn log(&self, level: u32, text: &str) {
         self.ask(10, level.into(), 0, text.as_bytes()).ok();
+    }
+
+    /// What stands in its log.
+    #[track_caller]
+    pub fn log_text(&self) -> String {
+        self.peer.log(&self.id)
     }
 
     /// Takes all the memory that it gets, and tells how many pages that is.

@@ -80,6 +80,7 @@ pub struct Launch {
     before: Vec<OsString>,
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
+    unset: Vec<OsString>,
 }
 
 impl Launch {
@@ -92,6 +93,7 @@ impl Launch {
             before: Vec::new(),
             args: Vec::new(),
             env: Vec::new(),
+            unset: Vec::new(),
         }
     }
 
@@ -127,6 +129,19 @@ impl Launch {
     #[must_use]
     pub fn headless(self, size: &str) -> Launch {
         self.without("--no-picture").arg("--headless").arg("--size").arg(size)
+    }
+
+    /// With a picture of this size in a window.
+    #[must_use]
+    pub fn window(self, size: &str) -> Launch {
+        self.without("--no-picture").arg("--size").arg(size)
+    }
+
+    /// Without a variable of the environment.
+    #[must_use]
+    pub fn without_env(mut self, name: &str) -> Launch {
+        self.unset.push(name.into());
+        self
     }
 
     /// With a variable of the environment.
@@ -202,6 +217,9 @@ impl Launch {
         clean(&mut command);
         command.env("HEARTH_STD", programs::guests()).env("HEARTH_RUNTIME_DIR", &self.runtime);
         command.envs(self.env.clone());
+        self.unset.iter().for_each(|name| {
+            command.env_remove(name);
+        });
         command.stdin(Stdio::null());
         command.stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
         let child =

@@ -64,11 +64,15 @@ pub fn count(picture: &RgbaImage, area: Area, is_so: impl Fn([u8; 3]) -> bool) -
     so as f32 / (all as f32).max(1.0)
 }
 
-/// The part of the pixels that differ by more than noise.
-pub fn changed(one: &RgbaImage, other: &RgbaImage) -> f32 {
-    let pairs = Area::ALL.pixels(one).zip(Area::ALL.pixels(other));
-    let differ = pairs.filter(|(one, other)| !near(*one, *other, 12)).count();
-    differ as f32 / (one.width() * one.height()) as f32
+/// The part of the pixels of an area of which a channel differs by more than this.
+pub fn differ(one: &RgbaImage, other: &RgbaImage, area: Area, most: u8) -> f32 {
+    let pairs = area.pixels(one).zip(area.pixels(other));
+    let (mut different, mut all) = (0, 0);
+    for (one, other) in pairs {
+        all += 1;
+        different += i32::from(!near(one, other, most));
+    }
+    different as f32 / (all as f32).max(1.0)
 }
 
 /// Whether two colours differ in no channel by more than this.

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Pictures that are kept, and waiting for what they show.
+
+use hearth_e2e::{LONG, Peer, screenshot, wait_until};
+use image::RgbaImage;
+use std::{cell::Cell, path::PathBuf};
+
+/// A folder with the pictures of one test, in order.
+pub(crate) struct Album {
+    folder: PathBuf,
+    page: Cell<u32>,
+}
+
+impl Album {
+    pub(crate) fn new(name: &str) -> Album {
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        // Those of an earlier run would be taken for this one's.
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        eprintln!("pictures of this test: {}", folder.display());
+        Album { folder, page: Cell::new(0) }
+    }
+
+    /// Waits until the picture of a client is so, and keeps it. If that does not come, the last one
+    /// is kept for a person to look at.
+    #[track_caller]
+    pub(crate) fn wait(&self, client: &Peer, title: &str, is_so: impl Fn(&RgbaImage) -> bool) -> RgbaImage {
+        self.page.set(self.page.get() + 1);
+        let file = self.folder.join(format!("{:02}-{}-{title}.png", self.page.get(), client.name));
+        let what = format!("the picture shows `{title}`: see {}", file.display());
+        wait_until(&what, LONG, || {
+            let picture = screenshot(client, &file);
+            is_so(&picture).then_some(picture)
+        })
+    }
+}

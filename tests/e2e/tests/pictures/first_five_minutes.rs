@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The first five minutes of a user, as the README tells them, from the first picture to a script that
+//! everybody sees, changes and loses.
+
+use crate::{album::Album, alone};
+use hearth_e2e::{Area, Hands, LONG, Peer, Signal, Space, count, mean, std_guest, wait_until};
+use image::RgbaImage;
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+/// Small, since a software renderer draws them.
+const SIZE: &str = "480x270";
+
+/// Where a client's camera is put: on the terrace, close to where the orb will be, looking along −Z.
+const IN_FRONT: &str = r#"{"go": {"at": [0, 1.7, 4.2], "yaw": 0, "pitch": 0}}"#;
+/// Where the orb is put: in front of that.
+const ORB: [&str; 3] = ["0", "1.7", "2.9"];
+/// The part of the picture that is about the orb.
+const MIDDLE: Area = Area { left: 0.35, top: 0.25, right: 0.65, bottom: 0.75 };
+/// Two upper corners, where only sky and mountains are.
+const ABOVE: Area = Area { left: 0.0, top: 0.0, right: 1.0, bottom: 0.2 };
+
+/// The process of this name.
+fn named(peer: &Peer, name: &str) -> String {
+    wait_until(&format!("`{name}` runs"), LONG, || {
+        let listed = peer.json(&["list-processes"]);
+        let process = listed.into_iter().find(|process| process["names"][0] == name)?;
+        (process["state"] != "starting").then(|| process["id"].as_str().unwrap().to_owned())
+    })
+}
+
+fn tell(peer: &Peer, process: &str, message: &str) {
+    peer.ok(&["send", process, message]);
+}
+
+fn colors(picture: &RgbaImage) -> usize {
+    picture.pixels().map(|pixel| pixel.0.map(|channel| channel >> 3)).collect::<BTreeSet<_>>().len()
+}
+
+/// A picture of the place: light, and with much to see.
+fn shows_a_place(picture: &RgbaImage) -> bool {
+    let sky: f32 = mean(picture, ABOVE).iter().sum();
+    sky > 60.0 && colors(picture) > 200
+}
+
+fn magenta([red, green, blue]: [u8; 3]) -> bool {
+    red > 110 && blue > 110 && red.min(blue).saturating_sub(green) > 50
+}
+
+fn green([red, green, blue]: [u8; 3]) -> bool {
+    green > 110 && green.saturating_sub(red.max(blue)) > 50
+}
+
+#[test]
+fn the_first_five_minutes() {
+    let _alone = alone();
+    let album = Album::new("first-five-minutes");
+    let space = Space::new();
+    let server = space.server().boot().start();
+    let ada = space.client("ada", &server).boot().headless(SIZE).start();
+    let bob = space.client("bob", &server).boot().headless(SIZE).start();
+    let both = [&ada, &bob];
+
+    // Everybody is here, and everybody's services run.
+    for peer in [&server, &ada, &bob] {
+        wait_until("all see each other", LONG, || (peer.peers().len() == 3).then_some(()));
+    }
+    let offers = ada.json(&["list-peers"]);
+    let bob_is = offers.iter().find(|peer| peer["name"] == "bob").unwrap();
+    assert!(bob_is["offers"].as_array().unwrap().iter().any(|offer| offer == "picture"), "{bob_is}");
+    let place = named(&server, "place");
+    named(&server, "mover");
+    let avatars = both.map(|client| named(client, "avatar"));
+    wait_until("the place is ready", LONG, || server.log(&place).contains("ready").then_some(()));
+
+    // Both pictures show the place. Nothing needs to be done for that.
+    for client in both {
+        album.wait(client, "place", shows_a_place);
+    }
+    // Something moves, which the server's script moves.
+    let first = album.wait(&bob, "before", shows_a_place);
+    album.wait(&bob, "something-moved", |picture| differ(&first, picture, Area::ALL) > 0.0005);
+
+    // Each other's avatars: bob looks at where ada will be, and then she is.
+    tell(&bob, &avatars[1], r#"{"go": {"at": [0, 1.7, 3], "yaw": 0, "pitch": 0}}"#);
+    tell(&ada, &avatars[0], r#"{"go": {"at": [30, 1.7, 30], "yaw": 0, "pitch": 0}}"#);
+    let alone = settled(&album, &bob, "nobody");
+    tell(&ada, &avatars[0], r#"{"go": {"at": [0, 1.7, 1.2], "yaw": 3.1416, "pitch": 0}}"#);
+    let together = album.wait(&bob, "ada-is-there", |picture| differ(&alone, picture, MIDDLE) > 0.05);
+    assert!(differ(&alone, &together, MIDDLE) > differ(&alone, &together, Area { right: 0.1, ..Area::ALL }));
+
+    // Now both look at the same empty spot.
+    for (client, avatar) in both.iter().zip(&avatars) {
+        tell(client, avatar, IN_FRONT);
+    }
+    let before = both.map(|client| settled(&album, client, "empty"));
+    for picture in &before {
+        assert!(count(picture, MIDDLE, magenta) < 0.002 && count(picture, MIDDLE, green) < 0.002);
+    }
+
+    // A script of their own, in Rust: load, spawn and tail in one.
+    let hello = std_guest("hello");
+    let mut args = vec!["run", hello.to_str().unwrap(), "--name", "orb", "--"];
+    args.extend(ORB);
+    let mut run = ada.ctl_begin(&args, b"");
+    wait_until("its log is shown", LONG, || {
+        String::from_utf8_lossy(&run.stdout()).contains("glows at 0 1.7 2.9").then_some(())
+    });
+    let orb = named(&ada, "orb");
+    seen_changed_and_gone(&album, both, &before, "rust", &orb, &mut || {
+        run.signal(Signal::INT);
+        let code = wait_until("run has ended", LONG, || run.ended());
+        assert_eq!(code, 130, "{}", run.stderr());
+    });
+
+    // And one in the text form of WebAssembly, spawned by bob on the server.
+    let orb = bob.spawn(&wat_orb(), &["--peer", "0", "--name", "wat-orb", "--", "0", "1.7", "2.9"]);
+    assert!(server.json(&["list-processes"]).iter().any(|process| process["names"][0] == "wat-orb"));
+    wait_until("its log says something", LONG, || (!bob.log(&orb).is_empty()).then_some(()));
+    seen_changed_and_gone(&album, both, &before, "wat", &orb, &mut || {
+        bob.ok(&["kill", &orb]);
+    });
+
+    // The client goes, and its avatar with it.
+    tell(&ada, &avatars[0], r#"{"go": {"at": [0, 1.7, 2.4], "yaw": 3.1416, "pitch": 0}}"#);
+    album.wait(&bob, "ada-again", |picture| differ(&before[1], picture, MIDDLE) > 0.05);
+    drop(ada.end());
+    album.wait(&bob, "ada-has-left", |picture| differ(&before[1], picture, MIDDLE) < 0.02);
+    drop(bob.end());
+    drop(server.end());
+}
+
+fn wat_orb() -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guest/wat/orb.wat");
+    assert!(path.is_file(), "`{}` is not there", path.display());
+    path
+}
+
+/// An orb is seen by both; a message changes its colour for both; when it ends it is gone for both.
+fn seen_changed_and_gone(
+    album: &Album,
+    both: [&Peer; 2],
+    before: &[RgbaImage; 2],
+    title: &str,
+    orb: &str,
+    end: &mut dyn FnMut(),
+) {
+    let [ada, bob] = both;
+    for (client, before) in both.iter().zip(before) {
+        album.wait(client, &format!("{title}-orb"), |picture| differ(before, picture, MIDDLE) > 0.05);
+    }
+    ada.ok(&["send", orb, r#"{"color": [1.0, 0.0, 1.0]}"#]);
+    for client in both {
+        album.wait(client, &format!("{title}-magenta"), |picture| count(picture, MIDDLE, magenta) > 0.05);
+    }
+    // From the other side too, wherever it runs.
+    bob.ok(&["send", orb, r#"{"color": [0.0, 1.0, 0.0]}"#]);
+    for client in both {
+        album.wait(client, &format!("{title}-green"), |picture| {
+            count(picture, MIDDLE, green) > 0.05 && count(picture, MIDDLE, magenta) < 0.002
+        });
+    }
+    assert!(ada.process(orb).is_some(), "it is listed");
+    end();
+    wait_until("it is not listed any more", LONG, || ada.process(orb).is_none().then_some(()));
+    for (client, before) in both.iter().zip(before) {
+        album.wait(client, &format!("{title}-gone"), |picture| differ(before, picture, MIDDLE) < 0.02);
+    }
+    assert!(bob.log(orb).contains("killed"), "{}", bob.log(orb));
+}
+
+/// The picture once it does not change any more but for what flickers and circles.
+fn settled(album: &Album, client: &Peer, title: &str) -> RgbaImage {
+    let last = std::cell::RefCell::new(None::<RgbaImage>);
+    album.wait(client, title, |picture| {
+        let before = last.replace(Some(picture.clone()));
+        shows_a_place(picture) && before.is_some_and(|before| differ(&before, picture, MIDDLE) < 0.02)
+    })
+}
+
+/// The part of the pixels of an area that differ clearly.
+fn differ(one: &RgbaImage, other: &RgbaImage, area: Area) -> f32 {
+    hearth_e2e::differ(one, other, area, 24)
+}
+
+#[test]
+fn the_owner_of_a_picture_may_ask_for_keys_and_others_may_not() {
+    let _alone = alone();
+    let space = Space::new();
+    let server = space.server().start();
+    let ada = space.client("ada", &server).headless("64x64").start();
+    let keyboard = hearth_abi::input::mask::KEYBOARD;
+    let own = Hands::on(&space, &ada);
+    own.subscribe(keyboard).ok();
+    own.capture_pointer().ok();
+    let foreign = Hands::of_on(&space, &server, "ada");
+    for answer in [foreign.subscribe(keyboard), foreign.capture_pointer()] {
+        assert_eq!(answer.errno(), Some(hearth_abi::Errno::Permission));
+    }
+    foreign.subscribe(hearth_abi::input::mask::FRAME).ok();
+}
