@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Writes the seeds that are made by code into `corpus/`. Those that fuzzing found are added by hand.
+#![allow(clippy::unwrap_used, reason = "a tool of developers fails by panicking")]
+#![allow(clippy::print_stdout, reason = "it tells what it writes")]
+
+use hearth_abi::{
+    EntityId, Errno, LumpId, PeerId, ProcessId,
+    input::{Event, Press, key},
+    mesh::Mesh,
+    scene::{
+        Billboard, Camera, Component, ComponentKind, Light, LightKind, Material, MeshSource, Op, Scope, Sky,
+        Transform, encode_batch,
+    },
+    signal::{Header, Kind, encode_args},
+};
+use hearth_fuzz::TARGETS;
+use hearth_protocol::{bulk, control, hot};
+use hearth_scene::{
+    Owner,
+    wire::{Down, Refusal, SnapshotEntity, Up},
+};
+use std::{fs, path::Path};
+
+type Seeds = Vec<(&'static str, Vec<u8>)>;
+
+fn entity(serial: u64) -> EntityId {
+    EntityId::new(PeerId::new(1).unwrap(), serial).unwrap()
+}
+
+fn process(serial: u64) -> ProcessId {
+    ProcessId::new(PeerId::new(1).unwrap(), serial).unwrap()
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    digits.chunks(2).map(byte).collect()
+}
+
+fn components() -> Vec<Component> {
+    let lump = LumpId([7; 32]);
+    vec![
+        Component::Transform(Transform::at(1.0, 2.0, 3.0)),
+        Component::Name("bench".into()),
+        Component::Mesh(MeshSource::Lump(lump)),
+        Component::Material(Box::new(Material { normal_texture: Some(lump), ..Material::default() })),
+        Component::Light(Light {
+            kind: LightKind::Spot,
+            shadows: true,
+            color: [1.0, 0.5, 0.25],
+            intensity: 800.0,
+            range: 10.0,
+            inner_angle: 0.3,
+            outer_angle: 0.5,
+        }),
+        Component::Sky(Sky {
+            zenith: [0.1; 3],
+            horizon: [0.5; 3],
+            ground: [0.2; 3],
+            brightness: 1000.0,
+            ambient: 80.0,
+        }),
+        Component::Camera(Camera::default()),
+        Component::Model(lump),
+        Component::Billboard(Billboard::AboutY),
+        Component::Hidden(true),
+    ]
+}
+
+fn scene_ops() -> Seeds {
+    let (a, b, c) = (entity(1), entity(2), entity(3));
+    let mut all = vec![Op::Create(a, Scope::Shared)];
+    all.extend(components().into_iter().map(|component| Op::Set(a, component)));
+    all.extend(ComponentKind::ALL.iter().map(|kind| Op::Unset(a, *kind)));
+    let shapes = [
+        MeshSource::Cuboid([1.0, 2.0, 3.0]),
+        MeshSource::Sphere(0.5),
+        MeshSource::Cylinder(0.5, 2.0),
+        MeshSource::Plane([4.0, 5.0]),
+        MeshSource::Torus(1.0, 0.2),
+    ];
+    all.extend(shapes.into_iter().map(|shape| Op::Set(a, Component::Mesh(shape))));
+    let tree = [
+        Op::Create(a, Scope::Shared),
+        Op::Create(b, Scope::Shared),
+        Op::Create(c, Scope::Local),
+        Op::SetParent(b, Some(a)),
+        Op::SetParent(c, Some(b)),
+        Op::Give(a),
+        Op::SetParent(b, None),
+        Op::Remove(a),
+    ];
+    let ring = [Op::SetParent(a, Some(b)), Op::SetParent(b, Some(a))];
+    let ring = [&tree[..2], &ring[..]].concat();
+    vec![
+        ("ok-components", encode_batch(&all)),
+        ("ok-tree", encode_batch(&tree)),
+        ("ok-ring", encode_batch(&ring)),
+        ("entity-zero", encode_batch(&[Op::Remove(EntityId::from_bits(0))])),
+        ("not-finite", encode_batch(&[Op::Set(a, Component::Transform(Transform::at(f32::NAN, 0.0, 0.0)))])),
+        ("long-component", hex("04 0100000000000000 0200 ffffffff")),
+    ]
+}
+
+fn scene_frames() -> Seeds {
+    let up = [
+        Up::Join { instance: 1 },
+        Up::Batch {
+            number: 1,
+            writer: process(1),
+            ops: vec![Op::Create(entity(1), Scope::Shared), Op::Set(entity(1), components().swap_remove(1))],
+        },
+        Up::Batch { number: 2, writer: process(2), ops: vec![Op::Give(entity(1))] },
+        Up::Ended { number: 3, writer: process(1) },
+    ];
+    let snapshot = [
+        Down::Begin { sequence: 5, answered: 0, resumed: true },
+        Down::Part(vec![
+            SnapshotEntity { id: entity(2), owner: Owner::Space, parent: None, components: components() },
+            SnapshotEntity {
+                id: entity(3),
+                owner: Owner::Process(process(1)),
+                parent: Some(entity(2)),
+                components: vec![],
+            },
+        ]),
+        Down::End { entities: 2 },
+        Down::Answer { number: 1, outcome: Ok(()) },
+        Down::Update {
+            sequence: 7,
+            parts: vec![
+                (
+                    process(9),
+                    vec![Op::SetParent(entity(3), None), Op::Set(entity(3), components().remove(0))],
+                ),
+                (ProcessId::from_bits(0), vec![Op::Remove(entity(2))]),
+            ],
+        },
+    ];
+    let refused = [
+        Down::Begin { sequence: 0, answered: 0, resumed: true },
+        Down::End { entities: 0 },
+        Down::Answer {
+            number: 1,
+            outcome: Err(Refusal { errno: Errno::Limit, reason: "the scene is full".into() }),
+        },
+    ];
+    let anew = [Down::Begin { sequence: 0, answered: 9, resumed: false }, Down::End { entities: 0 }];
+    let missing = [Down::Begin { sequence: 0, answered: 0, resumed: true }, Down::End { entities: 3 }];
+    let frame = |messages: &[Down]| {
+        let mut frame = Vec::new();
+        messages.iter().for_each(|message| message.encode(&mut frame));
+        frame
+    };
+    vec![
+        ("ok-up", up.iter().flat_map(Up::encode).collect()),
+        ("ok-snapshot", frame(&snapshot)),
+        ("ok-refused", frame(&refused)),
+        ("ok-anew", frame(&anew)),
+        ("ok-missing", frame(&missing)),
+        ("length-beyond", hex("02 ffffffff 0100000000000000")),
+    ]
+}
+
+fn scene_sync() -> Seeds {
+    // Steps of `scene_sync`: connect, create, deliver; then write over one another.
+    let step = |what: u8, op: [u8; 3]| [what, op[0], op[1], op[2], 0, 0];
+    let mut both = vec![step(14, [0; 3]), step(14 | 128, [0; 3])];
+    for _ in 0..3 {
+        both.extend([step(7, [0; 3]), step(9, [0; 3]), step(10, [0; 3])]);
+        both.extend([step(7 | 128, [0; 3]), step(9 | 128, [0; 3]), step(10 | 128, [0; 3])]);
+    }
+    let begin = both.clone();
+    let mut writes = begin.clone();
+    for n in 0..12u8 {
+        writes.push(step((n % 2) << 7 | (n % 3) << 4, [n, n.wrapping_mul(7), n.wrapping_mul(3) | 1]));
+        writes.extend(begin[2..].iter().copied().skip(usize::from(n % 5)).take(4));
+    }
+    let mut broken = writes.clone();
+    for at in [20, 35, 50] {
+        broken.insert(at, step(13 | (at as u8 & 1) << 7 | 16, [0; 3]));
+        broken.insert(at + 3, step(14 | (at as u8 & 1) << 7, [0; 3]));
+        broken.insert(at + 4, step(12, [0; 3]));
+        broken.insert(at + 5, step(6, [0, at as u8, 1]));
+    }
+    let mut reborn = begin;
+    for what in [0, 8, 3, 0, 7] {
+        reborn.push(step(0, [what, 1, 1]));
+        reborn.push(step(128, [8, 0, 2]));
+        reborn.push(step(7, [0; 3]));
+    }
+    let seeds = [("ok-writes", writes), ("ok-broken-lines", broken), ("ok-made-again", reborn)];
+    seeds.into_iter().map(|(name, steps)| (name, steps.concat())).collect()
+}
+
+fn mesh() -> Seeds {
+    let full = Mesh {
+        positions: vec![[0.0; 3], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]],
+        normals: vec![[0.0, 0.0, 1.0]; 3],
+        uvs: vec![[0.5, 0.5]; 3],
+        colors: vec![[255, 128, 0, 255]; 3],
+        indices: vec![0, 1, 2],
+    };
+    let bare = Mesh { positions: full.positions.clone(), indices: vec![2, 1, 0], ..Mesh::default() };
+    let mut beyond = full.clone();
+    beyond.indices[2] = 3;
+    let huge = hex("484d5348 0100 0700 00004000 00000001");
+    vec![
+        ("ok-full", full.encode()),
+        ("ok-bare", bare.encode()),
+        ("ok-empty", Mesh::default().encode()),
+        ("index-beyond", beyond.encode()),
+        ("huge-and-cut", huge),
+    ]
+}
+
+fn signal() -> Seeds {
+    let header = |kind, status| Header { kind, status, from: 3, tag: 4 }.encode().to_vec();
+    vec![
+        ("ok-message", [header(Kind::Message, 0), b"body".to_vec()].concat()),
+        ("ok-reply", header(Kind::Reply, -5)),
+        ("ok-args", encode_args([&b"one"[..], b"", b"three"])),
+        ("length-beyond", hex("ffffffff 00")),
+    ]
+}
+
+fn input() -> Seeds {
+    let events = [
+        ("ok-key", Event::Key { code: key::W, press: Press::Pressed }),
+        ("ok-text", Event::Text("ü".into())),
+        ("ok-motion", Event::Motion([1.5, -2.0])),
+        ("ok-button", Event::Button { button: 1, press: Press::Released, at: [3.0, 4.0] }),
+        ("ok-wheel", Event::Wheel([0.0, 1.0])),
+        ("ok-frame", Event::Frame { time_ns: 5, step_ns: 6, size: [7, 8] }),
+        ("ok-focus", Event::Focus(true)),
+        ("ok-captured", Event::Captured(false)),
+    ];
+    let mut seeds: Seeds = events.into_iter().map(|(name, event)| (name, event.encode())).collect();
+    seeds.push(("not-utf-8", hex("0200 c328")));
+    seeds
+}
+
+fn peer_frames() -> Seeds {
+    let lane = |lane: u8, frame: &[u8]| [&[lane], frame].concat();
+    let peer = control::Peer {
+        id: 3,
+        name: "somebody".into(),
+        key: vec![5; 32],
+        address: "192.0.2.1:9000".into(),
+        version: "0.1.0".into(),
+        system: "linux x86_64".into(),
+        offers: vec!["processes".into(), "picture".into()],
+    };
+    let lump = LumpId([7; 32]);
+    let call = control::Control::Call {
+        from: 1,
+        to: 2,
+        id: 3,
+        request: control::Request::spawn(lump, Some("name".into()), vec![1, 2], Some(process(4))),
+    };
+    let failure = control::Failure { errno: 5, reason: "refused".into() };
+    let controls = [
+        ("ok-join", control::Control::Join { peer: peer.clone() }),
+        ("ok-welcome", control::Control::Welcome { peer: 3, space: "home".into(), peers: vec![peer] }),
+        ("ok-want", control::Control::want(7, lump)),
+        ("ok-call", call),
+        ("ok-return", control::Control::Return { from: 2, to: 1, id: 3, result: Err(failure) }),
+    ];
+    let message = hot::Frame::Message { to: process(1), from: process(2), body: b"hello".to_vec().into() };
+    let kill = hot::Frame::Kill { to: process(1), from: None, reason: "enough".into() };
+    let mut seeds: Seeds =
+        controls.iter().map(|(name, frame)| (*name, lane(0, &frame.encode().unwrap()))).collect();
+    seeds.extend([
+        ("ok-message", lane(1, &message.encode())),
+        ("ok-kill", lane(1, &kill.encode())),
+        ("ok-scene", lane(1, &hot::Frame::Scene(vec![1, 2, 3].into()).encode())),
+        ("ok-head", lane(2, &bulk::Frame::Head { transfer: 1, size: u64::MAX }.encode())),
+        ("ok-piece", lane(2, &bulk::Frame::Piece { transfer: 1, bytes: vec![9; 40].into() }.encode())),
+        ("ok-missing", lane(2, &bulk::Frame::Missing { transfer: 1 }.encode())),
+        ("long-list", lane(0, &hex("01 03 00 ffffffff0f"))),
+    ]);
+    seeds
+}
+
+fn operator_frame() -> Seeds {
+    let frame = |kind: u32, body: &[u8]| [&(kind << 24 | body.len() as u32).to_le_bytes()[..], body].concat();
+    let json = |text: &str| frame(1, text.as_bytes());
+    let lump = "07".repeat(32);
+    let requests = [
+        r#"{"op":"list-processes"}"#.to_owned(),
+        r#"{"op":"kill","ids":["1.2"],"reason":"enough"}"#.to_owned(),
+        format!(r#"{{"op":"get-lump","id":"{lump}"}}"#),
+        r#"{"op":"tail","id":"0.17","lines":10,"follow":true}"#.to_owned(),
+        r#"{"op":"status"}"#.to_owned(),
+    ];
+    let requests: Vec<u8> = requests.iter().flat_map(|text| json(text)).collect();
+    let load =
+        [json(r#"{"op":"load-lump"}"#), frame(2, b"some bytes"), frame(2, b""), frame(3, b"")].concat();
+    let failure = frame(4, br#"{"code":"no-such-process","message":"no such process: `1.2`"}"#);
+    vec![
+        ("ok-requests", [vec![255], requests].concat()),
+        ("ok-load", [vec![2], load].concat()),
+        ("ok-failure", [vec![6], failure].concat()),
+        ("too-long", [vec![0], hex("010010 02")].concat()),
+        ("end-with-body", [vec![0], hex("010000 03 07")].concat()),
+        ("deep-json", [vec![255], json(&"[".repeat(300))].concat()),
+    ]
+}
+
+fn hello() -> Seeds {
+    let client = |version: &str, suite: &str| {
+        hex(&format!("ff 2800 01 48525448 {version} {suite} {}", "11".repeat(32)))
+    };
+    let server = |memory: &str| {
+        let (random, space, key) = ("22".repeat(32), "33".repeat(16), "44".repeat(32));
+        hex(&format!("ff 6400 02 48525448 0100 01 {random} {space} {key} {memory} 01000000 01000000"))
+    };
+    // A KE1 or KE2 of encodings of the group's base point (RFC 9496, appendix A.1), which decode.
+    let point = "e2f2ae0a6abc4e71a884a961c500515f58e30b6aa582dd8db6a65945e08d2d76";
+    let ke1 = hex(&format!("6100 03 {point} {} {point}", "55".repeat(32)));
+    let ke2 =
+        hex(&format!("4101 04 {point} {} {} {point} {}", "66".repeat(32), "77".repeat(128), "88".repeat(64)));
+    vec![
+        ("ok-client", client("0100", "01")),
+        ("ok-server", server("08000000")),
+        ("ok-attempt", [client("0100", "01"), ke1].concat()),
+        ("ok-answer", [server("08000000"), ke2].concat()),
+        ("greedy-server", server("ffffffff")),
+        ("newer", client("0200", "01")),
+        ("other-suite", client("0100", "02")),
+        ("refusal", hex("00 0600 06 03 0a000000")),
+        ("too-long", hex("03 ffff 01")),
+    ]
+}
+
+fn handshake() -> Seeds {
+    // For each flight an alteration near its beginning and one far behind.
+    let mut seeds: Seeds = vec![("ok-honest", Vec::new()), ("ok-no-bits", vec![0, 9, 0, 0])];
+    const NAMES: [&str; 6] = ["flight-0", "flight-1", "flight-2", "flight-3", "flight-4", "flight-5"];
+    for (flight, name) in NAMES.into_iter().enumerate() {
+        seeds.push((name, vec![flight as u8, 40, 0, 1]));
+    }
+    seeds.push(("length", vec![2, 0, 0, 0x80]));
+    seeds
+}
+
+fn record() -> Seeds {
+    let sent: Vec<u8> =
+        [3, 1, 2, 3, 0, 5, 9, 9, 9, 9, 9, 100].into_iter().chain([7; 100]).chain([2, 4, 4]).collect();
+    let names = ["ok-altered", "ok-cut", "ok-left-out", "ok-repeated", "ok-moved"];
+    let altered = names.into_iter().enumerate();
+    altered.map(|(what, name)| (name, [&[what as u8, 63, 0, 4], &sent[..]].concat())).collect()
+}
+
+fn host_calls() -> Seeds {
+    /// A call: its number in the list of `host_calls`, and its arguments.
+    fn call(number: u8, args: &[u64]) -> Vec<u8> {
+        let mut call = vec![number, 0, 0, 0, 0, 0, 0, 0];
+        (0..7).for_each(|n| call.extend_from_slice(&args.get(n).unwrap_or(&0).to_le_bytes()));
+        call
+    }
+    let (inside, edge, beyond) = (8, 65_535, u64::from(u32::MAX));
+    let each =
+        |ptr: u64, len: u64| (0..32).flat_map(|n| call(n, &[ptr, len, ptr, len, ptr, len, 9])).collect();
+    let busy = [
+        call(9, &[inside, 20]),
+        call(11, &[inside, 20]),
+        call(14, &[1, 5]),
+        call(16, &[30_000, 64]),
+        call(17, &[3, inside, 4, inside, 40]),
+        call(18, &[inside, 64, 30_000, 6]),
+        call(25, &[30_000, 40]),
+        call(26, &[2, 1, 30_000, 200]),
+        call(4, &[30_000, 4096]),
+        call(27, &[7]),
+    ];
+    vec![
+        ("ok-inside", each(inside, 16)),
+        ("ok-edge", each(edge, 1)),
+        ("ok-beyond", each(beyond, beyond)),
+        ("ok-nothing", each(0, 0)),
+        ("ok-busy", busy.concat()),
+        ("ok-busy-foreign", [busy.concat(), vec![0]].concat()),
+    ]
+}
+
+fn main() {
+    for target in TARGETS {
+        let seeds = match target.name {
+            "handshake" => handshake(),
+            "hello" => hello(),
+            "host_calls" => host_calls(),
+            "input" => input(),
+            "mesh" => mesh(),
+            "operator_frame" => operator_frame(),
+            "peer_frames" => peer_frames(),
+            "record" => record(),
+            "scene_frames" => scene_frames(),
+            "scene_ops" => scene_ops(),
+            "scene_sync" => scene_sync(),
+            "signal" => signal(),
+            name => panic!("no seeds for {name}"),
+        };
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target.name);
+        fs::create_dir_all(&folder).unwrap();
+        for (name, bytes) in seeds {
+            println!("{}/{name}: {} bytes", target.name, bytes.len());
+            fs::write(folder.join(name), bytes).unwrap();
+        }
+    }
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! What crosses between a guest and its peer, and what a lump of class `Mesh` holds.
+
+use hearth_abi::{
+    input::Event,
+    mesh::Mesh,
+    signal::{Header, decode_args, encode_args},
+};
+
+/// A mesh from anywhere: what is read is written alike.
+pub fn mesh(data: &[u8]) -> bool {
+    let Ok(mesh) = Mesh::decode(data) else { return false };
+    for list in [mesh.normals.len(), mesh.uvs.len(), mesh.colors.len()] {
+        assert!(list == 0 || list == mesh.positions.len());
+    }
+    assert!(mesh.indices.iter().all(|index| (*index as usize) < mesh.positions.len()));
+    // Without vertices nothing tells whether there were attributes.
+    if !mesh.positions.is_empty() {
+        assert_eq!(mesh.encode(), data);
+    }
+    true
+}
+
+/// A signal, and a list of arguments.
+pub fn signal(data: &[u8]) -> bool {
+    let header = Header::decode(data);
+    if let Ok((header, body)) = &header {
+        assert_eq!([&header.encode()[..], body].concat(), data);
+    }
+    let args = decode_args(data);
+    if let Ok(args) = &args {
+        assert_eq!(encode_args(args), data);
+    }
+    header.is_ok() || args.is_ok()
+}
+
+/// An input event.
+pub fn input(data: &[u8]) -> bool {
+    let Ok(event) = Event::decode(data) else { return false };
+    assert_eq!(event.encode(), data);
+    assert_ne!(event.mask(), 0);
+    true
+}
