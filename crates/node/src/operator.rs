@@ -230,7 +230,7 @@ impl Door {
             let event = tokio::select! {
                 event = follower.next() => event,
                 () = &mut hung_up => return Ok(()),
-                () = self.inner.shutdown.cancelled() => None,
+                () = self.inner.shutdown.cancelled() => return Ok(()),
             };
             match event {
                 Some(FollowEvent::Line(line)) => io.reply(&log_event(&line)).await?,
@@ -238,9 +238,8 @@ impl Door {
                 None => break,
             }
         }
-        if processes.info(id).is_none() {
-            io.reply(&ended(&processes.exited(id).await)).await?;
-        }
+        // The log is closed a moment before the process leaves the table.
+        io.reply(&ended(&processes.exited(id).await)).await?;
         Ok(())
     }
 
