@@ -41,6 +41,10 @@ const REPLY_TIME: Duration = Duration::from_secs(5);
 const LUMP_TIME_MAX: Duration = Duration::from_secs(600);
 /// Longest wait of one question for another peer's log.
 const LOG_WAIT_MAX: Duration = Duration::from_secs(20);
+/// Most lines of another peer's log that are asked for at once.
+const LOG_LINES_MAX: u32 = 1000;
+/// Bytes of such lines after which an answer is full: one more, however long, fits its frame.
+const LOG_BYTES_MAX: usize = 64 << 10;
 /// Bytes of a lump that are read at a time.
 const READ_BYTES: usize = 1 << 20;
 
@@ -84,8 +88,21 @@ impl Door {
                 let info = self.load_lump(io).await?;
                 io.reply(&info).await?;
             }
-            Request::GetLump { id } => self.get_lump(id, io).await?,
-            Request::Pin { id } => io.reply(&self.pin(id, true).await?).await?,
+            Request::GetLump { id } => {
+                let hung_up = io.hung_up();
+                tokio::select! {
+                    got = self.get_lump(id, io) => got?,
+                    () = hung_up => {}
+                }
+            }
+            Request::Pin { id } => {
+                let hung_up = io.hung_up();
+                let info = tokio::select! {
+                    info = self.pin(id, true) => info?,
+                    () = hung_up => return Ok(()),
+                };
+                io.reply(&info).await?;
+            }
             Request::Unpin { id } => io.reply(&self.pin(id, false).await?).await?,
             Request::ListLumps {} => self.list_lumps(io).await?,
             Request::ListProcesses { peer: Some(peer) } if peer != inner.me => {
@@ -252,11 +269,11 @@ impl Door {
         io: &mut Exchange,
     ) -> Result<(), Failure> {
         let mut from_line = u64::MAX;
-        let mut wanted = lines.min(1000);
+        let mut wanted = lines.min(LOG_LINES_MAX);
         let hung_up = io.hung_up();
         tokio::pin!(hung_up);
         loop {
-            let wait_ms = if from_line == u64::MAX { 0 } else { LOG_WAIT_MAX.as_millis() as u32 };
+            let wait_ms = if from_line == u64::MAX || !follow { 0 } else { LOG_WAIT_MAX.as_millis() as u32 };
             let request = control::Request::Log { process: id.to_bits(), from_line, lines: wanted, wait_ms };
             let call = self.inner.network.call(id.peer(), request, LOG_WAIT_MAX + ANSWER_TIME_MAX);
             let answer = tokio::select! {
@@ -276,11 +293,15 @@ impl Door {
                     serde_json::from_str(line).map_err(|error| internal(&error))?;
                 io.reply(&event).await?;
             }
-            if ended || !follow {
+            // An answer is no longer than a frame: what it has no room for comes with the next.
+            wanted = wanted.saturating_sub(lines.len() as u32);
+            if ended || !follow && (lines.is_empty() || wanted == 0) {
                 return Ok(());
             }
             from_line = next_line;
-            wanted = 1000;
+            if follow {
+                wanted = LOG_LINES_MAX;
+            }
         }
     }
 
@@ -297,24 +318,20 @@ impl Door {
             let nobody = ProcessId::from_bits(0);
             return processes.send(nobody, to, body).map_err(|error| send_failure(error, to));
         }
-        let (ear, heard) = Ear::new();
+        let (ear, heard) = Ear::new(self.inner.me);
         let ear = processes.spawn(ear).map_err(|error| Failure::new(ErrorCode::Limit, chain(&error)))?;
         let timeout = timeout_ms.map_or(REPLY_TIME, Duration::from_millis);
-        let result = async {
-            processes.send(ear, to, body).map_err(|error| send_failure(error, to))?;
-            tokio::select! {
-                body = heard => body.map_err(|error| internal(&error)),
-                () = tokio::time::sleep(timeout) => Err(Failure::new(
-                    ErrorCode::TimedOut,
-                    format!("process `{to}` did not reply within {} s", timeout.as_secs_f32()),
-                )),
-                () = io.hung_up() => Err(Failure::new(ErrorCode::Internal, "the client hung up")),
-            }
-        }
-        .await;
-        // It has ended by itself if it heard something.
-        let _ = processes.kill(None, ear, "nobody waits any more");
-        io.data(&result?).await?;
+        // The ear ends by itself when it has heard something, or `heard` is dropped.
+        processes.send(ear, to, body).map_err(|error| send_failure(error, to))?;
+        let body = tokio::select! {
+            body = heard => body.map_err(|error| internal(&error))?,
+            () = tokio::time::sleep(timeout) => return Err(Failure::new(
+                ErrorCode::TimedOut,
+                format!("process `{to}` did not reply within {} s", timeout.as_secs_f32()),
+            )),
+            () = io.hung_up() => return Err(Failure::new(ErrorCode::Internal, "the client hung up")),
+        };
+        io.data(&body).await?;
         Ok(())
     }
 
@@ -513,17 +530,23 @@ pub(crate) async fn answer_log(
     wait_ms: u32,
 ) -> Result<control::Response, control::Failure> {
     let gone = || failure(Errno::NotFound, format!("no such process `{process}`"));
-    let most = lines.clamp(1, 1000) as usize;
+    let most = lines.clamp(1, LOG_LINES_MAX) as usize;
+    let newest = inner.processes.log_lines(process, 1).ok_or_else(gone)?;
     let mut follower = inner.processes.follow_log(process).ok_or_else(gone)?;
+    // The next line is known also when none of those that are there is wanted.
+    let mut next_line = match from_line {
+        u64::MAX => newest.last().map_or(0, |line| line.number + 1),
+        next => next,
+    };
     if from_line == u64::MAX {
         follower.keep_last(lines as usize);
     }
     let first = if from_line == u64::MAX { 0 } else { from_line };
-    let mut next_line = if from_line == u64::MAX { 0 } else { from_line };
-    let mut events = Vec::new();
+    let mut events: Vec<String> = Vec::new();
+    let mut bytes = 0;
     let deadline = tokio::time::Instant::now() + Duration::from_millis(wait_ms.into()).min(LOG_WAIT_MAX);
     let mut is_ended = false;
-    while events.len() < most {
+    while events.len() < most && bytes < LOG_BYTES_MAX {
         // What is there is taken at once; only an empty answer waits.
         let until = if events.is_empty() { deadline } else { tokio::time::Instant::now() };
         let next = tokio::select! {
@@ -533,13 +556,20 @@ pub(crate) async fn answer_log(
         };
         match next {
             Some(FollowEvent::Line(line)) if line.number >= first => {
+                // Lines that came and went between two questions.
+                if from_line != u64::MAX && line.number > next_line {
+                    events.push(encode_event(&LogEvent::Lost { lines: line.number - next_line })?);
+                }
                 next_line = line.number + 1;
-                events.push(encode_event(&log_event(&line))?);
+                let event = encode_event(&log_event(&line))?;
+                bytes += event.len();
+                events.push(event);
             }
             Some(FollowEvent::Line(_)) => {}
-            Some(FollowEvent::Lost(lines)) => events.push(encode_event(&LogEvent::Lost { lines })?),
+            // The number of the next line tells it.
+            Some(FollowEvent::Lost(_)) => {}
             None => {
-                is_ended = inner.processes.info(process).is_none();
+                is_ended = true;
                 break;
             }
         }
@@ -701,12 +731,12 @@ impl Read for Pieces {
 struct Ear(Mutex<Option<oneshot::Sender<Bytes>>>);
 
 impl Ear {
-    fn new() -> (Spec, oneshot::Receiver<Bytes>) {
+    fn new(me: PeerId) -> (Spec, oneshot::Receiver<Bytes>) {
         let (tell, heard) = oneshot::channel();
         let spec = Spec {
             program: Arc::new(Ear(Mutex::new(Some(tell)))),
             module: None,
-            origin: PeerId::SERVER,
+            origin: me,
             parent: None,
             name: None,
             args: Bytes::new(),
@@ -719,15 +749,19 @@ impl Ear {
 impl Program for Ear {
     fn run(self: Arc<Self>, context: Context) -> BoxFuture<'static, ExitReason> {
         Box::pin(async move {
+            // Nobody waits for what one that was started anew would hear.
+            let Some(mut tell) = self.0.lock().take() else { return ExitReason::normal() };
             context.started();
             loop {
-                context.wait(State::Parked).await;
+                tokio::select! {
+                    _ = context.wait(State::Parked) => {}
+                    // Its operator is gone, or waits no longer.
+                    () = tell.closed() => return ExitReason::normal(),
+                }
                 if let Take::Signal(signal) = context.take(usize::MAX)
                     && signal.header.kind == Kind::Message
                 {
-                    if let Some(tell) = self.0.lock().take() {
-                        let _ = tell.send(signal.body.into_bytes());
-                    }
+                    let _ = tell.send(signal.body.into_bytes());
                     return ExitReason::normal();
                 }
             }
