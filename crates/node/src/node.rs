@@ -9,6 +9,7 @@ use crate::{
     network::{Network, PeerChange, failure},
     picture::{Picture, PictureEvent},
     serials::Serials,
+    services::Held,
     world::World,
 };
 use bytes::Bytes;
@@ -121,6 +122,7 @@ pub(crate) struct Inner {
     pub(crate) wasm: Wasm,
     pub(crate) world: World,
     pub(crate) inputs: Inputs,
+    pub(crate) held: Held,
     pub(crate) picture: OnceLock<Arc<dyn Picture>>,
     /// Cancelled when the peer is asked to end.
     pub(crate) shutdown: CancellationToken,
@@ -182,6 +184,7 @@ impl Inner {
             wasm,
             world,
             inputs: Inputs::default(),
+            held: Held::default(),
             picture: OnceLock::new(),
             shutdown: CancellationToken::new(),
             ended: CancellationToken::new(),
@@ -403,6 +406,7 @@ impl hearth_process::Host for Handle {
         if let Some(inner) = self.get() {
             tracing::debug!(process = %id, kind = ?reason.kind, reason = reason.text, "ended");
             inner.inputs.forget(id);
+            inner.held.ended(&inner, id);
             inner.world.process_ended(&inner, id);
         }
     }

@@ -12,9 +12,15 @@ use futures::future::BoxFuture;
 use hearth_abi::{EntityId, Errno, LumpId, PeerId, ProcessId, scene::ComponentKind, signal::BODY_LEN_MAX};
 use hearth_process::ReplyTo;
 use hearth_protocol::control::{Failure, Response};
-use hearth_wasm::{Caller, Request, Services};
-use std::{process::Stdio, sync::Arc, time::Duration};
-use tokio::io::AsyncReadExt as _;
+use hearth_wasm::{Caller, Request, Services, WasmConfig};
+use parking_lot::Mutex;
+use std::{
+    collections::{BTreeMap, HashMap},
+    process::Stdio,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{io::AsyncReadExt as _, sync::Semaphore};
 
 /// How long a module that a process spawns may take to be fetched.
 const MODULE_TIME_MAX: Duration = Duration::from_secs(60);
@@ -23,18 +29,87 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(600);
 /// How long a program that a guest runs may take.
 const COMMAND_TIME_MAX: Duration = Duration::from_secs(600);
 /// Largest lump that a peer decodes to see whether it is an asset, in bytes.
-const ASSET_LEN_MAX: u64 = 256 << 20;
+pub(crate) const ASSET_LEN_MAX: u64 = 256 << 20;
+/// Programs of this machine that guests may have running at a time.
+const COMMANDS_MAX: usize = 64;
+/// Loads that one process may hold at a time.
+const LOADS_MAX: usize = 4096;
 
 type Answer = Result<(i32, Bytes), Failure>;
+
+/// What processes have of their peer for as long as they live.
+pub(crate) struct Held {
+    /// How often a process has loaded an asset and not dropped it.
+    assets: Mutex<HashMap<ProcessId, BTreeMap<(String, LumpId), u32>>>,
+    /// The process that captured the pointer.
+    pointer: Mutex<Option<ProcessId>>,
+    commands: Semaphore,
+}
+
+impl Default for Held {
+    fn default() -> Held {
+        Held { assets: Mutex::default(), pointer: Mutex::default(), commands: Semaphore::new(COMMANDS_MAX) }
+    }
+}
+
+impl Held {
+    /// A process has loaded an asset; `false` if it holds as many as it may.
+    fn loaded(&self, process: ProcessId, class: &str, id: LumpId) -> bool {
+        let mut assets = self.assets.lock();
+        let of_process = assets.entry(process).or_default();
+        if of_process.values().map(|loads| *loads as usize).sum::<usize>() >= LOADS_MAX {
+            return false;
+        }
+        *of_process.entry((class.to_owned(), id)).or_default() += 1;
+        true
+    }
+
+    /// A process drops one of its loads; `false` if it has none.
+    fn dropped(&self, process: ProcessId, class: &str, id: LumpId) -> bool {
+        let mut assets = self.assets.lock();
+        let Some(of_process) = assets.get_mut(&process) else { return false };
+        let key = (class.to_owned(), id);
+        let Some(loads) = of_process.get_mut(&key) else { return false };
+        *loads -= 1;
+        if *loads == 0 {
+            of_process.remove(&key);
+        }
+        true
+    }
+
+    /// A process has ended: what it holds of the engine is given back.
+    pub(crate) fn ended(&self, inner: &Inner, process: ProcessId) {
+        let assets = self.assets.lock().remove(&process).unwrap_or_default();
+        let has_pointer = self.pointer.lock().take_if(|holder| *holder == process).is_some();
+        let Some(picture) = inner.picture.get() else { return };
+        for ((class, id), loads) in assets {
+            (0..loads).for_each(|_| picture.drop_asset(&class, id));
+        }
+        if has_pointer {
+            picture.capture_pointer(false);
+        }
+    }
+}
 
 impl Services for Handle {
     fn request(&self, caller: &Caller, request: Request, reply: ReplyTo) {
         let Some(inner) = self.get() else { return };
         let (process, origin) = (caller.process, caller.origin);
+        // What only the asker would have of it ends with the asker. What others may already know of (the id
+        // of a lump, a process) is brought to its end.
+        let for_asker_only =
+            matches!(request, Request::LumpRead { .. } | Request::LumpSize { .. } | Request::Command { .. });
         tokio::spawn(async move {
             let cancelled = inner.shutdown.clone();
+            let asker_ended = async {
+                match for_asker_only {
+                    true => drop(inner.processes.exited(process).await),
+                    false => std::future::pending().await,
+                }
+            };
             let answer = tokio::select! {
                 answer = answer(&inner, process, origin, request) => answer,
+                () = asker_ended => return,
                 () = cancelled.cancelled() => return,
             };
             match answer {
@@ -48,8 +123,8 @@ impl Services for Handle {
         let (handle, origin) = (self.clone(), caller.origin);
         Box::pin(async move {
             let inner = handle.get().ok_or("the peer shuts down")?;
-            let got = inner.lumps.get(id, Some(origin), MODULE_TIME_MAX).await;
-            got.map_err(|error| chain(&error))
+            let got = get_bounded(&inner, id, Some(origin), module_len_max()).await;
+            got.map_err(|failure| failure.reason)
         })
     }
 
@@ -66,8 +141,11 @@ impl Services for Handle {
             .map_err(|failure| Errno::from_number(failure.errno).unwrap_or(Errno::Host))
     }
 
-    fn asset_drop(&self, _caller: &Caller, class: &str, id: LumpId) -> Result<(), Errno> {
+    fn asset_drop(&self, caller: &Caller, class: &str, id: LumpId) -> Result<(), Errno> {
         let inner = self.get().ok_or(Errno::Host)?;
+        if !inner.held.dropped(caller.process, class, id) {
+            return Err(Errno::NotFound);
+        }
         if let Some(picture) = inner.picture.get() {
             picture.drop_asset(class, id);
         }
@@ -103,9 +181,11 @@ impl Services for Handle {
         Ok(())
     }
 
-    fn pointer_capture(&self, _caller: &Caller, on: bool) -> Result<(), Errno> {
+    fn pointer_capture(&self, caller: &Caller, on: bool) -> Result<(), Errno> {
         let inner = self.get().ok_or(Errno::Host)?;
-        inner.picture.get().ok_or(Errno::Unsupported)?.capture_pointer(on);
+        let picture = inner.picture.get().ok_or(Errno::Unsupported)?;
+        *inner.held.pointer.lock() = on.then_some(caller.process);
+        picture.capture_pointer(on);
         Ok(())
     }
 
@@ -141,10 +221,26 @@ async fn answer(inner: &Arc<Inner>, process: ProcessId, origin: PeerId, request:
         Request::LumpPush { id, peer } => push(inner, id, peer).await,
         Request::AssetLoad { class, id } => {
             load_asset(inner, &class, id).await?;
-            done(0)
+            let is_held = inner.held.loaded(process, &class, id);
+            if !is_held && let Some(picture) = inner.picture.get() {
+                picture.drop_asset(&class, id);
+            }
+            if inner.processes.info(process).is_none() {
+                // It ended meanwhile, perhaps before this was noted.
+                inner.held.ended(inner, process);
+            }
+            match is_held {
+                true => done(0),
+                false => Err(failure(Errno::Limit, format!("a process holds {LOADS_MAX} assets at most"))),
+            }
         }
         Request::FileLoad { path } => load_file(inner, &path).await,
-        Request::Command { args } => run_command(&args).await,
+        Request::Command { args } => {
+            let Ok(_place) = inner.held.commands.try_acquire() else {
+                return Err(failure(Errno::Limit, format!("{COMMANDS_MAX} programs are running already")));
+            };
+            run_command(&args).await
+        }
     }
 }
 
@@ -161,29 +257,57 @@ async fn push(inner: &Inner, id: LumpId, peer: PeerId) -> Answer {
     Ok((0, Bytes::new()))
 }
 
+fn module_len_max() -> u64 {
+    WasmConfig::default().module_bytes_max as u64
+}
+
+/// A whole lump, fetched when missing, if it has at most so many bytes: what a script names is not read into
+/// memory before its size is known.
+pub(crate) async fn get_bounded(
+    inner: &Inner,
+    id: LumpId,
+    likely: Option<PeerId>,
+    len_max: u64,
+) -> Result<Bytes, Failure> {
+    fetch_bounded(inner, id, likely, len_max).await?;
+    let got = inner.lumps.get(id, likely, MODULE_TIME_MAX).await;
+    got.map_err(|error| failure(error.errno(), chain(&error)))
+}
+
+/// Makes sure that a lump is in the store and has at most so many bytes.
+pub(crate) async fn fetch_bounded(
+    inner: &Inner,
+    id: LumpId,
+    likely: Option<PeerId>,
+    len_max: u64,
+) -> Result<(), Failure> {
+    let fetched = inner.lumps.fetch(id, likely, None, MODULE_TIME_MAX).await;
+    match fetched.map_err(|error| failure(error.errno(), chain(&error)))? {
+        size if size > len_max => {
+            let reason = format!("lump {id}: {size} bytes are over the limit of {len_max}");
+            Err(failure(Errno::Malformed, reason))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Loads a lump as an asset. Without a picture a peer can still tell whether a mesh or a module is one.
 pub(crate) async fn load_asset(inner: &Inner, class: &str, id: LumpId) -> Result<(), Failure> {
     let malformed = |reason: String| failure(Errno::Malformed, format!("lump {id}: {reason}"));
     if !["Mesh", "Texture", "Scene", "WebAssembly"].contains(&class) {
         return Err(failure(Errno::Invalid, format!("`{class}` is no class of assets")));
     }
-    let fetched = inner.lumps.fetch(id, None, None, MODULE_TIME_MAX).await;
-    let size = fetched.map_err(|error| failure(error.errno(), chain(&error)))?;
-    if size > ASSET_LEN_MAX {
-        return Err(malformed(format!("{size} bytes are over the limit of {ASSET_LEN_MAX} for an asset")));
-    }
-    let get = || async {
-        let got = inner.lumps.get(id, None, MODULE_TIME_MAX).await;
-        got.map_err(|error| failure(error.errno(), chain(&error)))
-    };
     match (class, inner.picture.get()) {
         ("WebAssembly", _) => {
-            let loaded = inner.wasm.load(id, get().await?).await;
+            let loaded = inner.wasm.load(id, get_bounded(inner, id, None, module_len_max()).await?).await;
             loaded.map_err(|error| failure(Errno::Module, chain(&error)))
         }
-        (_, Some(picture)) => picture.load(class, id).await.map_err(malformed),
+        (_, Some(picture)) => {
+            fetch_bounded(inner, id, None, ASSET_LEN_MAX).await?;
+            picture.load(class, id).await.map_err(malformed)
+        }
         ("Mesh", None) => {
-            let bytes = get().await?;
+            let bytes = get_bounded(inner, id, None, ASSET_LEN_MAX).await?;
             let decoded = tokio::task::spawn_blocking(move || hearth_abi::mesh::Mesh::decode(&bytes).err());
             match decoded.await {
                 Ok(None) => Ok(()),
@@ -201,7 +325,11 @@ async fn load_file(inner: &Inner, path: &str) -> Answer {
     let store = inner.lumps.store().clone();
     let path = path.to_owned();
     let stored = tokio::task::spawn_blocking(move || {
-        let mut file = std::fs::File::open(&path).map_err(|error| {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        // A pipe that nobody writes to would hold this thread, and the end of the peer, for ever.
+        let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+        let opened = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(&path);
+        let mut file = opened.map_err(|error| {
             let errno = match error.kind() {
                 std::io::ErrorKind::NotFound => Errno::NotFound,
                 _ => Errno::Host,
@@ -230,9 +358,11 @@ async fn run_command(args: &[Vec<u8>]) -> Answer {
         .stderr(Stdio::null())
         // The space's password is for this program alone.
         .env_remove(crate::program::PASSWORD_VARIABLE)
+        .process_group(0)
         .kill_on_drop(true)
         .spawn()
         .map_err(|error| failure(Errno::NotFound, format!("could not run `{shown}`: {error}")))?;
+    let mut group = Group(child.id().and_then(|pid| rustix::process::Pid::from_raw(pid as i32)));
     let mut output = Vec::new();
     let mut stdout = child.stdout.take().map(|out| out.take(BODY_LEN_MAX as u64));
     let work = async {
@@ -241,7 +371,10 @@ async fn run_command(args: &[Vec<u8>]) -> Answer {
         }
         // What is over the limit is not read, so that a program that writes for ever ends.
         drop(stdout);
-        child.wait().await
+        let status = child.wait().await;
+        // What it has left running of its own will goes on.
+        group.0 = None;
+        status
     };
     match tokio::time::timeout(COMMAND_TIME_MAX, work).await {
         // A program that a signal ended has no code; shells say 128 and the signal.
@@ -255,5 +388,17 @@ async fn run_command(args: &[Vec<u8>]) -> Answer {
             Errno::TimedOut,
             format!("`{shown}` took longer than {} s", COMMAND_TIME_MAX.as_secs()),
         )),
+    }
+}
+
+/// The processes that a program has started, ended with it when nobody waits for it any more.
+struct Group(Option<rustix::process::Pid>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0 {
+            // They may have ended by themselves.
+            let _ = rustix::process::kill_process_group(leader, rustix::process::Signal::KILL);
+        }
     }
 }
