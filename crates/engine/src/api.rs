@@ -28,7 +28,7 @@ pub struct EngineConfig {
     pub frames_per_second_max: u32,
     /// Without a window, draw only when a [`Command::Screenshot`] waits: nobody sees the others, and
     /// a software renderer takes the processor from those who need it. Events of frames come all the
-    /// same. A window is always drawn.
+    /// same, 30 a second at most. A window is always drawn.
     pub draw_on_demand: bool,
 }
 

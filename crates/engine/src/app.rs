@@ -43,6 +43,8 @@ use std::{
 
 /// How long the renderer may take to start.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// Time between steps that draw nothing: enough for scripts that go by frames.
+const PACE_UNSEEN: Duration = Duration::from_nanos(1_000_000_000 / 30);
 /// Errors of the renderer after which it is given up, if they come in a row.
 const ERRORS_MAX: u32 = 100;
 /// Frames without an error after which earlier ones are forgotten.
@@ -88,7 +90,7 @@ fn run_headless(config: EngineConfig, end: EngineEnd) -> Result<(), EngineError>
     let mut engine = Headless::new(config, end)?;
     let mut next = Instant::now();
     while engine.step()? {
-        next += pace;
+        next += if engine.draws() { pace } else { pace.max(PACE_UNSEEN) };
         match next.checked_duration_since(Instant::now()) {
             Some(rest) => std::thread::sleep(rest),
             // Behind: what was missed is not made up for.
@@ -123,6 +125,12 @@ impl Headless {
         Ok(Headless { apps: std::mem::take(app.sub_apps_mut()) })
     }
 
+    /// Whether the last step drew.
+    fn draws(&self) -> bool {
+        let world = self.apps.main.world();
+        !world.resource::<Settings>().on_demand || !world.resource::<capture::Pending>().is_empty()
+    }
+
     /// Makes one picture. `false` when the engine was told to end.
     ///
     /// # Errors
@@ -144,9 +152,15 @@ impl Headless {
     }
 }
 
+/// Vulkan, Metal or Direct3D 12. Where there is only OpenGL a software renderer does better.
+fn renderer() -> WgpuSettings {
+    let backends = wgpu::Backends::from_env().unwrap_or(wgpu::Backends::PRIMARY);
+    WgpuSettings { backends: Some(backends), ..default() }
+}
+
 /// The set-up that both front ends share.
 fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
-    let settings = WgpuSettings::default();
+    let settings = renderer();
     let found = adapter::find(settings.backends.unwrap_or(wgpu::Backends::PRIMARY))?;
     let quality = config.quality.unwrap_or(found.quality);
     tracing::debug!(adapter = %found.name, ?quality, headless = config.headless, "starting the renderer");
@@ -215,16 +229,19 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
     let looks = Looks::new(app.world_mut());
     app.insert_resource(looks);
     view::open(app.world_mut());
-    app.add_systems(
-        PreUpdate,
-        (link::announce, input::read, link::hand_over, link::wake).chain().after(bevy::input::InputSystems),
-    )
-    .add_systems(Update, (motion::lead, view::breathe, view::look_up))
-    .add_systems(
-        PostUpdate,
-        (view::aim, view::face, light::follow).chain().before(TransformSystems::Propagate),
-    )
-    .add_systems(Last, (capture::expire, link::report, forget_errors));
+    app.add_systems(Startup, light::sort_on_the_processor)
+        .add_systems(
+            PreUpdate,
+            (link::announce, input::read, link::hand_over, link::wake, capture::take)
+                .chain()
+                .after(bevy::input::InputSystems),
+        )
+        .add_systems(Update, (motion::lead, view::breathe, view::look_up))
+        .add_systems(
+            PostUpdate,
+            (view::aim, view::face, light::follow).chain().before(TransformSystems::Propagate),
+        )
+        .add_systems(Last, (capture::expire, link::report, forget_errors));
     Ok(app)
 }
 
@@ -258,7 +275,7 @@ fn on_render_error(
         return RenderErrorPolicy::StopRendering;
     }
     match error.ty {
-        ErrorType::DeviceLost => RenderErrorPolicy::Recover(RenderCreation::from(WgpuSettings::default())),
+        ErrorType::DeviceLost => RenderErrorPolicy::Recover(RenderCreation::from(renderer())),
         _ => RenderErrorPolicy::Ignore,
     }
 }

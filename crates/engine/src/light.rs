@@ -4,7 +4,7 @@
 
 use crate::{Quality, view::Settings};
 use bevy::{
-    light::{CascadeShadowConfig, CascadeShadowConfigBuilder},
+    light::{CascadeShadowConfig, CascadeShadowConfigBuilder, cluster::GlobalClusterSettings},
     prelude::*,
     transform::helper::TransformHelper,
 };
@@ -17,6 +17,14 @@ const LUMENS_MOST: f32 = 1e8;
 /// Metres that point and spot lights reach if they do not say.
 const RANGE_DEFAULT: f32 = 20.0;
 const RANGE_MOST: f32 = 10_000.0;
+
+/// Lights are sorted into parts of the picture on the processor. The way on the card learns the sizes
+/// of its lists from pictures before, so that lights are missing from the first ones.
+pub(crate) fn sort_on_the_processor(settings: Option<ResMut<GlobalClusterSettings>>) {
+    if let Some(mut settings) = settings {
+        settings.gpu_clustering = None;
+    }
+}
 
 /// Keeps to the place of another entity.
 #[derive(Component)]
@@ -90,16 +98,20 @@ fn cascades(quality: Quality) -> CascadeShadowConfig {
 pub(crate) fn follow(
     helper: TransformHelper,
     parents: Query<&ChildOf>,
-    shown: Query<&Visibility, Without<Follows>>,
-    mut followers: Query<(&Follows, &mut Transform, &mut Visibility)>,
+    shown: Query<&Visibility>,
+    followers: Query<(Entity, &Follows, &Transform, &Visibility)>,
+    mut commands: Commands,
 ) {
-    for (Follows(entity), mut place, mut visibility) in &mut followers {
+    for (follower, Follows(entity), place, visibility) in &followers {
         let rigid = rigid(&helper, *entity).unwrap_or_default();
-        place.set_if_neq(rigid);
         let hidden = std::iter::once(*entity)
             .chain(parents.iter_ancestors(*entity))
             .any(|at| shown.get(at).is_ok_and(|visibility| *visibility == Visibility::Hidden));
-        visibility.set_if_neq(if hidden { Visibility::Hidden } else { Visibility::Inherited });
+        let wanted = if hidden { Visibility::Hidden } else { Visibility::Inherited };
+        // By a command, because the helper reads all transforms.
+        if *place != rigid || *visibility != wanted {
+            commands.entity(follower).insert((rigid, wanted));
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     look::{Looks, texture_keys},
     motion::{Motion, Moving},
 };
-use bevy::{prelude::*, world_serialization::WorldAssetRoot};
+use bevy::{light::NotShadowCaster, prelude::*, world_serialization::WorldAssetRoot};
 use hearth_abi::{
     EntityId, LumpId, PeerId,
     scene::{self, Component, ComponentKind, MeshSource, Scope},
@@ -21,6 +21,8 @@ const PLACE_MOST: f32 = 1e6;
 /// Smallest and greatest scale. Not zero: what has no size has no directions either.
 const SCALE_LEAST: f32 = 1e-5;
 const SCALE_MOST: f32 = 1e5;
+/// Opacity from which what one sees through casts a shadow.
+const OPAQUE_ENOUGH: f32 = 0.7;
 
 /// One entity of the scene.
 struct Entry {
@@ -125,6 +127,16 @@ impl Place {
         self.dirty.remove(&id);
         self.cameras.remove(&id);
         self.skies.remove(&id);
+        // What still hangs under it, against the order that changes come in, is not to go with it.
+        let children: Vec<Entity> =
+            world.get::<Children>(entry.entity).map(|children| children.to_vec()).unwrap_or_default();
+        for child in children {
+            if let Ok(mut child) = world.get_entity_mut(child)
+                && child.contains::<Motion>()
+            {
+                child.remove::<ChildOf>();
+            }
+        }
         for entity in entry.light.into_iter().chain([entry.entity]) {
             if let Ok(entity) = world.get_entity_mut(entity) {
                 entity.despawn();
@@ -289,9 +301,15 @@ fn show_mesh(world: &mut World, store: &Store, looks: &mut Looks, entry: &Entry)
         };
         Some((mesh, material))
     });
+    let through = entry.material.as_ref().is_some_and(|m| m.blend && m.base_color[3] < OPAQUE_ENOUGH);
     let mut entity = world.entity_mut(entry.entity);
     match look {
         Some((mesh, material)) => {
+            if through || material == looks.pending.1 {
+                entity.insert(NotShadowCaster);
+            } else {
+                entity.remove::<NotShadowCaster>();
+            }
             entity.insert((Mesh3d(mesh), MeshMaterial3d(material)));
         }
         None => {
@@ -310,7 +328,7 @@ fn show_model(world: &mut World, store: &Store, looks: &Looks, entry: &mut Entry
     };
     let under = ChildOf(entry.entity);
     let root = match store.look(Key::Model(lump)) {
-        Sight::Pending => world.spawn((stand_in(&looks.pending), under)),
+        Sight::Pending => world.spawn((stand_in(&looks.pending), NotShadowCaster, under)),
         Sight::Failed => world.spawn((stand_in(&looks.failed), under)),
         Sight::Ready(Loaded::Model(model)) => world.spawn((WorldAssetRoot(model.clone()), under)),
         Sight::Ready(_) => return,

@@ -11,7 +11,7 @@ use crate::{
 };
 use bevy::{
     camera::{Exposure, Hdr, RenderTarget, ShadowLodOrigin},
-    core_pipeline::tonemapping::Tonemapping,
+    core_pipeline::tonemapping::{DebandDither, Tonemapping},
     light::{DirectionalLightShadowMap, PointLightShadowMap, ShadowFilteringMethod, Skybox},
     post_process::bloom::Bloom,
     prelude::*,
@@ -53,14 +53,15 @@ pub(crate) fn open(world: &mut World) {
         Eye,
         Camera3d::default(),
         Hdr,
-        Tonemapping::TonyMcMapface,
+        // Colours as their authors chose them, and only highlights bent; and no table to look up.
+        Tonemapping::KhronosPbrNeutral,
         Exposure::default(),
         ShadowLodOrigin,
         vantage(),
     ));
     match settings.quality {
         Quality::Low => {
-            eye.insert((Msaa::Off, ShadowFilteringMethod::Hardware2x2));
+            eye.insert((Msaa::Off, ShadowFilteringMethod::Hardware2x2, DebandDither::Disabled));
         }
         Quality::High => {
             eye.insert((
@@ -87,8 +88,8 @@ pub(crate) fn open(world: &mut World) {
 /// An ember in a ring, the sign of the house.
 fn wait(world: &mut World) {
     let mut meshes = world.resource_mut::<Assets<Mesh>>();
-    let ember = meshes.add(Sphere::new(0.16).mesh().uv(40, 24));
-    let ring = meshes.add(Torus { major_radius: 0.55, minor_radius: 0.06 }.mesh().major_resolution(64));
+    let ember = meshes.add(Sphere::new(0.3).mesh().uv(40, 24));
+    let ring = meshes.add(Torus { major_radius: 1.0, minor_radius: 0.12 }.mesh().major_resolution(64));
     let mut materials = world.resource_mut::<Assets<StandardMaterial>>();
     let glow = materials.add(ember_material(1.0));
     let stone = materials.add(StandardMaterial {
@@ -102,7 +103,7 @@ fn wait(world: &mut World) {
     world.spawn((Waiting, Ember, Mesh3d(ember), MeshMaterial3d(glow), upright));
     world.spawn((
         Waiting,
-        PointLight { color: Color::linear_rgb(1.0, 0.5, 0.2), intensity: 60_000.0, ..default() },
+        PointLight { color: Color::linear_rgb(1.0, 0.5, 0.2), intensity: 150_000.0, ..default() },
         Transform::from_xyz(0.0, 1.7, 0.0),
     ));
 }

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! What the engine does beside looking right: the pace of changes, of motion, of commands; and what it
+//! bears.
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::{Stage, about, at, color, cuboid, day, floor, look, sun};
+use hearth_abi::{
+    EntityId, PeerId, input,
+    scene::{Billboard, Camera, Component, Light, LightKind, Material, MeshSource, Scope, Sky, Transform},
+};
+use hearth_engine::{
+    COMMANDS_MAX, Command, EVENTS_MAX, EVENTS_RESERVE, EngineConfig, Event, Picture, SendError, channel, run,
+};
+use hearth_scene::{Change, Owner};
+use std::{sync::mpsc, thread, time::Duration};
+
+/// Where the red thing is: the mean column of red pixels.
+fn red_column(picture: &Picture) -> f32 {
+    let mut sum = 0.0;
+    let mut count = 0.0f32;
+    for (i, pixel) in picture.rgba.chunks_exact(4).enumerate() {
+        if pixel[0] > 180 && pixel[1] < 90 {
+            sum += (i as u32 % picture.width) as f32;
+            count += 1.0;
+        }
+    }
+    assert!(count > 20.0, "nothing red is seen");
+    sum / count
+}
+
+fn red_ball(stage: &mut Stage, peer: u32, scope: Scope) -> EntityId {
+    let red = Material { unlit: true, ..color(1.0, 0.0, 0.0) };
+    stage.make_by(peer, scope, [at(-2.0, 1.7, 0.0), Component::Mesh(MeshSource::Sphere(0.3)), look(red)])
+}
+
+#[test]
+fn what_others_move_glides_and_what_is_ours_is_there_at_once() {
+    let mut stage = Stage::new();
+    let others = red_ball(&mut stage, 7, Scope::Shared);
+    stage.settle();
+    let start = red_column(&stage.picture());
+    stage.set(others, at(0.0, 1.7, 0.0));
+    let between = red_column(&stage.picture());
+    (0..30).for_each(|_| drop(stage.step()));
+    let end = red_column(&stage.picture());
+    assert!(end > start + 60.0, "{start} {end}");
+    assert!(between < start + (end - start) * 0.5, "it jumped: {start} {between} {end}");
+
+    // Too far to have been a step.
+    stage.set(others, at(-2.0, 1.7, -6.0));
+    let jumped = red_column(&stage.picture());
+    (0..30).for_each(|_| drop(stage.step()));
+    assert_eq!(jumped, red_column(&stage.picture()));
+
+    for scope in [Scope::Shared, Scope::Local] {
+        let mut stage = Stage::new();
+        let ours = red_ball(&mut stage, common::PEER, scope);
+        stage.settle();
+        stage.set(ours, at(0.0, 1.7, 0.0));
+        let at_once = red_column(&stage.picture());
+        assert!((at_once - end).abs() < 1.0, "{scope:?}: {at_once}, not {end}");
+    }
+}
+
+#[test]
+fn ten_thousand_entities_come_a_part_at_a_time() {
+    let mut stage = Stage::new();
+    let owner = Owner::Space;
+    let ids: Vec<EntityId> =
+        (1..=10_000).map(|i| EntityId::new(PeerId::new(3).unwrap(), i).unwrap()).collect();
+    for (i, id) in ids.iter().enumerate() {
+        stage.change(Change::Created { id: *id, scope: Scope::Shared, owner });
+        stage.set(*id, at((i % 100) as f32 - 50.0, 0.0, -((i / 100) as f32)));
+        stage.set(*id, cuboid(0.5, 0.5, 0.5));
+    }
+    let mut grown = vec![0];
+    for _ in 0..500 {
+        stage.step();
+        grown.push(stage.entities);
+        if stage.entities == ids.len() {
+            break;
+        }
+    }
+    assert_eq!(stage.entities, ids.len());
+    // Three changes to an entity, 4096 changes a picture.
+    let most = grown.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
+    assert!(most <= 4096, "{most} in one picture");
+    // A picture asked for after them shows them all.
+    for id in &ids {
+        stage.change(Change::Removed { id: *id });
+    }
+    stage.picture();
+    assert_eq!(stage.entities, 0);
+}
+
+#[test]
+fn no_scene_harms_the_engine() {
+    let mut stage = Stage::new();
+    let huge = Transform {
+        translation: [f32::MAX, f32::MIN, f32::MAX],
+        rotation: [0.0, 0.0, 0.0, 1.04],
+        scale: [f32::MAX, f32::MIN_POSITIVE, -f32::MAX],
+    };
+    let nothing = Transform { translation: [0.0; 3], rotation: [0.6, 0.0, 0.8, 0.0], scale: [0.0; 3] };
+    let bright = f32::MAX;
+    let lights = [LightKind::Directional, LightKind::Point, LightKind::Spot].map(|kind| Light {
+        kind,
+        shadows: true,
+        color: [bright, -bright, 0.0],
+        intensity: bright,
+        range: bright,
+        inner_angle: 0.0,
+        outer_angle: 0.0,
+    });
+    let loud = Material {
+        base_color: [bright, -bright, bright, -bright],
+        metallic: -bright,
+        roughness: bright,
+        emissive: [bright; 3],
+        blend: true,
+        ..Material::default()
+    };
+    for place in [huge, nothing, Transform::IDENTITY] {
+        // Deep chains multiply what is large, and what is small.
+        let mut parent = None;
+        for depth in 0..12 {
+            let scope = if depth % 2 == 0 { Scope::Local } else { Scope::Shared };
+            let id = stage.make_by(common::PEER, scope, [Component::Transform(place)]);
+            stage.change(Change::Reparented { id, parent });
+            stage.set(id, cuboid(f32::MAX, f32::MIN_POSITIVE, 1.0));
+            stage.set(id, look(loud.clone()));
+            stage.set(id, Component::Light(lights[depth % 3]));
+            stage.set(id, Component::Billboard(Billboard::AboutY));
+            stage.set(
+                id,
+                Component::Camera(Camera {
+                    fov_y: if depth % 3 == 0 { f32::MIN_POSITIVE } else { 3.1415 },
+                    near: f32::MIN_POSITIVE,
+                    far: f32::MAX,
+                    exposure_ev100: if depth % 4 == 0 { -bright } else { bright },
+                    priority: depth as i32,
+                }),
+            );
+            parent = Some(id);
+        }
+        stage.step();
+        stage.picture();
+    }
+    stage.make([Component::Sky(Sky {
+        zenith: [bright; 3],
+        horizon: [-bright; 3],
+        ground: [bright, 0.0, -bright],
+        brightness: bright,
+        ambient: bright,
+    })]);
+    stage.make([Component::Name("ü".repeat(100))]);
+    (0..5).for_each(|_| drop(stage.step()));
+    stage.picture();
+
+    // Changes that no scene makes: of what is not there, twice, under itself.
+    let ghost = EntityId::from_bits(u64::MAX);
+    stage.change(Change::Removed { id: ghost });
+    stage.set(ghost, at(0.0, 0.0, 0.0));
+    stage.change(Change::Reparented { id: ghost, parent: Some(ghost) });
+    let twice = stage.make([cuboid(1.0, 1.0, 1.0)]);
+    stage.change(Change::Created { id: twice, scope: Scope::Shared, owner: Owner::Space });
+    stage.change(Change::Reparented { id: twice, parent: Some(ghost) });
+    // A parent that goes before its child.
+    let parent = stage.make([at(0.0, 0.0, 0.0), Component::Light(lights[1])]);
+    let child = stage.make([at(0.0, 0.0, 0.0), Component::Light(lights[2])]);
+    stage.change(Change::Reparented { id: child, parent: Some(parent) });
+    stage.change(Change::Removed { id: parent });
+    stage.set(child, at(1.0, 0.0, 0.0));
+    stage.set(child, cuboid(1.0, 1.0, 1.0));
+    stage.set(child, Component::Hidden(true));
+    stage.set(child, Component::Light(lights[0]));
+    stage.change(Change::Removed { id: child });
+    stage.step();
+    stage.picture();
+}
+
+#[test]
+fn pictures_come_from_the_loop_too_and_the_engine_ends_when_told() {
+    let (control, end) = channel();
+    let config = EngineConfig { headless: true, size: [64, 48], ..EngineConfig::default() };
+    let engine = thread::spawn(move || run(config, end));
+    let (tell, told) = mpsc::channel();
+    control.send(Command::Screenshot(Box::new(move |picture| drop(tell.send(picture))))).unwrap();
+    let picture = told.recv_timeout(Duration::from_secs(60)).unwrap().unwrap();
+    assert_eq!((picture.width, picture.height, picture.rgba.len()), (64, 48, 64 * 48 * 4));
+    assert!(picture.rgba.chunks_exact(4).any(|pixel| pixel[..3] != [0; 3]), "it is black");
+    let png = image::load_from_memory(&picture.to_png().unwrap()).unwrap().into_rgba8();
+    assert_eq!(png.into_raw(), picture.rgba);
+    // Without a window there is no pointer to hold.
+    control.send(Command::CapturePointer(true)).unwrap();
+    let mut frames = 0;
+    loop {
+        match control.event_timeout(Duration::from_secs(60)).unwrap() {
+            Event::Input(input::Event::Captured(on)) => break assert!(!on),
+            Event::Input(input::Event::Frame { size, .. }) => {
+                frames += 1;
+                assert_eq!(size, [64, 48]);
+            }
+            _ => {}
+        }
+    }
+    assert!(frames > 0);
+    control.send(Command::Quit).unwrap();
+    engine.join().unwrap().unwrap();
+    assert!(control.has_ended());
+    let late = control.send(Command::Quit).unwrap_err();
+    assert!(matches!(late, SendError::Ended(Command::Quit)));
+
+    // Nobody is left to show pictures to.
+    let (control, end) = channel();
+    let config = EngineConfig { headless: true, size: [64, 48], ..EngineConfig::default() };
+    drop(control);
+    run(config, end).unwrap();
+}
+
+#[test]
+fn a_full_queue_is_an_answer() {
+    let (control, end) = channel();
+    for _ in 0..COMMANDS_MAX {
+        control.send(Command::CapturePointer(false)).unwrap();
+    }
+    let Err(SendError::Full(Command::Quit)) = control.send(Command::Quit) else {
+        panic!("the queue has no end");
+    };
+    // Who waits for an answer gets one when the engine goes.
+    let (control, waiting) = {
+        drop(end);
+        let (control, end) = channel();
+        let (tell, told) = mpsc::channel();
+        control.send(Command::Screenshot(Box::new(move |picture| drop(tell.send(picture))))).unwrap();
+        drop(end);
+        (control, told)
+    };
+    assert_eq!(waiting.recv().unwrap().unwrap_err(), "the engine has ended");
+    assert_eq!(control.event_timeout(Duration::from_secs(1)), None);
+}
+
+#[test]
+fn events_that_nobody_reads_are_bounded() {
+    let mut stage = Stage::new();
+    stage.make([day()]);
+    stage.make(sun());
+    stage.make(floor());
+    stage.make([
+        at(0.0, 1.0, 0.0),
+        Component::Transform(Transform::IDENTITY.rotated(about([0.0, 1.0, 0.0], 1.0))),
+    ]);
+    stage.send();
+    for _ in 0..EVENTS_MAX {
+        stage.engine.step().unwrap();
+    }
+    let mut events: Vec<Event> = std::iter::from_fn(|| stage.control.try_event()).collect();
+    assert!(events.len() <= EVENTS_MAX + EVENTS_RESERVE, "{}", events.len());
+    assert_eq!(stage.control.events_lost(), 0, "frames that nobody reads are no loss");
+    // The first ones are there, the last ones were dropped.
+    events.retain(|event| matches!(event, Event::FrameShown { .. }));
+    assert!(matches!(events[0], Event::FrameShown { number: 1, .. }));
+}

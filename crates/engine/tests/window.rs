@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The engine in a window, on a display of its own (Xvfb), with keys and a mouse moved by xdotool.
+//!
+//! A program of its own, because windows want the main thread: it starts Xvfb, and itself again as the
+//! one whose window is tested. Where Xvfb or xdotool is missing it says so loudly, and fails if
+//! `HEARTH_TEST_WINDOW=1` promises them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says what it does"
+)]
+
+use hearth_abi::input::{Event as Input, Press, key};
+use hearth_engine::{Command as Order, Controller, EngineConfig, Event, Quality, channel, run};
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio, exit},
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+const NAME: &str = "a_window_takes_keys_and_closes";
+/// The machine may be busy, and renders in software.
+const TIMEOUT: Duration = Duration::from_secs(120);
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if std::env::var_os("HEARTH_TEST_IS_WINDOW").is_some() {
+        return window();
+    }
+    if arguments.iter().any(|a| a == "--list") {
+        return println!("{NAME}: test");
+    }
+    let filters: Vec<&String> = arguments.iter().filter(|a| !a.starts_with('-')).collect();
+    if !filters.is_empty() && !filters.iter().any(|filter| NAME.contains(filter.as_str())) {
+        return;
+    }
+    let missing: Vec<&str> = ["Xvfb", "xdotool"].into_iter().filter(|program| !exists(program)).collect();
+    if !missing.is_empty() {
+        eprintln!(
+            "\n*** NOT TESTED: {NAME}: {} is missing (apt-get install xvfb xdotool) ***\n",
+            missing.join(" and ")
+        );
+        exit(i32::from(std::env::var_os("HEARTH_TEST_WINDOW").is_some_and(|v| v == "1")));
+    }
+    let mut display = Display::start();
+    let outcome = in_window(&display);
+    display.end();
+    if !outcome {
+        exit(1);
+    }
+    println!("test {NAME} ... ok");
+}
+
+fn exists(program: &str) -> bool {
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|p| p.join(program).exists()))
+}
+
+struct Display {
+    server: Child,
+    name: String,
+}
+
+impl Display {
+    /// Lets the server choose a free number, and say it when it is ready.
+    fn start() -> Display {
+        let mut server = Command::new("Xvfb")
+            .args(["-displayfd", "1", "-screen", "0", "800x600x24", "-nolisten", "tcp"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut number = String::new();
+        BufReader::new(server.stdout.as_mut().unwrap()).read_line(&mut number).unwrap();
+        assert!(!number.trim().is_empty(), "Xvfb did not start");
+        Display { server, name: format!(":{}", number.trim()) }
+    }
+
+    fn end(&mut self) {
+        self.server.kill().unwrap();
+        self.server.wait().unwrap();
+    }
+}
+
+/// Runs this program again as the window.
+fn in_window(display: &Display) -> bool {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .env("HEARTH_TEST_IS_WINDOW", "1")
+        .env("DISPLAY", &display.name)
+        .env_remove("WAYLAND_DISPLAY")
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + 3 * TIMEOUT;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.success();
+        }
+        if Instant::now() > deadline {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            eprintln!("the window did not close");
+            return false;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// The engine on the main thread, and its user on another.
+fn window() {
+    let (control, end) = channel();
+    let (failed, failure) = mpsc::channel::<()>();
+    let user = thread::spawn(move || {
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| act(&control)));
+        if result.is_err() {
+            drop(failed);
+            exit(1);
+        }
+    });
+    let config = EngineConfig {
+        title: "Hearth under test".into(),
+        size: [320, 240],
+        quality: Some(Quality::Low),
+        ..EngineConfig::default()
+    };
+    run(config, end).unwrap();
+    user.join().unwrap();
+    drop(failure);
+}
+
+fn act(control: &Controller) {
+    // The window is there, and draws.
+    wait(control, "a picture", |event| matches!(event, Event::FrameShown { number: 3.., .. }));
+    let id = xdotool(&["search", "--sync", "--name", "Hearth under test"]);
+    let id = id.trim();
+    // Without a window manager nobody gives it the keyboard.
+    xdotool(&["windowfocus", "--sync", id]);
+    wait(control, "the focus", |event| *event == Event::Input(Input::Focus(true)));
+
+    xdotool(&["key", "--window", "0", "w"]);
+    let w = |press| Event::Input(Input::Key { code: key::W, press });
+    wait(control, "w goes down", |event| *event == w(Press::Pressed));
+    wait(control, "w is typed", |event| *event == Event::Input(Input::Text("w".into())));
+    wait(control, "w goes up", |event| *event == w(Press::Released));
+
+    xdotool(&["mousemove", "--window", id, "100", "50", "click", "1"]);
+    let button = |event: &Event, wanted| match event {
+        Event::Input(Input::Button { button: 0, press, at }) => *press == wanted && *at == [100.0, 50.0],
+        _ => false,
+    };
+    wait(control, "a click", |event| button(event, Press::Pressed));
+    wait(control, "its end", |event| button(event, Press::Released));
+    xdotool(&["click", "4"]);
+    wait(
+        control,
+        "the wheel",
+        |event| matches!(event, Event::Input(Input::Wheel([x, y])) if *x == 0.0 && *y > 0.0),
+    );
+
+    // Motion is told while the pointer is held.
+    control.send(Order::CapturePointer(true)).unwrap();
+    wait(control, "the pointer is held", |event| *event == Event::Input(Input::Captured(true)));
+    xdotool(&["mousemove_relative", "--", "7", "-3"]);
+    wait(control, "motion", |event| matches!(event, Event::Input(Input::Motion(_))));
+
+    // What is down goes up, and the pointer is free, when the focus goes.
+    xdotool(&["keydown", "d"]);
+    wait(control, "d goes down", |event| {
+        *event == Event::Input(Input::Key { code: key::D, press: Press::Pressed })
+    });
+    xdotool(&["getwindowfocus", "windowunmap", id]);
+    wait(control, "d is let go", |event| {
+        *event == Event::Input(Input::Key { code: key::D, press: Press::Released })
+    });
+    wait(control, "the pointer is free", |event| *event == Event::Input(Input::Captured(false)));
+    wait(control, "the focus is lost", |event| *event == Event::Input(Input::Focus(false)));
+    xdotool(&["keyup", "d", "windowmap", "--sync", id]);
+
+    let (tell, told) = mpsc::channel();
+    control.send(Order::Screenshot(Box::new(move |picture| drop(tell.send(picture))))).unwrap();
+    let picture = told.recv_timeout(TIMEOUT).unwrap().unwrap();
+    assert_eq!((picture.width, picture.height), (320, 240));
+    assert!(picture.rgba.chunks_exact(4).any(|pixel| pixel[..3] != [0; 3]), "the window is black");
+    if let Some(path) = std::env::var_os("HEARTH_TEST_PICTURE") {
+        std::fs::write(path, picture.to_png().unwrap()).unwrap();
+    }
+
+    close(id);
+    wait(control, "it is closed", |event| *event == Event::Closed);
+}
+
+fn wait(control: &Controller, what: &str, mut holds: impl FnMut(&Event) -> bool) {
+    let deadline = Instant::now() + TIMEOUT;
+    while Instant::now() < deadline {
+        match control.event_timeout(Duration::from_secs(1)) {
+            Some(event) if holds(&event) => return,
+            _ => {}
+        }
+    }
+    panic!("it did not happen: {what}");
+}
+
+fn xdotool(arguments: &[&str]) -> String {
+    let output = Command::new("xdotool").args(arguments).output().unwrap();
+    assert!(
+        output.status.success(),
+        "xdotool {arguments:?}: {}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Asks the window to close, as the button of a window manager does (ICCCM, section 4.2.8.1).
+fn close(id: &str) {
+    use x11rb::{
+        connection::Connection as _,
+        protocol::xproto::{ClientMessageEvent, ConnectionExt as _, EventMask},
+    };
+    let window: u32 = id.parse().unwrap();
+    let (connection, _) = x11rb::connect(None).unwrap();
+    let atom = |name: &str| connection.intern_atom(false, name.as_bytes()).unwrap().reply().unwrap().atom;
+    let data = [atom("WM_DELETE_WINDOW"), x11rb::CURRENT_TIME, 0, 0, 0];
+    let event = ClientMessageEvent::new(32, window, atom("WM_PROTOCOLS"), data);
+    connection.send_event(false, window, EventMask::NO_EVENT, event).unwrap().check().unwrap();
+    connection.flush().unwrap();
+}
