@@ -12,8 +12,11 @@ use crate::{
     task::timeout,
 };
 use hearth_abi::{Errno, ProcessId, codec::Reader};
-use serde::{Serialize, de::DeserializeOwned};
+use lenient::Lenient;
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use std::{future::poll_fn, time::Duration};
+
+mod lenient;
 
 /// CBOR tag of a call: the letters `HCAL`.
 pub const TAG_CALL: u32 = u32::from_be_bytes(*b"HCAL");
@@ -38,13 +41,23 @@ fn encode_into<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<()
     })
 }
 
-/// The value in CBOR.
+/// A value read leniently.
+struct Whole<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Whole<T> {
+    fn deserialize<D: Deserializer<'de>>(decoder: D) -> Result<Whole<T>, D::Error> {
+        T::deserialize(Lenient(decoder)).map(Whole)
+    }
+}
+
+/// The value in CBOR. Where it has a float, a whole number does too.
 ///
 /// # Errors
 /// [`Errno::Malformed`] with the reason: it is no CBOR, or no `T`.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     use ciborium::de::Error as Problem;
-    ciborium::from_reader(bytes).map_err(|problem| {
+    let decoded = ciborium::from_reader::<Whole<T>, _>(bytes);
+    decoded.map(|whole| whole.0).map_err(|problem| {
         let reason = match problem {
             Problem::Semantic(_, reason) => reason,
             Problem::Io(_) => "the message ends early".into(),

@@ -286,3 +286,30 @@ fn cbor_that_is_something_else_names_what_is_wrong() {
     let error = message::decode::<u32>(&[]).unwrap_err();
     assert_eq!(error.to_string(), "malformed content: the message ends early");
 }
+
+#[test]
+fn whole_numbers_are_floats_where_floats_are_wanted() {
+    #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+    enum Shape<N> {
+        Ball(N),
+        Box { size: [N; 3], at: Option<N> },
+        Many(Vec<Shape<N>>, std::collections::BTreeMap<String, N>),
+        Nothing,
+    }
+    fn shapes<N: Copy>(one: N, two: N) -> Vec<Shape<N>> {
+        let boxed = Shape::Box { size: [one, two, one], at: Some(two) };
+        let named = [("one".to_owned(), one)].into();
+        vec![Shape::Many(vec![Shape::Ball(one), boxed], named), Shape::Nothing]
+    }
+    for bytes in [
+        message::encode(&shapes(1u8, 2)),
+        message::encode(&shapes(1.0f32, 2.0)),
+        message::encode(&shapes(1i64, 2)),
+    ] {
+        assert_eq!(message::decode::<Vec<Shape<f64>>>(bytes.as_ref().unwrap()).unwrap(), shapes(1.0f64, 2.0));
+    }
+    assert_eq!(message::decode::<f32>(&message::encode(&-7).unwrap()).unwrap(), -7.0);
+    // The other way round a part would be lost.
+    assert!(message::decode::<i32>(&message::encode(&1.5).unwrap()).is_err());
+    assert!(message::decode::<f32>(&message::encode("1").unwrap()).is_err());
+}

@@ -87,7 +87,7 @@ fn refuse(asked: &Envelope<Incoming>, reason: &str) {
 async fn begin(expression: &str, on: Option<u32>, job: u64) -> Result<(), String> {
     let module = expr::compile(expression).map_err(|problem| problem.to_string())?;
     let on = on.map_or(Ok(peer()), |number| PeerId::new(number).ok_or("no such peer"))?;
-    let lump = Lump::put(&module).map_err(|errno| errno.to_string())?;
+    let lump = Lump::store(&module).await.map_err(|error| error.to_string())?;
     // Compiles it here first: what does not run here need not be sent.
     let asset = Asset::load("WebAssembly", lump.0).await.map_err(|error| error.to_string())?;
     if on != peer() {
