@@ -32,23 +32,32 @@ const COMMAND_TIME_MAX: Duration = Duration::from_secs(600);
 pub(crate) const ASSET_LEN_MAX: u64 = 256 << 20;
 /// Programs of this machine that guests may have running at a time.
 const COMMANDS_MAX: usize = 64;
+/// Lumps that are in memory at a time on their way to the engine.
+const SHOWING_MAX: usize = 4;
 /// Loads that one process may hold at a time.
 const LOADS_MAX: usize = 4096;
 
 type Answer = Result<(i32, Bytes), Failure>;
 
-/// What processes have of their peer for as long as they live.
+/// What processes have of their peer for as long as they live, and how much of it there is at a time.
 pub(crate) struct Held {
     /// How often a process has loaded an asset and not dropped it.
     assets: Mutex<HashMap<ProcessId, BTreeMap<(String, LumpId), u32>>>,
     /// The process that captured the pointer.
     pointer: Mutex<Option<ProcessId>>,
     commands: Semaphore,
+    /// Lumps that are read to be handed to the engine.
+    pub(crate) showing: Semaphore,
 }
 
 impl Default for Held {
     fn default() -> Held {
-        Held { assets: Mutex::default(), pointer: Mutex::default(), commands: Semaphore::new(COMMANDS_MAX) }
+        Held {
+            assets: Mutex::default(),
+            pointer: Mutex::default(),
+            commands: Semaphore::new(COMMANDS_MAX),
+            showing: Semaphore::new(SHOWING_MAX),
+        }
     }
 }
 
@@ -99,7 +108,13 @@ impl Services for Handle {
         // of a lump, a process) is brought to its end.
         let for_asker_only =
             matches!(request, Request::LumpRead { .. } | Request::LumpSize { .. } | Request::Command { .. });
+        // At once, for what the process does next may name the lump to others.
+        let announced = match &request {
+            Request::LumpPut { id, .. } => Some(inner.lumps.announce(*id)),
+            _ => None,
+        };
         tokio::spawn(async move {
+            let _announced = announced;
             let cancelled = inner.shutdown.clone();
             let asker_ended = async {
                 match for_asker_only {
@@ -400,5 +415,62 @@ impl Drop for Group {
             // They may have ended by themselves.
             let _ = rustix::process::kill_process_group(leader, rustix::process::Signal::KILL);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[test]
+    fn a_load_is_dropped_once_and_by_its_process_alone() {
+        let held = Held::default();
+        let (one, other) = (ProcessId::from_bits(1), ProcessId::from_bits(2));
+        let lump = LumpId([7; 32]);
+        assert!(!held.dropped(one, "Mesh", lump));
+        assert!(held.loaded(one, "Mesh", lump) && held.loaded(one, "Mesh", lump));
+        assert!(!held.dropped(other, "Mesh", lump) && !held.dropped(one, "Texture", lump));
+        assert!(held.dropped(one, "Mesh", lump) && held.dropped(one, "Mesh", lump));
+        assert!(!held.dropped(one, "Mesh", lump));
+        assert!((0..LOADS_MAX).all(|_| held.loaded(one, "Mesh", lump)));
+        assert!(!held.loaded(one, "Mesh", lump));
+        assert!(held.loaded(other, "Mesh", lump));
+    }
+
+    /// Whether a process runs; one that has ended may wait for somebody to ask for its status.
+    fn runs(pid: &str) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+    }
+
+    async fn until(what: impl Fn() -> bool) {
+        let waited = async {
+            while !what() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), waited).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_command_that_nobody_waits_for_ends_with_what_it_has_started() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pid");
+        let script = format!("sleep 1000 & echo $! > {}; wait", file.display());
+        let args: Vec<Vec<u8>> = ["sh", "-c", &script].map(|arg| arg.as_bytes().to_vec()).into();
+        let running = tokio::spawn(async move { run_command(&args).await });
+        let pid = || std::fs::read_to_string(&file).unwrap_or_default().trim().to_owned();
+        until(|| runs(&pid())).await;
+        running.abort();
+        until(|| !runs(&pid())).await;
+    }
+
+    #[tokio::test]
+    async fn a_command_tells_its_output_and_its_end() {
+        let args: Vec<Vec<u8>> = ["sh", "-c", "echo out; exit 3"].map(|arg| arg.as_bytes().to_vec()).into();
+        assert_eq!(run_command(&args).await, Ok((3, Bytes::from_static(b"out\n"))));
+        let args: Vec<Vec<u8>> = ["sh", "-c", "kill -9 $$"].map(|arg| arg.as_bytes().to_vec()).into();
+        assert_eq!(run_command(&args).await, Ok((137, Bytes::new())));
     }
 }
