@@ -130,6 +130,11 @@ impl Slice {
         }
     }
 
+    /// The process has ended: others get its place.
+    pub(crate) fn finish(&self) {
+        *self.permit.lock() = None;
+    }
+
     pub(crate) fn in_hog_lane(&self) -> bool {
         self.overruns.load(Relaxed) > 1
     }

@@ -555,6 +555,8 @@ impl Inner {
     /// What is to be done when a process has ended.
     fn finish(&self, process: &Arc<Process>, reason: ExitReason) {
         let id = process.id;
+        // Its record may be kept for long.
+        process.slice.finish();
         process.mailbox.close();
         self.timers.remove_all(process.timers.lock().pending.drain().map(|(_, key)| key));
         let names = process.names.lock().take().unwrap_or_default();

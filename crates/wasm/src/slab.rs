@@ -13,7 +13,7 @@
 #![expect(unsafe_code, reason = "memory for guests, measured: the system's allocator stops at 21,800 guests")]
 
 use parking_lot::Mutex;
-use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap_anonymous, mprotect};
+use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap_anonymous, mprotect, munmap};
 use std::{io, ops::Range, ptr, sync::Arc};
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType, StackCreator, StackMemory};
 
@@ -24,7 +24,7 @@ const PAGE: usize = 64 << 10;
 /// Mappings left for everything else in the program.
 const MAPS_LEFT: usize = 16_000;
 
-/// Addresses of slots of one size. Slots are never unmapped, only reused.
+/// Addresses of slots of one size. Slots are reused, and unmapped when the slab goes, after all of them.
 struct Slab {
     slot: usize,
     max: usize,
@@ -36,6 +36,7 @@ struct SlabState {
     free: Vec<usize>,
     /// What is left of the newest mapping.
     fresh: Range<usize>,
+    mappings: Vec<Range<usize>>,
     taken: usize,
 }
 
@@ -74,6 +75,7 @@ impl Slab {
                 )
             }? as usize;
             state.fresh = base..base + len;
+            state.mappings.push(base..base + len);
         }
         let address = state.fresh.start;
         state.fresh.start += self.slot;
@@ -91,6 +93,16 @@ impl Slab {
     /// Forgets a slot that must not be used again.
     fn abandon(&self) {
         self.state.lock().taken -= 1;
+    }
+}
+
+impl Drop for Slab {
+    fn drop(&mut self) {
+        for mapping in &self.state.get_mut().mappings {
+            // SAFETY: the mapping was made by `take`; every slot in use holds the slab, so none is left.
+            // A failure leaves addresses that nobody uses.
+            let _ = unsafe { munmap(mapping.start as *mut _, mapping.len()) };
+        }
     }
 }
 
@@ -355,6 +367,19 @@ mod tests {
             let line = format!("{:x}-{:x} ---p", guard.start as usize, guard.end as usize);
             assert!(maps.contains(&line), "{line} is not in\n{maps}");
         }
+    }
+
+    #[test]
+    fn a_slab_leaves_no_mapping_behind() {
+        let stacks = Stacks::new(64 << 10);
+        let stack = stacks.new_stack(64 << 10, false).unwrap();
+        let guard = stack.guard_range();
+        let line = format!("{:x}-{:x} ---p", guard.start as usize, guard.end as usize);
+        let is_mapped = || std::fs::read_to_string("/proc/self/maps").unwrap().contains(&line);
+        drop(stacks);
+        assert!(is_mapped(), "the stack still lives");
+        drop(stack);
+        assert!(!is_mapped());
     }
 
     #[test]
