@@ -3,7 +3,7 @@
 
 use crate::{
     Scene,
-    wire::{Down, FRAME_LEN_MAX, HEADER_LEN, Refusal},
+    wire::{self, Down, FRAME_LEN_MAX, HEADER_LEN, Refusal, encode_set},
 };
 use hearth_abi::{
     EntityId, ProcessId,
@@ -135,68 +135,109 @@ impl Outbox {
     pub fn take(&mut self, scene: &Scene, sequence: u64, len_max: usize) -> Option<Vec<u8>> {
         let len_max = len_max.clamp(1024, FRAME_LEN_MAX);
         let mut frame = Vec::new();
-        let mut parts: Vec<(ProcessId, Vec<Op>)> = Vec::new();
-        // Of the update that is being gathered, and not yet in the frame.
-        let mut parts_len = HEADER_LEN + 8;
-        let mut update = false;
+        let mut update = Update::default();
+        let mut encoded = Vec::new();
+        let mut skipped = false;
         while let Some(entry) = self.queue.first_entry() {
-            let (_, item) = entry.get();
-            let op = match item {
-                Item::Answer(_, outcome) => {
-                    let reason_len = outcome.as_ref().err().map_or(0, |refusal| refusal.reason.len());
-                    let len = HEADER_LEN + 12 + reason_len;
-                    let gathered = if update { parts_len } else { 0 };
-                    if (!frame.is_empty() || update) && frame.len() + gathered + len > len_max {
+            encoded.clear();
+            let writer = match &entry.get().1 {
+                Item::Answer(number, outcome) => {
+                    Down::Answer { number: *number, outcome: outcome.clone() }.encode(&mut encoded);
+                    let taken = frame.len() + update.len();
+                    if taken > 0 && taken + encoded.len() > len_max {
                         break;
                     }
-                    let (first, Item::Answer(number, outcome)) = entry.remove() else { break };
-                    if std::mem::take(&mut update) {
-                        // Everything before the answer is in.
-                        let parts = std::mem::take(&mut parts);
-                        Down::Update { sequence: first.saturating_sub(1), parts }.encode(&mut frame);
-                        parts_len = HEADER_LEN + 8;
-                    }
-                    Down::Answer { number, outcome }.encode(&mut frame);
+                    // Everything before the answer is in.
+                    let (first, _) = entry.remove();
+                    update.finish(first.saturating_sub(1), &mut frame);
+                    frame.extend_from_slice(&encoded);
                     continue;
                 }
-                Item::Structure(writer, op) => Some((*writer, op.clone())),
+                Item::Structure(writer, op) => {
+                    op.encode(&mut encoded);
+                    Some(*writer)
+                }
                 Item::Value(id, kind) => scene.get(*id).map(|entity| match entity.slot(*kind) {
-                    Some(slot) => (slot.writer, Op::Set(*id, slot.component.clone())),
-                    None => (ProcessId::from_bits(0), Op::Unset(*id, *kind)),
+                    Some(slot) => {
+                        encode_set(*id, &slot.component, &mut encoded);
+                        slot.writer
+                    }
+                    None => {
+                        Op::Unset(*id, *kind).encode(&mut encoded);
+                        ProcessId::from_bits(0)
+                    }
                 }),
             };
-            if let Some((writer, op)) = op {
-                let same_writer = parts.last().is_some_and(|(last, _)| *last == writer);
-                let len = encoded_len(&op) + if same_writer { 0 } else { 12 };
-                let is_first = frame.is_empty() && !update;
-                if !is_first && frame.len() + parts_len + len > len_max {
+            // Without a writer: the entity has gone with one above it.
+            if let Some(writer) = writer {
+                let taken = frame.len() + update.len();
+                if taken > 0 && taken + update.len_with(writer, encoded.len()) > len_max {
                     break;
                 }
-                update = true;
-                parts_len += len;
-                match parts.last_mut().filter(|_| same_writer) {
-                    Some((_, ops)) => ops.push(op),
-                    None => parts.push((writer, vec![op])),
-                }
-            } else {
-                // The entity has gone with one above it.
-                update = true;
+                update.add(writer, &encoded);
             }
             if let (_, Item::Value(id, kind)) = entry.remove() {
                 self.places.remove(&(id, kind));
             }
+            skipped |= writer.is_none();
         }
         // Also after nothing but answers: they too bring the peer on in the order.
-        if update || (self.queue.is_empty() && !frame.is_empty()) {
+        if update.len() > 0 || (self.queue.is_empty() && (skipped || !frame.is_empty())) {
             let waits = self.queue.first_key_value().map(|(_, (first, _))| first.saturating_sub(1));
-            Down::Update { sequence: waits.unwrap_or(sequence), parts }.encode(&mut frame);
+            update.begin();
+            update.finish(waits.unwrap_or(sequence), &mut frame);
         }
         (!frame.is_empty()).then_some(frame)
     }
 }
 
-fn encoded_len(op: &Op) -> usize {
-    let mut bytes = Vec::new();
-    op.encode(&mut bytes);
-    bytes.len()
+/// The body of a [`Down::Update`] as it grows, without its sequence.
+#[derive(Default)]
+struct Update {
+    begun: bool,
+    body: Vec<u8>,
+    /// Writer and place of the length of the part that grows.
+    part: Option<(ProcessId, usize)>,
+}
+
+impl Update {
+    /// Of the message; zero if there is none.
+    fn len(&self) -> usize {
+        if self.begun { HEADER_LEN + 8 + self.body.len() } else { 0 }
+    }
+
+    /// How much longer the message is with an operation.
+    fn len_with(&self, writer: ProcessId, len: usize) -> usize {
+        let header = if self.begun { 0 } else { HEADER_LEN + 8 };
+        let part = if self.part.is_some_and(|(last, _)| last == writer) { 0 } else { 12 };
+        header + part + len
+    }
+
+    const fn begin(&mut self) {
+        self.begun = true;
+    }
+
+    fn add(&mut self, writer: ProcessId, encoded: &[u8]) {
+        self.begin();
+        let at = match self.part {
+            Some((last, at)) if last == writer => at,
+            _ => {
+                self.body.extend_from_slice(&writer.to_bits().to_le_bytes());
+                self.body.extend_from_slice(&[0; 4]);
+                self.body.len() - 4
+            }
+        };
+        self.part = Some((writer, at));
+        self.body.extend_from_slice(encoded);
+        let len = (self.body.len() - at - 4) as u32;
+        self.body[at..at + 4].copy_from_slice(&len.to_le_bytes());
+    }
+
+    /// Appends the message, if there is one, and starts another.
+    fn finish(&mut self, sequence: u64, frame: &mut Vec<u8>) {
+        if self.begun {
+            wire::encode_update(frame, sequence, &self.body);
+        }
+        *self = Update::default();
+    }
 }

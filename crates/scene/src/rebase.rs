@@ -47,6 +47,9 @@ impl Scene {
         }
         for (_, id) in &wanted {
             let Some(want) = target.get(*id) else { continue };
+            if self.get(*id).is_some_and(|have| have.slots == want.slots) {
+                continue;
+            }
             for kind in ComponentKind::ALL {
                 let slot = want.slot(*kind);
                 if self.get(*id).is_some_and(|have| have.slot(*kind) != slot) {

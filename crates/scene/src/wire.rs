@@ -168,6 +168,22 @@ pub(crate) fn encode_batch(out: &mut Vec<u8>, number: u64, writer: ProcessId, op
     });
 }
 
+/// [`Down::Update`] of parts that are encoded already.
+pub(crate) fn encode_update(out: &mut Vec<u8>, sequence: u64, parts: &[u8]) {
+    message(out, 1, |out| {
+        put(out, sequence);
+        out.extend_from_slice(parts);
+    });
+}
+
+/// [`Op::Set`] without owning the component.
+pub(crate) fn encode_set(id: EntityId, component: &Component, out: &mut Vec<u8>) {
+    out.push(4);
+    put(out, id.to_bits());
+    out.extend_from_slice(&(component.kind() as u16).to_le_bytes());
+    with_len(out, |out| component.encode(out));
+}
+
 impl Down {
     /// Appends the message to a frame.
     pub fn encode(&self, out: &mut Vec<u8>) {

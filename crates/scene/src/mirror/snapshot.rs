@@ -66,12 +66,17 @@ impl Mirror {
             self.enter(pending);
         }
 
-        let mut target = self.base.shared();
-        self.show_pending(&mut target);
         let shared = self.shown.iter().filter(|(_, entity)| entity.scope == Scope::Shared);
-        let ids: BTreeSet<EntityId> =
-            shared.map(|(id, _)| id).chain(target.iter().map(|(id, _)| id)).collect();
-        self.shown.reconcile(&target, &ids);
+        let mut ids: BTreeSet<EntityId> = shared.map(|(id, _)| id).collect();
+        ids.extend(self.base.iter().map(|(id, _)| id));
+        if self.pending.is_empty() {
+            self.shown.reconcile(&self.base, &ids);
+        } else {
+            let mut target = self.base.clone();
+            self.show_pending(&mut target);
+            ids.extend(target.iter().map(|(id, _)| id));
+            self.shown.reconcile(&target, &ids);
+        }
         notices.push(Notice::Synced);
         Ok(())
     }
@@ -130,7 +135,7 @@ impl Mirror {
     /// steps made of it.
     #[doc(hidden)]
     pub fn shown_by_definition(&self) -> Scene {
-        let mut scene = self.base.shared();
+        let mut scene = self.base.clone();
         for pending in &self.pending {
             // What cannot be done over the base is not shown.
             let _undone = match &pending.body {
