@@ -216,6 +216,8 @@ impl Launch {
         command.args(&words[1..]);
         clean(&mut command);
         command.env("HEARTH_STD", programs::guests()).env("HEARTH_RUNTIME_DIR", &self.runtime);
+        // Drivers complain when there is none.
+        command.env("XDG_RUNTIME_DIR", &self.runtime);
         command.envs(self.env.clone());
         self.unset.iter().for_each(|name| {
             command.env_remove(name);

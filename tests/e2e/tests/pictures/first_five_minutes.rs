@@ -6,6 +6,7 @@ use crate::{album::Album, alone};
 use hearth_e2e::{Area, Hands, LONG, Peer, Signal, Space, count, mean, std_guest, wait_until};
 use image::RgbaImage;
 use std::{
+    cell::RefCell,
     collections::BTreeSet,
     path::{Path, PathBuf},
 };
@@ -13,14 +14,16 @@ use std::{
 /// Small, since a software renderer draws them.
 const SIZE: &str = "480x270";
 
-/// Where a client's camera is put: on the terrace, close to where the orb will be, looking along −Z.
-const IN_FRONT: &str = r#"{"go": {"at": [0, 1.7, 4.2], "yaw": 0, "pitch": 0}}"#;
+/// Where a client's camera is put: at the edge of the terrace, looking out along +Z, where nothing moves.
+const IN_FRONT: &str = r#"{"go": {"at": [0, 1.7, 4.5], "yaw": 3.14159, "pitch": 0}}"#;
+/// Before that, looking into it.
+const BEFORE_BOB: &str = r#"{"go": {"at": [0, 1.7, 6.2], "yaw": 0, "pitch": 0}}"#;
 /// Where the orb is put: in front of that.
-const ORB: [&str; 3] = ["0", "1.7", "2.9"];
+const ORB: [&str; 3] = ["0", "1.7", "5.8"];
 /// The part of the picture that is about the orb.
 const MIDDLE: Area = Area { left: 0.35, top: 0.25, right: 0.65, bottom: 0.75 };
-/// Two upper corners, where only sky and mountains are.
-const ABOVE: Area = Area { left: 0.0, top: 0.0, right: 1.0, bottom: 0.2 };
+/// Where only sky is.
+const ABOVE: Area = Area { left: 0.0, top: 0.0, right: 1.0, bottom: 0.15 };
 
 /// The process of this name.
 fn named(peer: &Peer, name: &str) -> String {
@@ -45,8 +48,8 @@ fn shows_a_place(picture: &RgbaImage) -> bool {
     sky > 60.0 && colors(picture) > 200
 }
 
-fn magenta([red, green, blue]: [u8; 3]) -> bool {
-    red > 110 && blue > 110 && red.min(blue).saturating_sub(green) > 50
+fn blue([red, green, blue]: [u8; 3]) -> bool {
+    blue > 110 && blue.saturating_sub(red.max(green)) > 50
 }
 
 fn green([red, green, blue]: [u8; 3]) -> bool {
@@ -84,20 +87,17 @@ fn the_first_five_minutes() {
     album.wait(&bob, "something-moved", |picture| differ(&first, picture, Area::ALL) > 0.0005);
 
     // Each other's avatars: bob looks at where ada will be, and then she is.
-    tell(&bob, &avatars[1], r#"{"go": {"at": [0, 1.7, 3], "yaw": 0, "pitch": 0}}"#);
-    tell(&ada, &avatars[0], r#"{"go": {"at": [30, 1.7, 30], "yaw": 0, "pitch": 0}}"#);
-    let alone = settled(&album, &bob, "nobody");
-    tell(&ada, &avatars[0], r#"{"go": {"at": [0, 1.7, 1.2], "yaw": 3.1416, "pitch": 0}}"#);
+    tell(&ada, &avatars[0], r#"{"go": {"at": [0, 1.7, -30], "yaw": 0, "pitch": 0}}"#);
+    let alone = go(&album, &bob, &avatars[1], IN_FRONT, "nobody");
+    tell(&ada, &avatars[0], BEFORE_BOB);
     let together = album.wait(&bob, "ada-is-there", |picture| differ(&alone, picture, MIDDLE) > 0.05);
-    assert!(differ(&alone, &together, MIDDLE) > differ(&alone, &together, Area { right: 0.1, ..Area::ALL }));
+    assert!(differ(&alone, &together, Area { right: 0.1, ..Area::ALL }) < 0.02, "she is in the middle only");
 
     // Now both look at the same empty spot.
-    for (client, avatar) in both.iter().zip(&avatars) {
-        tell(client, avatar, IN_FRONT);
-    }
-    let before = both.map(|client| settled(&album, client, "empty"));
+    let empty = go(&album, &ada, &avatars[0], IN_FRONT, "empty");
+    let before = [empty, settled(&album, &bob, "empty", &together)];
     for picture in &before {
-        assert!(count(picture, MIDDLE, magenta) < 0.002 && count(picture, MIDDLE, green) < 0.002);
+        assert!(count(picture, MIDDLE, blue) < 0.002 && count(picture, MIDDLE, green) < 0.002);
     }
 
     // A script of their own, in Rust: load, spawn and tail in one.
@@ -106,28 +106,35 @@ fn the_first_five_minutes() {
     args.extend(ORB);
     let mut run = ada.ctl_begin(&args, b"");
     wait_until("its log is shown", LONG, || {
-        String::from_utf8_lossy(&run.stdout()).contains("glows at 0 1.7 2.9").then_some(())
+        String::from_utf8_lossy(&run.stdout()).contains("glows at 0 1.7 5.8").then_some(())
     });
     let orb = named(&ada, "orb");
-    seen_changed_and_gone(&album, both, &before, "rust", &orb, &mut || {
+    let messages = [r#"{"color": [0, 0, 1]}"#, r#"{"color": [0, 1, 0]}"#];
+    seen_changed_and_gone(&album, both, &before, "rust", &orb, messages, &mut || {
         run.signal(Signal::INT);
         let code = wait_until("run has ended", LONG, || run.ended());
         assert_eq!(code, 130, "{}", run.stderr());
     });
 
-    // And one in the text form of WebAssembly, spawned by bob on the server.
-    let orb = bob.spawn(&wat_orb(), &["--peer", "0", "--name", "wat-orb", "--", "0", "1.7", "2.9"]);
+    // And one in the text form of WebAssembly, spawned by bob on the server. It has its own place.
+    let before = [0, 1].map(|who| {
+        let to = r#"{"go": {"at": [-1, 1.5, 1.7], "yaw": 3.14159, "pitch": 0}}"#;
+        go(&album, both[who], &avatars[who], to, "empty")
+    });
+    let orb = bob.spawn(&wat_orb(), &["--peer", "0", "--name", "wat-orb"]);
     assert!(server.json(&["list-processes"]).iter().any(|process| process["names"][0] == "wat-orb"));
     wait_until("its log says something", LONG, || (!bob.log(&orb).is_empty()).then_some(()));
-    seen_changed_and_gone(&album, both, &before, "wat", &orb, &mut || {
+    let messages = [r#""blue""#, r#""green""#];
+    seen_changed_and_gone(&album, both, &before, "wat", &orb, messages, &mut || {
         bob.ok(&["kill", &orb]);
     });
 
     // The client goes, and its avatar with it.
-    tell(&ada, &avatars[0], r#"{"go": {"at": [0, 1.7, 2.4], "yaw": 3.1416, "pitch": 0}}"#);
-    album.wait(&bob, "ada-again", |picture| differ(&before[1], picture, MIDDLE) > 0.05);
+    let before = go(&album, &bob, &avatars[1], IN_FRONT, "empty-again");
+    tell(&ada, &avatars[0], BEFORE_BOB);
+    album.wait(&bob, "ada-again", |picture| differ(&before, picture, MIDDLE) > 0.05);
     drop(ada.end());
-    album.wait(&bob, "ada-has-left", |picture| differ(&before[1], picture, MIDDLE) < 0.02);
+    album.wait(&bob, "ada-has-left", |picture| differ(&before, picture, MIDDLE) < 0.02);
     drop(bob.end());
     drop(server.end());
 }
@@ -145,21 +152,22 @@ fn seen_changed_and_gone(
     before: &[RgbaImage; 2],
     title: &str,
     orb: &str,
+    [to_blue, to_green]: [&str; 2],
     end: &mut dyn FnMut(),
 ) {
     let [ada, bob] = both;
     for (client, before) in both.iter().zip(before) {
         album.wait(client, &format!("{title}-orb"), |picture| differ(before, picture, MIDDLE) > 0.05);
     }
-    ada.ok(&["send", orb, r#"{"color": [1.0, 0.0, 1.0]}"#]);
+    ada.ok(&["send", orb, to_blue]);
     for client in both {
-        album.wait(client, &format!("{title}-magenta"), |picture| count(picture, MIDDLE, magenta) > 0.05);
+        album.wait(client, &format!("{title}-blue"), |picture| count(picture, MIDDLE, blue) > 0.05);
     }
     // From the other side too, wherever it runs.
-    bob.ok(&["send", orb, r#"{"color": [0.0, 1.0, 0.0]}"#]);
+    bob.ok(&["send", orb, to_green]);
     for client in both {
         album.wait(client, &format!("{title}-green"), |picture| {
-            count(picture, MIDDLE, green) > 0.05 && count(picture, MIDDLE, magenta) < 0.002
+            count(picture, MIDDLE, green) > 0.05 && count(picture, MIDDLE, blue) < 0.002
         });
     }
     assert!(ada.process(orb).is_some(), "it is listed");
@@ -171,12 +179,21 @@ fn seen_changed_and_gone(
     assert!(bob.log(orb).contains("killed"), "{}", bob.log(orb));
 }
 
-/// The picture once it does not change any more but for what flickers and circles.
-fn settled(album: &Album, client: &Peer, title: &str) -> RgbaImage {
-    let last = std::cell::RefCell::new(None::<RgbaImage>);
+/// Sends an avatar somewhere, and waits until its user sees that.
+fn go(album: &Album, client: &Peer, avatar: &str, to: &str, title: &str) -> RgbaImage {
+    let from = album.wait(client, &format!("{title}-from"), shows_a_place);
+    tell(client, avatar, to);
+    settled(album, client, title, &from)
+}
+
+/// The picture once it is another one and does not change any more, but for what flickers.
+fn settled(album: &Album, client: &Peer, title: &str, from: &RgbaImage) -> RgbaImage {
+    let last = RefCell::new(None::<RgbaImage>);
     album.wait(client, title, |picture| {
         let before = last.replace(Some(picture.clone()));
-        shows_a_place(picture) && before.is_some_and(|before| differ(&before, picture, MIDDLE) < 0.02)
+        shows_a_place(picture)
+            && differ(from, picture, MIDDLE) > 0.05
+            && before.is_some_and(|before| differ(&before, picture, MIDDLE) < 0.02)
     })
 }
 

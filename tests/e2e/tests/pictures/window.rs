@@ -75,7 +75,7 @@ fn keys_move_the_camera_in_a_window() {
     let last = std::cell::RefCell::new(None);
     let still = album.wait(&ada, "before", |picture| {
         let before = last.replace(Some(picture.clone()));
-        before.is_some_and(|before| differ(&before, picture, Area::ALL, 24) < 0.02)
+        before.is_some_and(|before| differ(&before, picture, Area::ALL, 24) < 0.06)
             && picture.pixels().any(|pixel| pixel.0[0] > 60)
     });
 
@@ -87,7 +87,7 @@ fn keys_move_the_camera_in_a_window() {
     let last = std::cell::RefCell::new(None);
     let still = album.wait(&ada, "stands", |picture| {
         let before = last.replace(Some(picture.clone()));
-        before.is_some_and(|before| differ(&before, picture, Area::ALL, 24) < 0.02)
+        before.is_some_and(|before| differ(&before, picture, Area::ALL, 24) < 0.06)
     });
     display.xdotool(&["key", "F1"]).unwrap();
     album.wait(&ada, "after-f1", |picture| differ(&still, picture, Area::ALL, 24) > 0.05);
