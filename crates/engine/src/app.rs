@@ -25,7 +25,7 @@ use bevy::{
     picking::{InteractionPlugin, PickingPlugin, input::PointerInputPlugin},
     prelude::*,
     render::{
-        RenderPlugin,
+        Render, RenderApp, RenderPlugin, RenderSystems,
         error_handler::{ErrorType, RenderErrorHandler, RenderErrorPolicy},
         pipelined_rendering::PipelinedRenderingPlugin,
         render_resource::{PollType, TextureFormat, TextureUsages},
@@ -215,6 +215,14 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
         app.insert_resource(TimeUpdateStrategy::ManualDuration(step));
     }
     app.insert_resource(RenderErrorHandler(on_render_error)).init_resource::<Errors>();
+
+    let compiling = capture::Compiling::default();
+    app.insert_resource(compiling.clone());
+    if let Some(renderer) = app.get_sub_app_mut(RenderApp) {
+        renderer
+            .insert_resource(compiling)
+            .add_systems(Render, capture::count_compiling.in_set(RenderSystems::Cleanup));
+    }
 
     let target = config.headless.then(|| target(&mut app, size));
     let on_demand = config.headless && config.draw_on_demand;

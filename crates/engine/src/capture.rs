@@ -4,9 +4,18 @@
 use crate::{Picture, reply::Reply, view::Settings};
 use bevy::{
     prelude::*,
-    render::view::screenshot::{Screenshot, ScreenshotCaptured},
+    render::{
+        render_resource::PipelineCache,
+        view::screenshot::{Screenshot, ScreenshotCaptured},
+    },
 };
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 /// Most pictures asked for and not yet made.
 const PENDING_MAX: usize = 16;
@@ -14,14 +23,34 @@ const PENDING_MAX: usize = 16;
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Steps before a picture may be kept: the first ones of the renderer are empty.
-const WARM_UP: u32 = 3;
+const WARM_UP: u64 = 3;
+/// Steps from a change in the world to the count of pipelines that it needs, where the renderer works
+/// beside the world.
+const LAG: u64 = 2;
+/// How long a picture waits for pipelines to be compiled.
+const COMPILING_MOST: Duration = Duration::from_secs(10);
+
+/// How many pipelines the renderer has yet to compile. What needs them is not in the picture.
+#[derive(Resource, Clone, Default)]
+pub(crate) struct Compiling(Arc<AtomicUsize>);
+
+/// Counts them, in the renderer's own world.
+pub(crate) fn count_compiling(cache: Res<PipelineCache>, compiling: Res<Compiling>) {
+    compiling.0.store(cache.waiting_pipelines().count(), Ordering::Relaxed);
+}
+
+struct Asked {
+    at_step: u64,
+    at: Instant,
+    done: Reply<Picture>,
+}
 
 /// Pictures that were asked for.
 #[derive(Resource, Default)]
 pub(crate) struct Pending {
-    asked: Vec<Reply<Picture>>,
+    asked: Vec<Asked>,
     under_way: Vec<(Entity, Instant, Reply<Picture>)>,
-    steps: u32,
+    steps: u64,
 }
 
 impl Pending {
@@ -32,22 +61,27 @@ impl Pending {
     /// Asks for a picture.
     pub(crate) fn ask(&mut self, done: Reply<Picture>) {
         if self.asked.len() + self.under_way.len() < PENDING_MAX {
-            self.asked.push(done);
+            self.asked.push(Asked { at_step: self.steps, at: Instant::now(), done });
         } else {
             done.answer(Err("too many pictures are being made".into()));
         }
     }
 }
 
-/// Has the picture of this frame kept, if somebody asked for it.
+/// Has the picture of this frame kept, if somebody asked for it and it is whole.
 pub(crate) fn take(world: &mut World) {
+    let compiles_beside = world.resource::<Settings>().target.is_none();
+    let compiling = world.resource::<Compiling>().0.load(Ordering::Relaxed);
     let mut pending = world.resource_mut::<Pending>();
-    if pending.steps < WARM_UP {
-        pending.steps += 1;
-        return;
-    }
-    for done in std::mem::take(&mut pending.asked) {
-        start(world, done);
+    pending.steps += 1;
+    let steps = pending.steps;
+    let is_whole = |asked: &mut Asked| {
+        let counted = !compiles_beside || steps > asked.at_step + LAG && compiling == 0;
+        steps > WARM_UP && (counted || asked.at.elapsed() > COMPILING_MOST)
+    };
+    let whole: Vec<Asked> = pending.asked.extract_if(.., is_whole).collect();
+    for asked in whole {
+        start(world, asked.done);
     }
 }
 

@@ -165,6 +165,8 @@ fn act(control: &Controller) {
     xdotool(&["mousemove_relative", "--", "7", "-3"]);
     wait(control, "motion", |event| matches!(event, Event::Input(Input::Motion(_))));
 
+    looks_like_something(control);
+
     // What is down goes up, and the pointer is free, when the focus goes.
     xdotool(&["keydown", "d"]);
     wait(control, "d goes down", |event| {
@@ -178,17 +180,21 @@ fn act(control: &Controller) {
     wait(control, "the focus is lost", |event| *event == Event::Input(Input::Focus(false)));
     xdotool(&["keyup", "d", "windowmap", "--sync", id]);
 
-    let (tell, told) = mpsc::channel();
-    control.send(Order::Screenshot(Box::new(move |picture| drop(tell.send(picture))))).unwrap();
-    let picture = told.recv_timeout(TIMEOUT).unwrap().unwrap();
-    assert_eq!((picture.width, picture.height), (320, 240));
-    assert!(picture.rgba.chunks_exact(4).any(|pixel| pixel[..3] != [0; 3]), "the window is black");
-    if let Some(path) = std::env::var_os("HEARTH_TEST_PICTURE") {
-        std::fs::write(path, picture.to_png().unwrap()).unwrap();
-    }
+    looks_like_something(control);
 
     close(id);
     wait(control, "it is closed", |event| *event == Event::Closed);
+}
+
+fn looks_like_something(control: &Controller) {
+    let (tell, told) = mpsc::channel();
+    control.send(Order::Screenshot(Box::new(move |picture| drop(tell.send(picture))))).unwrap();
+    let picture = told.recv_timeout(TIMEOUT).unwrap().unwrap();
+    if let Some(path) = std::env::var_os("HEARTH_TEST_PICTURE") {
+        std::fs::write(path, picture.to_png().unwrap()).unwrap();
+    }
+    assert_eq!((picture.width, picture.height), (320, 240));
+    assert!(picture.rgba.chunks_exact(4).any(|pixel| pixel[..3] != [0; 3]), "the window is black");
 }
 
 fn wait(control: &Controller, what: &str, mut holds: impl FnMut(&Event) -> bool) {
