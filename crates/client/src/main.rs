@@ -19,6 +19,9 @@ use std::{
     sync::Arc,
 };
 
+/// How long threads that are still at work may hold up the end of the program.
+const LAST_WAIT: std::time::Duration = std::time::Duration::from_secs(2);
+
 const AFTER_HELP: &str = "\
 Examples:
   hearth-client --connect hearth.example:7464 --name ada
@@ -91,17 +94,29 @@ fn run(cli: Cli) -> Result<(), Fatal> {
         .enable_all()
         .build()
         .map_err(|error| Fatal::new(&error, None, yacexits::EX_OSERR))?;
+    let result = run_on(&runtime, cli, data, password);
+    // Everything is on disk: what a thread still reads or compiles is for nobody.
+    runtime.shutdown_timeout(LAST_WAIT);
+    result
+}
+
+fn run_on(
+    runtime: &tokio::runtime::Runtime,
+    cli: Cli,
+    data: PathBuf,
+    password: Password,
+) -> Result<(), Fatal> {
     let mut options = ClientOptions::new(data, cli.connect.clone(), cli.name.clone(), password);
     options.boot = !cli.no_boot;
     if cli.no_picture {
         let running = runtime.block_on(join(options)).map_err(|error| fatal(&error))?;
-        announce(&runtime, &running);
+        announce(runtime, &running);
         return runtime.block_on(running.ended()).map_err(|error| fatal(&error));
     }
     let (controller, end) = channel();
     options.picture = Some(Arc::new(EnginePicture { controller: controller.clone() }));
     let running = runtime.block_on(join(options)).map_err(|error| fatal(&error))?;
-    announce(&runtime, &running);
+    announce(runtime, &running);
     let node = running.node.clone();
     let config = EngineConfig {
         title: format!("Hearth: {} in {}", cli.name, cli.connect),

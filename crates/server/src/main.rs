@@ -12,6 +12,9 @@ use std::{
     process::ExitCode,
 };
 
+/// How long threads that are still at work may hold up the end of the program.
+const LAST_WAIT: std::time::Duration = std::time::Duration::from_secs(2);
+
 const AFTER_HELP: &str = "\
 Examples:
   hearth-server --data ~/space                        on 127.0.0.1:7464, for this machine
@@ -86,7 +89,7 @@ fn run(options: Run) -> Result<(), Fatal> {
         .enable_all()
         .build()
         .map_err(|error| Fatal::new(&error, None, yacexits::EX_OSERR))?;
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         let running = serve(server).await.map_err(|error| started(&error, &data))?;
         if let Some(file) = &running.first_password {
             tracing::info!("made a password for this space; it is in `{}`", file.display());
@@ -101,7 +104,10 @@ fn run(options: Run) -> Result<(), Fatal> {
         running.ended().await;
         tracing::info!("ended in good order");
         Ok(())
-    })
+    });
+    // Everything is on disk: what a thread still reads or compiles is for nobody.
+    runtime.shutdown_timeout(LAST_WAIT);
+    result
 }
 
 fn started(error: &StartError, data: &Path) -> Fatal {
