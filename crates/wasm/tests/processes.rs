@@ -428,27 +428,6 @@ async fn interruption_begins_again_after_a_quiet_time() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn twenty_thousand_parked_guests_fit_and_answer() {
-    const COUNT: usize = 20_000;
-    let world = World::new();
-    let mut probe = world.probe();
-    let module = world.put(guest(PARKING_ECHO));
-    let ids: Vec<_> = (0..COUNT).map(|_| world.spawn_lump(module, With::default())).collect();
-    eventually(|| world.processes.list().iter().filter(|info| info.state == State::Parked).count() == COUNT)
-        .await;
-    for (n, id) in ids.iter().enumerate() {
-        probe.send(*id, &(n as u64).to_le_bytes());
-    }
-    let mut sum = 0;
-    for _ in 0..COUNT {
-        sum += u64::from_le_bytes(probe.next().await.body[..8].try_into().unwrap());
-    }
-    assert_eq!(sum, (1..=COUNT as u64).sum::<u64>());
-    world.processes.shutdown().await;
-    assert_eq!(world.processes.count(), 0);
-}
-
 #[tokio::test]
 async fn a_process_that_has_ended_receives_nothing() {
     let world = World::new();

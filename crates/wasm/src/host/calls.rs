@@ -255,3 +255,16 @@ fn log(call: &mut Call<'_>, level: i32, target: (u32, u32), text: (u32, u32)) ->
 
 // The largest signal fits a guest's address space many times over.
 const _: () = assert!(signal::HEADER_LEN + signal::BODY_LEN_MAX < u32::MAX as usize);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_call_is_documented() {
+        let document = include_str!("../../../../docs/formats/guest.md");
+        for call in CALLS {
+            assert!(document.contains(&format!("\n| `{}(", call.name)), "{} is not in guest.md", call.name);
+        }
+    }
+}

@@ -11,13 +11,7 @@ use hearth_process::{
 };
 use hearth_wasm::{Caller, Request, Services, Wasm, WasmConfig};
 use parking_lot::Mutex;
-use std::{
-    collections::HashMap,
-    future::Future,
-    pin::Pin,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
 pub(crate) const HERE: PeerId = PeerId::SERVER;
@@ -29,7 +23,8 @@ pub(crate) fn elsewhere() -> PeerId {
 
 #[derive(Default)]
 pub(crate) struct Peer {
-    world: OnceLock<(Processes, Wasm)>,
+    /// Taken away when the world goes, because the engine holds its peer.
+    world: Mutex<Option<(Processes, Wasm)>>,
     lumps: Mutex<HashMap<LumpId, Bytes>>,
     pub(crate) asked: Mutex<Vec<(Caller, Request)>>,
     /// Plain service calls, as text.
@@ -84,7 +79,7 @@ impl Services for Peer {
         name: Option<String>,
         args: Bytes,
     ) -> Result<ProcessId, Errno> {
-        let (processes, wasm) = self.world.get().unwrap();
+        let (processes, wasm) = self.world.lock().clone().unwrap();
         let spec = Spec {
             program: wasm.program(module),
             module: Some(module),
@@ -160,7 +155,7 @@ impl World {
         let peer = Arc::new(Peer::default());
         let processes = Processes::new(Config::new(HERE, 1, 2), peer.clone());
         let wasm = Wasm::new(config, peer.clone()).unwrap();
-        assert!(peer.world.set((processes.clone(), wasm.clone())).is_ok());
+        *peer.world.lock() = Some((processes.clone(), wasm.clone()));
         World { processes, wasm, peer }
     }
 
@@ -226,6 +221,12 @@ impl World {
 
     pub(crate) fn state(&self, id: ProcessId) -> Option<State> {
         self.processes.info(id).map(|info| info.state)
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        *self.peer.world.lock() = None;
     }
 }
 
