@@ -131,3 +131,25 @@ pub mod __private {
         panic!("this is a script: build it with `--target wasm32-unknown-unknown`, then `hearth-ctl run` it");
     }
 }
+
+/// The examples of the guide, run as tests.
+#[cfg(doctest)]
+mod guide {
+    macro_rules! pages {
+        ($($name:ident: $file:literal,)*) => {
+            $(
+                #[doc = include_str!(concat!("../../../docs/guide/", $file))]
+                mod $name {}
+            )*
+        };
+    }
+
+    pages! {
+        first_script: "first-script.md",
+        messages: "messages.md",
+        lumps_and_assets: "lumps-and-assets.md",
+        scene: "scene.md",
+        input: "input.md",
+        authority: "authority.md",
+    }
+}

@@ -280,8 +280,10 @@ impl Batch {
     /// Makes the changes, all or none.
     ///
     /// # Errors
-    /// An entity does not exist or belongs to another, a number is out of range, or there are no more
-    /// entity ids. [`Errno::Limit`] if the batch is over 1 MiB.
+    /// [`Errno::NotFound`] if an entity does not exist; [`Errno::Invalid`] for a number out of range, a ring
+    /// of parents or a shared entity under a local one; [`Errno::Unsupported`] for a local entity on a peer
+    /// without a user; [`Errno::Full`] if too many changes wait for the server; [`Errno::Limit`] if there
+    /// are too many entities, or the batch is over 1 MiB.
     pub fn commit(self) -> Result<(), Error> {
         if let Some(errno) = self.error {
             return Err(Error::new(errno, "no entity ids"));
