@@ -21,6 +21,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+use tokio::task::JoinSet;
 
 /// How long a peer whose connection broke may take to come back before it has left.
 pub const GRACE: Duration = Duration::from_secs(10);
@@ -28,6 +29,8 @@ pub const GRACE: Duration = Duration::from_secs(10);
 const JOIN_TIME_MAX: Duration = Duration::from_secs(10);
 /// Most peers of a space at a time.
 const PEERS_MAX: usize = 1024;
+/// How long the links may take to say farewell when the server ends.
+const FAREWELL_MAX: Duration = Duration::from_secs(3);
 /// How often what the scene was given is saved.
 const SAVE_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -145,35 +148,41 @@ async fn run(server: Arc<Server>, mut listener: Listener, manifest: Manifest) {
     let saver = tokio::spawn(save_scene(inner.clone()));
     let booting = inner.clone();
     tokio::spawn(async move { booting.boot(&manifest).await });
+    let mut links = JoinSet::new();
     loop {
         tokio::select! {
-            link = listener.accept() => { tokio::spawn(server.clone().admit(link)); }
+            link = listener.accept() => { links.spawn(server.clone().admit(link)); }
+            // So that those who went are not kept.
+            Some(_ended) = links.join_next() => {}
             () = inner.shutdown.cancelled() => break,
         }
     }
     drop(listener);
-    // It saves once more when it learns of the end.
+    let _ = tokio::time::timeout(FAREWELL_MAX, async { while links.join_next().await.is_some() {} }).await;
     let _ = saver.await;
+    // When nobody is left who changes the scene.
+    inner.processes.shutdown().await;
+    save_once(inner).await;
     inner.finish().await;
 }
 
 /// Saves what entities given to the space have become, until the end.
 async fn save_scene(inner: Arc<Inner>) {
     loop {
-        let ended = tokio::select! {
-            () = tokio::time::sleep(SAVE_INTERVAL) => false,
-            () = inner.shutdown.cancelled() => true,
-        };
-        let saving = inner.clone();
-        let saved = tokio::task::spawn_blocking(move || saving.world.save()).await;
-        match saved {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!("could not save the scene: {}", chain(&error)),
-            Err(error) => tracing::error!("could not save the scene: {error}"),
+        tokio::select! {
+            () = tokio::time::sleep(SAVE_INTERVAL) => {}
+            () = inner.shutdown.cancelled() => return,
         }
-        if ended {
-            return;
-        }
+        save_once(&inner).await;
+    }
+}
+
+async fn save_once(inner: &Arc<Inner>) {
+    let saving = inner.clone();
+    match tokio::task::spawn_blocking(move || saving.world.save()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!("could not save the scene: {}", chain(&error)),
+        Err(error) => tracing::error!("could not save the scene: {error}"),
     }
 }
 
