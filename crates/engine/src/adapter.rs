@@ -5,8 +5,8 @@ use crate::{EngineError, Quality};
 use bevy::tasks::block_on;
 use wgpu::{DeviceType, Instance, InstanceDescriptor, RequestAdapterOptions};
 
-/// Textures that [`LIMITS`](crate::assets) allows must fit.
-const TEXTURE_SIZE_LEAST: u32 = 8192;
+/// Textures as large as are allowed must fit.
+const TEXTURE_SIZE_LEAST: u32 = crate::assets::texture::SIZE_MAX;
 
 /// Which adapter the renderer will find, and how much to ask of it.
 pub(crate) struct Found {

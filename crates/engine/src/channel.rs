@@ -299,3 +299,83 @@ impl Events {
         self.lost += 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use hearth_abi::{LumpId, input::Press};
+    use std::{pin::pin, task::Context};
+
+    fn key(code: u16) -> Event {
+        Event::Input(input::Event::Key { code, press: Press::Pressed })
+    }
+
+    fn motion(by: f32) -> Event {
+        Event::Input(input::Event::Motion([by, -by]))
+    }
+
+    fn read(controller: &Controller) -> Vec<Event> {
+        std::iter::from_fn(|| controller.try_event()).collect()
+    }
+
+    #[test]
+    fn when_nobody_reads_motion_is_added_up_frames_go_and_keys_stay() {
+        let (controller, end) = channel();
+        end.event(motion(1.0)).unwrap();
+        (1..EVENTS_MAX as u16).for_each(|code| end.event(key(code)).unwrap());
+        let frame = Event::FrameShown { number: 1, entities: 0, missing_lumps: 0 };
+        for _ in 0..10 {
+            end.event(frame.clone()).unwrap();
+            end.event(motion(2.0)).unwrap();
+        }
+        end.event(key(9999)).unwrap();
+        // What must not be lost comes back, for later.
+        let want = Event::WantLump(LumpId([1; 32]));
+        assert_eq!(end.event(want.clone()), Err(want));
+        let events = read(&controller);
+        assert_eq!(events.len(), EVENTS_MAX + 1);
+        assert_eq!((&events[0], &events[EVENTS_MAX]), (&motion(21.0), &key(9999)));
+        assert_eq!(controller.events_lost(), 0);
+    }
+
+    #[test]
+    fn what_is_lost_is_counted() {
+        let (controller, end) = channel();
+        for _ in 0..EVENTS_MAX + EVENTS_RESERVE + 3 {
+            end.event(key(1)).unwrap();
+        }
+        assert_eq!(controller.events_lost(), 3);
+        assert_eq!(read(&controller).len(), EVENTS_MAX + EVENTS_RESERVE);
+    }
+
+    #[test]
+    fn changes_and_lumps_are_bounded_too() {
+        let (controller, end) = channel();
+        let lump = || Command::Lump { id: LumpId([1; 32]), bytes: Ok(vec![0; LUMP_BYTES_MAX / 2].into()) };
+        controller.send(lump()).unwrap();
+        controller.send(lump()).unwrap();
+        assert!(matches!(controller.send(lump()), Err(SendError::Full(Command::Lump { .. }))));
+        // A waiter hears of room when one was taken, and not before.
+        let waker = Waker::noop();
+        let mut room = pin!(controller.room());
+        assert!(room.as_mut().poll(&mut Context::from_waker(waker)).is_pending());
+        assert!(end.next_command(|_| false).is_none(), "it was not to be taken");
+        assert!(end.next_command(|_| true).is_some());
+        assert!(room.as_mut().poll(&mut Context::from_waker(waker)).is_ready());
+        controller.send(lump()).unwrap();
+    }
+
+    #[test]
+    fn events_wake_who_waits_and_end_with_the_engine() {
+        let (controller, end) = channel();
+        let mut context = Context::from_waker(Waker::noop());
+        let mut next = pin!(controller.event());
+        assert!(next.as_mut().poll(&mut context).is_pending());
+        end.event(Event::Closed).unwrap();
+        assert_eq!(next.as_mut().poll(&mut context), Poll::Ready(Some(Event::Closed)));
+        drop(end);
+        let mut last = pin!(controller.event());
+        assert_eq!(last.as_mut().poll(&mut context), Poll::Ready(None));
+    }
+}

@@ -124,12 +124,6 @@ impl Looks {
         self.shapes.retain(|_, handle| is_used(handle));
         self.tidy_at = KEPT_LEAST.max(2 * (self.materials.len() + self.shapes.len()));
     }
-
-    /// How many materials and shapes are kept.
-    #[cfg(test)]
-    pub(crate) fn kept(&self) -> usize {
-        self.materials.len() + self.shapes.len()
-    }
 }
 
 fn is_used<A: Asset>(handle: &Handle<A>) -> bool {

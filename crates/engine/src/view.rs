@@ -111,7 +111,7 @@ fn wait(world: &mut World) {
 fn ember_material(strength: f32) -> StandardMaterial {
     StandardMaterial {
         base_color: Color::BLACK,
-        emissive: LinearRgba::rgb(4.0 * strength, 1.3 * strength, 0.3 * strength),
+        emissive: LinearRgba::rgb(1.3 * strength, 0.42 * strength, 0.08 * strength),
         ..default()
     }
 }

@@ -136,7 +136,7 @@ fn no_scene_harms_the_engine() {
             stage.set(
                 id,
                 Component::Camera(Camera {
-                    fov_y: if depth % 3 == 0 { f32::MIN_POSITIVE } else { 3.1415 },
+                    fov_y: if depth % 3 == 0 { f32::MIN_POSITIVE } else { 3.0 },
                     near: f32::MIN_POSITIVE,
                     far: f32::MAX,
                     exposure_ev100: if depth % 4 == 0 { -bright } else { bright },
