@@ -24,9 +24,9 @@ const LAST_WAIT: std::time::Duration = std::time::Duration::from_secs(2);
 
 const AFTER_HELP: &str = "\
 Examples:
-  hearth-client --connect hearth.example:7464 --name ada
-  hearth-client --connect 127.0.0.1:7464 --name bot --no-picture --password-file pw
-  hearth-client --connect 127.0.0.1:7464 --name eye --headless --picture eye.png
+  hearth-client --connect hearth.example:4320 --name ada
+  hearth-client --connect 127.0.0.1:4320 --name bot --no-picture --password-file pw
+  hearth-client --connect 127.0.0.1:4320 --name eye --headless --picture eye.png
 
 The password is asked for, unless it comes from `--password-file` or $HEARTH_PASSWORD. In the window, F1 shows
 the keys. What a client starts (camera, avatar) is in DIR/peer.toml.

@@ -17,8 +17,8 @@ const LAST_WAIT: std::time::Duration = std::time::Duration::from_secs(2);
 
 const AFTER_HELP: &str = "\
 Examples:
-  hearth-server --data ~/space                        on 127.0.0.1:7464, for this machine
-  hearth-server --data ~/space --listen 0.0.0.0:7464  for everybody who knows the password
+  hearth-server --data ~/space                        on 127.0.0.1:4320, for this machine
+  hearth-server --data ~/space --listen 0.0.0.0:4320  for everybody who knows the password
   hearth-server repair --data ~/space                 after the server said that a file is damaged
 
 At its first start a server makes a password and writes it to DIR/password; `hearth-ctl passwd` changes it.
@@ -46,7 +46,7 @@ struct Run {
     #[arg(long, value_name = "DIR", required = true)]
     data: Option<PathBuf>,
     /// Address to listen on; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7464")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4320")]
     listen: String,
     /// Name of the space
     #[arg(long, default_value = "hearth")]
