@@ -68,7 +68,7 @@ pub fn host_calls(data: &[u8]) -> bool {
             program: PEER.wasm.program(MODULE),
             module: Some(MODULE),
             // With and without the authority of this machine.
-            origin: if script.len() % 2 == 0 { PeerId::SERVER } else { PeerId::MAX },
+            origin: if script.len().is_multiple_of(2) { PeerId::SERVER } else { PeerId::MAX },
             parent: None,
             name: None,
             args: encode_args([script]).into(),

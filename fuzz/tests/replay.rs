@@ -2,6 +2,7 @@
 //! Runs all kept seeds, and altered ones, through all targets. `HEARTH_FUZZ_ROUNDS=100` tries a hundred times
 //! as many alterations, for where there is no `cargo fuzz`.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stderr, reason = "it tells where the bytes are that failed")]
 
 use hearth_fuzz::{TARGETS, Target};
 use std::{
