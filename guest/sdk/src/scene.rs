@@ -9,9 +9,9 @@
 //! # fn build() -> Result<(), Error> {
 //! let mut batch = Batch::new();
 //! let table = Entity::new().name("table").at(0.0, 0.7, 0.0).mesh(MeshSource::Cuboid([1.2, 0.05, 0.7]));
-//! let table = table.material(matte(srgb(0x8a5a33))).add(&mut batch);
+//! let table = table.material(matte(srgb(0x8a5a33))).add_to(&mut batch);
 //! let cup = Entity::new().parent(table).at(0.3, 0.08, 0.0).mesh(MeshSource::Cylinder(0.04, 0.1));
-//! let cup = cup.add(&mut batch);
+//! let cup = cup.add_to(&mut batch);
 //! batch.commit()?;
 //! scene::set(cup, matte(srgb(0x3366aa)))?;
 //! scene::remove(table)?;                      // and the cup with it
@@ -86,7 +86,7 @@ into_component! {
 /// A new entity, described before it is made. It belongs to this process and goes when this ends,
 /// unless it is given to the space.
 #[derive(Clone, Debug, Default)]
-#[must_use = "it is not made before `spawn` or `add`"]
+#[must_use = "it is not made before `spawn` or `add_to`"]
 pub struct Entity {
     scope: Scope,
     parent: Option<EntityId>,
@@ -191,7 +191,7 @@ impl Entity {
     }
 
     /// Adds it to a batch, and tells its id, which is valid as soon as the batch is committed.
-    pub fn add(self, batch: &mut Batch) -> EntityId {
+    pub fn add_to(self, batch: &mut Batch) -> EntityId {
         let id = match new_id() {
             Ok(id) => id,
             Err(errno) => {
@@ -221,7 +221,7 @@ impl Entity {
     /// As [`Batch::commit`].
     pub fn spawn(self) -> Result<EntityId, Error> {
         let mut batch = Batch::new();
-        let id = self.add(&mut batch);
+        let id = self.add_to(&mut batch);
         batch.commit()?;
         Ok(id)
     }

@@ -252,8 +252,8 @@ fn events_come_in_order() {
 fn an_entity_is_made_in_one_batch_with_its_parts_in_order() {
     let lamp = Entity::new().name("lamp").at(1.0, 2.0, 3.0).scaled(2.0).mesh(MeshSource::Sphere(0.1));
     let mut batch = Batch::new();
-    let lamp = lamp.add(&mut batch);
-    let cord = Entity::new().parent(lamp).local().given().add(&mut batch);
+    let lamp = lamp.add_to(&mut batch);
+    let cord = Entity::new().parent(lamp).local().given().add_to(&mut batch);
     batch.commit().unwrap();
     assert_ne!(lamp, cord);
     let transform = Transform::at(1.0, 2.0, 3.0).scaled(2.0);

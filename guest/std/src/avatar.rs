@@ -117,7 +117,7 @@ impl User {
     fn new(pose: Pose, body: EntityId) -> Result<User, Error> {
         let mut batch = Batch::new();
         let camera = Camera { exposure_ev100: EXPOSURE_EV100, ..Camera::default() };
-        let eye = Entity::new().local().name("eye").with(pose.eye()).with(camera).add(&mut batch);
+        let eye = Entity::new().local().name("eye").with(pose.eye()).with(camera).add_to(&mut batch);
         let panel = Panel::make(eye, &mut batch)?;
         batch.commit()?;
         Ok(User {

@@ -23,13 +23,13 @@ pub async fn run() -> Result<(), Error> {
     let mut batch = Batch::new();
     let paper = paper().source()?;
     let frame = frame().source()?;
-    let circle = Entity::new().name("lantern circle").at_vec(FIRE + Vec3::Y * 2.75).add(&mut batch);
+    let circle = Entity::new().name("lantern circle").at_vec(FIRE + Vec3::Y * 2.75).add_to(&mut batch);
     let mut lanterns = Vec::new();
     for (number, hue) in hues.into_iter().take(LANTERNS).enumerate() {
         let lantern = Entity::new().parent(circle).name(format!("paper lantern {}", number + 1));
         let lantern = lantern.mesh(paper).material(glow(scene::times(srgb(hue), 1.7)));
-        let lantern = lantern.with(place(number, 0.0)).add(&mut batch);
-        Entity::new().parent(lantern).mesh(frame).material(matte(srgb(0x33261c))).add(&mut batch);
+        let lantern = lantern.with(place(number, 0.0)).add_to(&mut batch);
+        Entity::new().parent(lantern).mesh(frame).material(matte(srgb(0x33261c))).add_to(&mut batch);
         lanterns.push(lantern);
     }
     batch.commit()?;

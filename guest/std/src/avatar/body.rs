@@ -18,26 +18,26 @@ pub(super) fn hue(peer: u32) -> [f32; 3] {
 pub(super) fn make(name: &str, peer: u32, at: Transform) -> Result<EntityId, Error> {
     let color = hue(peer);
     let mut batch = Batch::new();
-    let root = Entity::new().name(format!("avatar of {name}")).with(at).add(&mut batch);
+    let root = Entity::new().name(format!("avatar of {name}")).with(at).add_to(&mut batch);
     let part = |name: &str, shape: Shape| -> Result<Entity, Error> {
         Ok(Entity::new().parent(root).name(name).mesh(shape.source()?))
     };
     let painted = Material { base_color: [1.0; 4], roughness: 0.45, ..Material::default() };
-    part("shell", shell(color))?.material(painted).add(&mut batch);
-    part("eyes", eyes())?.material(glow([2.6, 2.2, 1.6])).add(&mut batch);
+    part("shell", shell(color))?.material(painted).add_to(&mut batch);
+    part("eyes", eyes())?.material(glow([2.6, 2.2, 1.6])).add_to(&mut batch);
     let heart = Shape::sphere(0.05, 10).scaled(vec3(1.0, 1.25, 1.0)).moved(vec3(0.0, -0.33, 0.0));
-    part("lamp", heart)?.material(glow(scene::times(color, 3.0))).add(&mut batch);
+    part("lamp", heart)?.material(glow(scene::times(color, 3.0))).add_to(&mut batch);
 
-    let tag = Entity::new().parent(root).name("name tag").at(0.0, 0.42, 0.0).billboard().add(&mut batch);
+    let tag = Entity::new().parent(root).name("name tag").at(0.0, 0.42, 0.0).billboard().add_to(&mut batch);
     let capital = 0.075;
     let [width, height] = font::size(name, capital);
     let ground = Shape::cuboid(vec3(width + 0.09, height + 0.08, 0.004));
     let dark =
         Material { base_color: [0.012, 0.011, 0.015, 0.85], unlit: true, blend: true, ..Material::default() };
-    Entity::new().parent(tag).at(0.0, 0.0, -0.01).mesh(ground.source()?).material(dark).add(&mut batch);
+    Entity::new().parent(tag).at(0.0, 0.0, -0.01).mesh(ground.source()?).material(dark).add_to(&mut batch);
     let ink = Material { unlit: true, ..matte([1.0, 0.92, 0.8]) };
     let letters = font::text_mesh(name, capital).source()?;
-    Entity::new().parent(tag).mesh(letters).material(ink).add(&mut batch);
+    Entity::new().parent(tag).mesh(letters).material(ink).add_to(&mut batch);
     batch.commit()?;
     Ok(root)
 }

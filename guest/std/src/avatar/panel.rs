@@ -63,9 +63,9 @@ fn sheet(text: &str, capital: f32, y: f32, eye: EntityId, batch: &mut Batch) -> 
     let dark =
         Material { base_color: [0.01, 0.008, 0.006, 0.93], unlit: true, blend: true, ..matte([0.0; 3]) };
     let sheet = Entity::new().local().parent(eye).hidden().at(0.0, y, -DISTANCE).name("keys");
-    let sheet = sheet.mesh(ground.source()?).material(dark).add(batch);
+    let sheet = sheet.mesh(ground.source()?).material(dark).add_to(batch);
     let ink = Material { unlit: true, ..matte(srgb(0xffe2b8)) };
     let letters = Entity::new().local().parent(sheet).at(0.0, 0.0, 0.001);
-    letters.mesh(font::text_mesh(text, capital).source()?).material(ink).add(batch);
+    letters.mesh(font::text_mesh(text, capital).source()?).material(ink).add_to(batch);
     Ok(sheet)
 }

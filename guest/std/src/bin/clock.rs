@@ -23,11 +23,11 @@ async fn run() -> Result<(), Error> {
         signs.push(font::text_mesh(&sign.to_string(), HIGH).source()?);
     }
     let mut batch = Batch::new();
-    let dial = Entity::new().name("clock").at(x, y, z).add(&mut batch);
+    let dial = Entity::new().name("clock").at(x, y, z).add_to(&mut batch);
     let mut columns = Vec::new();
     for column in 0..8 {
         let sign = Entity::new().parent(dial).at((column as f32 - 3.5) * HIGH * 0.9, 0.0, 0.0);
-        columns.push(sign.material(glow([1.4, 1.1, 0.6])).add(&mut batch));
+        columns.push(sign.material(glow([1.4, 1.1, 0.6])).add_to(&mut batch));
     }
     batch.commit()?;
 
