@@ -15,13 +15,15 @@ pub(crate) struct Leave(pub(crate) ExitReason);
 
 /// The exit reason of a guest whose call failed.
 pub(crate) fn exit_reason(error: &wasmtime::Error) -> ExitReason {
+    let backtrace = error.downcast_ref::<WasmBacktrace>().and_then(backtrace);
     if let Some(Leave(reason)) = error.downcast_ref() {
-        return reason.clone();
+        // An exit with a reason is how panics end: where it was is worth knowing.
+        let backtrace = if reason.kind == ExitKind::Error { backtrace } else { None };
+        return ExitReason { backtrace, ..reason.clone() };
     }
     if let Some(no_stack) = error.downcast_ref::<NoStack>() {
         return ExitReason::new(ExitKind::Limit, no_stack.to_string());
     }
-    let backtrace = error.downcast_ref::<WasmBacktrace>().and_then(backtrace);
     match error.downcast_ref::<Trap>() {
         Some(trap) => ExitReason { kind: ExitKind::Trap, text: text(*trap), backtrace },
         None => ExitReason { kind: ExitKind::Trap, text: error.root_cause().to_string(), backtrace },

@@ -26,7 +26,8 @@ async fn exit_ends_with_its_reason() {
         format!(r#"(data (i32.const 0) "{reason}") (func (export "start") (call $exit {args}) unreachable)"#)
     };
     let with_reason = world.run(&exits("no more tea", "(i32.const 0) (i32.const 11)")).await;
-    assert_eq!(with_reason, ExitReason::new(ExitKind::Error, "no more tea"));
+    assert_eq!((with_reason.kind, with_reason.text.as_str()), (ExitKind::Error, "no more tea"));
+    assert!(with_reason.backtrace.is_some(), "a panic too ends like this: where it was is told");
     assert_eq!(world.run(&exits("", "(i32.const 0) (i32.const 0)")).await, normal());
     let outside = world.run(&exits("", "(i32.const 65530) (i32.const 11)")).await;
     assert_eq!(outside.text, "ended with a reason that is outside of its memory");
