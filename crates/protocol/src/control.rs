@@ -95,6 +95,13 @@ pub enum Control {
         /// Number of the transfer.
         transfer: u32,
     },
+    /// The sender has the group hashes of what it wants, and the lump up to here: the rest may come.
+    Resume {
+        /// Number of the transfer.
+        transfer: u32,
+        /// Where the pieces begin, in bytes.
+        offset: u64,
+    },
 }
 
 /// What one peer asks of another.
@@ -252,6 +259,7 @@ mod tests {
                 result: Err(Failure { errno: 5, reason: "refused".into() }),
             },
             Control::Left { peer: 4 },
+            Control::Resume { transfer: 7, offset: 1 << 40 },
         ] {
             assert_eq!(Control::decode(&frame.encode().unwrap()).unwrap(), frame);
         }
