@@ -27,7 +27,7 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_
 pub struct ClientOptions {
     /// Its data folder; made if it is not there.
     pub data: PathBuf,
-    /// Address of the server, as `hearth.example:7464`.
+    /// Address of the server, as `hearth.example:4320`.
     pub connect: String,
     /// The name that others see.
     pub name: String,
@@ -136,6 +136,7 @@ pub async fn join(options: ClientOptions) -> Result<RunningClient, StartError> {
     // Nobody set it before: the node is new.
     let _ = inner.server_address.set(options.connect.clone());
     let socket = crate::operator::listen(&inner, options.runtime_dir.as_deref(), &options.name)?;
+    enter(&inner, &joined);
     let done = tokio::spawn(run(inner.clone(), entry, joined, manifest));
     Ok(RunningClient { node: Node { inner }, socket, done })
 }
@@ -183,8 +184,6 @@ async fn run(
 ) -> Result<(), StartError> {
     let mut manifest = Some(manifest);
     let result = loop {
-        note_peers(&inner, &joined);
-        inner.world.connected();
         if let Some(manifest) = manifest.take() {
             let booting = inner.clone();
             tokio::spawn(async move { booting.boot(&manifest).await });
@@ -197,7 +196,10 @@ async fn run(
         }
         tracing::warn!("the connection to the server ended: {}; trying to come back", end.reason);
         match come_back(&inner, &entry).await {
-            Ok(Some(again)) => joined = again,
+            Ok(Some(again)) => {
+                joined = again;
+                enter(&inner, &joined);
+            }
             Ok(None) => break Ok(()),
             Err(error) => break Err(error),
         }
@@ -247,6 +249,12 @@ fn is_final(error: &ConnectError) -> bool {
             | ConnectError::VersionMismatch { .. }
             | ConnectError::Stretching(_)
     )
+}
+
+/// From now on there is a way to the others.
+fn enter(inner: &Inner, joined: &Joined) {
+    note_peers(inner, joined);
+    inner.world.connected();
 }
 
 /// Takes over the server's list of who is here.

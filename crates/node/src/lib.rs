@@ -6,7 +6,8 @@
 //! the local socket. This crate decides who may do what to whom, and carries bytes from part to part:
 //!
 //! - `network` knows who is here and how to reach them; `session` serves one link.
-//! - `lumps` fetches what is missing, `world` keeps the scene, `inputs` hands on what the user does.
+//! - `lumps` fetches what is missing (a `transfer` is one of them on its way), `world` keeps the scene,
+//!   `inputs` hands on what the user does.
 //! - `services` is what guests ask of their peer, `operator` what the local socket asks.
 //! - [`program`] is what the two programs share around a node.
 //! - `folder`, `serials`, `roster` and `manifest` are what is on disk, [`repair`] mends it.
@@ -30,6 +31,7 @@ mod serials;
 mod server;
 mod services;
 mod session;
+mod transfer;
 mod world;
 
 pub use client::{ClientOptions, RunningClient, join};

@@ -2,29 +2,30 @@
 //! Lumps on demand: what is not in the store is fetched from who may have it. Any number of waiters
 //! share one transfer.
 
-use crate::network::{Link, Network};
-use bytes::Bytes;
-use hearth_abi::{Errno, LumpId, PeerId};
-use hearth_protocol::{
-    bulk::{Frame, PIECE_LEN_MAX},
-    control::Control,
+use crate::{
+    network::{Link, Network},
+    transfer::{self, Transfer, TransferError, blocking},
 };
+use bytes::Bytes;
+use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+use hearth_abi::{Errno, LumpId, PeerId};
+use hearth_protocol::bulk::Frame;
 use hearth_store::{GetError, PutError, Store};
 use parking_lot::Mutex;
 use std::{collections::HashMap, sync::Arc, time::Duration};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-/// A transfer that brings nothing for so long is given up, and the next peer is asked.
-const SILENCE_MAX: Duration = Duration::from_secs(15);
 /// Transfers to us at a time, over all links. More wait.
 const TRANSFERS_MAX: usize = 32;
-/// Lumps up to this many bytes are sent at once.
-const SMALL: u64 = 8 * PIECE_LEN_MAX as u64;
 /// Lumps under way at which nothing is fetched that nobody asked for.
 const PREFETCHES_MAX: usize = 1024;
-/// Pieces of one transfer that wait for the disk. When full, the bulk lane waits.
-const PIECES_QUEUED: usize = 32;
+/// How long one peer alone may think about whether it has a lump, before the next is asked too.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a lump whose transfer was cut waits for somebody to come back and go on with it.
+const RETURN_TIME_MAX: Duration = Duration::from_secs(30);
+/// How often the transfer of one lump may be cut before it is given up.
+const CUTS_MAX: usize = 16;
 
 /// Why a lump cannot be had.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -65,64 +66,22 @@ impl LumpError {
     }
 }
 
-/// The transfers to us over one link.
-#[derive(Default)]
-pub(crate) struct Transfers {
-    state: Mutex<TransferTable>,
-}
-
-#[derive(Default)]
-struct TransferTable {
-    next: u32,
-    open: HashMap<u32, mpsc::Sender<Frame>>,
-    closed: bool,
-}
-
-impl Transfers {
-    fn open(self: &Arc<Self>) -> Option<Transfer> {
-        let (sender, frames) = mpsc::channel(PIECES_QUEUED);
-        let mut table = self.state.lock();
-        if table.closed {
-            return None;
-        }
-        let number = table.next;
-        table.next = table.next.wrapping_add(1);
-        table.open.insert(number, sender);
-        Some(Transfer { number, frames, table: self.clone() })
-    }
-
-    /// A frame of the bulk lane came. Waits while its transfer's queue is full.
-    pub(crate) async fn receive(&self, frame: Frame) {
-        let (Frame::Head { transfer, .. } | Frame::Piece { transfer, .. } | Frame::Missing { transfer }) =
-            &frame;
-        let sender = self.state.lock().open.get(transfer).cloned();
-        // Frames of a transfer that was given up may still come.
-        if let Some(sender) = sender {
-            let _ = sender.send(frame).await;
-        }
-    }
-
-    /// The link is gone: all transfers end.
-    pub(crate) fn close(&self) {
-        let mut table = self.state.lock();
-        table.closed = true;
-        table.open.clear();
-    }
-}
-
-struct Transfer {
-    number: u32,
-    frames: mpsc::Receiver<Frame>,
-    table: Arc<Transfers>,
-}
-
-impl Drop for Transfer {
-    fn drop(&mut self) {
-        self.table.state.lock().open.remove(&self.number);
-    }
-}
-
 type Outcome = Option<Result<u64, LumpError>>;
+
+/// See [`Lumps::announce`].
+pub(crate) struct Announced {
+    id: LumpId,
+    puts: Arc<Mutex<HashMap<LumpId, watch::Receiver<()>>>>,
+    _done: watch::Sender<()>,
+}
+
+impl Drop for Announced {
+    fn drop(&mut self) {
+        // Of two that put the same bytes at once, the second may still be under way; then the first
+        // has stored them.
+        self.puts.lock().remove(&self.id);
+    }
+}
 
 /// The lumps of a peer.
 #[derive(Clone)]
@@ -131,11 +90,16 @@ pub(crate) struct Lumps {
     network: Arc<Network>,
     under_way: Arc<Mutex<HashMap<LumpId, watch::Receiver<Outcome>>>>,
     slots: Arc<Semaphore>,
+    /// Lumps whose id was told and whose bytes are on their way to the disk.
+    puts: Arc<Mutex<HashMap<LumpId, watch::Receiver<()>>>>,
+    /// Cancelled when the peer ends: nothing is fetched any more.
+    ended: CancellationToken,
 }
 
 impl Lumps {
-    pub(crate) fn new(store: Store, network: Arc<Network>) -> Lumps {
-        Lumps { store, network, under_way: Arc::default(), slots: Arc::new(Semaphore::new(TRANSFERS_MAX)) }
+    pub(crate) fn new(store: Store, network: Arc<Network>, ended: CancellationToken) -> Lumps {
+        let slots = Arc::new(Semaphore::new(TRANSFERS_MAX));
+        Lumps { store, network, under_way: Arc::default(), slots, puts: Arc::default(), ended }
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -144,7 +108,15 @@ impl Lumps {
 
     /// Stores bytes; durable when it returns.
     pub(crate) async fn put(&self, bytes: Bytes) -> Result<LumpId, PutError> {
-        self.blocking(move |store| store.put(&bytes)).await
+        blocking(&self.store, move |store| store.put(&bytes)).await
+    }
+
+    /// Tells that the bytes of this lump are about to be stored: until the guard is dropped, whoever asks
+    /// for it waits. For ids that are told before the bytes are on the disk.
+    pub(crate) fn announce(&self, id: LumpId) -> Announced {
+        let (done, waiting) = watch::channel(());
+        self.puts.lock().insert(id, waiting);
+        Announced { id, puts: self.puts.clone(), _done: done }
     }
 
     /// Makes sure that a lump is in the store, and tells its size in bytes. `likely` are asked first;
@@ -226,7 +198,7 @@ impl Lumps {
                 Err(error) => return Err(error),
             };
             let read = read.clone();
-            match self.blocking(move |store| read(store, size)).await {
+            match blocking(&self.store, move |store| read(store, size)).await {
                 Ok(bytes) => return Ok(bytes),
                 Err(error @ GetError::Corrupt { .. }) if damaged.is_none() => {
                     damaged = Some(read_error(id, &error));
@@ -236,17 +208,31 @@ impl Lumps {
         }
     }
 
-    /// Sends a lump over a link that wants it, piece by piece, or says that it is missing.
+    /// Sends a lump over a link that wants it, or says that it is missing. `resumed` tells from where it is
+    /// wanted.
     pub(crate) async fn serve(
         &self,
         link: Link,
         from: PeerId,
         transfer: u32,
         id: LumpId,
+        resumed: oneshot::Receiver<u64>,
         cancelled: CancellationToken,
     ) {
+        let served = async {
+            // The server looks for it elsewhere; a client has it or not.
+            let size = if self.network.peer(PeerId::SERVER).is_some() && from != PeerId::SERVER {
+                self.fetch(id, None, Some(from), Duration::from_secs(60)).await.ok()
+            } else {
+                self.size_here(id).await.ok().flatten()
+            };
+            match size {
+                Some(size) => transfer::send(&self.store, &link, transfer, id, size, resumed).await,
+                None => false,
+            }
+        };
         let served = tokio::select! {
-            served = self.serve_pieces(&link, from, transfer, id) => served,
+            served = served => served,
             () = cancelled.cancelled() => true,
             () = link.closed.cancelled() => true,
         };
@@ -256,45 +242,13 @@ impl Lumps {
         }
     }
 
-    /// Whether all pieces were sent.
-    async fn serve_pieces(&self, link: &Link, from: PeerId, transfer: u32, id: LumpId) -> bool {
-        // The server looks for it elsewhere; a client has it or not.
-        let size = if self.network.peer(PeerId::SERVER).is_some() && from != PeerId::SERVER {
-            self.fetch(id, None, Some(from), Duration::from_secs(60)).await.ok()
-        } else {
-            self.size_here(id).await.ok().flatten()
-        };
-        let Some(size) = size else { return false };
-        // Small ones do not wait behind large ones.
-        let _slot = match size > SMALL {
-            true => Some(link.serving.acquire().await),
-            false => None,
-        };
-        if link.sender.bulk(Frame::Head { transfer, size }.encode()).await.is_err() {
-            return true;
-        }
-        let mut offset = 0;
-        while offset < size {
-            let len = (size - offset).min(8 * PIECE_LEN_MAX as u64) as usize;
-            let Ok(bytes) = self.blocking(move |store| store.read(&id, offset, len)).await else {
-                return false;
-            };
-            if bytes.is_empty() {
-                return false;
-            }
-            offset += bytes.len() as u64;
-            for start in (0..bytes.len()).step_by(PIECE_LEN_MAX) {
-                let piece = bytes.slice(start..bytes.len().min(start + PIECE_LEN_MAX));
-                if link.sender.bulk(Frame::Piece { transfer, bytes: piece }.encode()).await.is_err() {
-                    return true;
-                }
-            }
-        }
-        true
-    }
-
     async fn size_here(&self, id: LumpId) -> Result<Option<u64>, LumpError> {
-        let stat = self.blocking(move |store| store.stat(&id)).await;
+        let put = self.puts.lock().get(&id).cloned();
+        if let Some(mut put) = put {
+            // It ends by being dropped.
+            let _ = put.changed().await;
+        }
+        let stat = blocking(&self.store, move |store| store.stat(&id)).await;
         let stat = stat.map_err(|error| LumpError::Read { id, reason: chain(&error) })?;
         Ok(stat.map(|stat| stat.size))
     }
@@ -313,96 +267,111 @@ impl Lumps {
         under_way.insert(id, outcome.clone());
         let this = self.clone();
         tokio::spawn(async move {
-            let result = this.fetch_from_peers(id, likely, except).await;
+            let result = tokio::select! {
+                result = this.fetch_and_wait(id, likely, except) => result,
+                () = this.ended.cancelled() => Err(LumpError::NotFound(id)),
+            };
             this.under_way.lock().remove(&id);
             let _ = tell.send(Some(result));
         });
         outcome
     }
 
-    async fn fetch_from_peers(
+    /// Fetches a lump; one whose transfer is cut goes on when somebody is connected again.
+    async fn fetch_and_wait(
         &self,
         id: LumpId,
         likely: Option<PeerId>,
         except: Option<PeerId>,
     ) -> Result<u64, LumpError> {
-        let Ok(_slot) = self.slots.acquire().await else { return Err(LumpError::NotFound(id)) };
-        let mut links = self.network.links();
-        links.retain(|(peer, _)| Some(*peer) != except);
-        links.sort_by_key(|(peer, _)| Some(*peer) != likely);
+        let mut linked = self.network.linked();
         let mut last = LumpError::NotFound(id);
-        for (peer, link) in links {
-            match self.fetch_from(id, &link).await {
-                Ok(size) => return Ok(size),
-                Err(LumpError::NotFound(_)) => {}
-                Err(error) => {
-                    tracing::warn!(lump = %id, %peer, %error, "a transfer failed");
-                    last = error;
+        for _try in 0..CUTS_MAX {
+            linked.mark_unchanged();
+            {
+                let Ok(_slot) = self.slots.acquire().await else { return Err(last) };
+                match self.fetch_from_peers(id, likely, except).await {
+                    Ok(size) => return Ok(size),
+                    Err((false, error)) => return Err(error),
+                    Err((true, error)) => last = error,
                 }
+            }
+            match tokio::time::timeout(RETURN_TIME_MAX, linked.changed()).await {
+                Ok(Ok(())) => {}
+                _ => return Err(last),
             }
         }
         Err(last)
     }
 
-    async fn fetch_from(&self, id: LumpId, link: &Link) -> Result<u64, LumpError> {
-        let Some(mut transfer) = link.transfers.open() else { return Err(LumpError::NotFound(id)) };
-        let number = transfer.number;
-        link.control(&Control::want(number, id)).await.map_err(|_gone| LumpError::NotFound(id))?;
-        // The peer may have to look for it elsewhere first.
-        let head = tokio::time::timeout(4 * SILENCE_MAX, transfer.frames.recv()).await;
-        let size = match head {
-            Ok(Some(Frame::Head { size, .. })) => size,
-            Ok(_) => return Err(LumpError::NotFound(id)),
-            Err(_elapsed) => {
-                let _ = link.control(&Control::Cancel { transfer: number }).await;
-                return Err(LumpError::TimedOut(id));
+    /// Asks the neighbours until one has it and it came. The error says whether a link was cut, so that it is
+    /// worth asking again.
+    async fn fetch_from_peers(
+        &self,
+        id: LumpId,
+        likely: Option<PeerId>,
+        except: Option<PeerId>,
+    ) -> Result<u64, (bool, LumpError)> {
+        let mut links = self.network.links();
+        links.retain(|(peer, _)| Some(*peer) != except);
+        // The likely one is the last, and asked first.
+        links.sort_by_key(|(peer, _)| Some(*peer) == likely);
+        // A client without its server is one whose link was cut.
+        let mut cut = links.is_empty() && !self.network.is_server();
+        let mut last = LumpError::NotFound(id);
+        type Asked = (PeerId, Link, Result<Transfer, TransferError>);
+        let mut asked: FuturesUnordered<BoxFuture<'_, Asked>> = FuturesUnordered::new();
+        let mut pending = Vec::new();
+        loop {
+            if asked.is_empty() && links.is_empty() {
+                return Err((cut, last));
             }
-        };
-        let store_error = |error: PutError| LumpError::Store { id, reason: chain(&error) };
-        let (pieces, mut queued) = mpsc::channel::<Bytes>(PIECES_QUEUED);
-        let writer = self.blocking(move |store| {
-            let mut incoming = store.begin(id, size)?;
-            let mut complete = incoming.position() >= size;
-            while let Some(bytes) = queued.blocking_recv() {
-                incoming.write(&bytes)?;
-                complete = incoming.position() >= size;
-            }
-            if complete { incoming.finish().map(|()| true) } else { Ok(false) }
-        });
-        let feeder = async {
-            let mut left = size;
-            while left > 0 {
-                let frame = tokio::time::timeout(SILENCE_MAX, transfer.frames.recv()).await;
-                let bytes = match frame {
-                    Ok(Some(Frame::Piece { bytes, .. })) if bytes.len() as u64 <= left => bytes,
-                    Err(_elapsed) => return Err(LumpError::TimedOut(id)),
-                    Ok(_) => return Err(LumpError::NotFound(id)),
-                };
-                left -= bytes.len() as u64;
-                if pieces.send(bytes).await.is_err() {
-                    break;
+            let answered = tokio::select! {
+                Some(answered) = asked.next() => answered,
+                () = tokio::time::sleep(PATIENCE), if !asked.is_empty() && !links.is_empty() => {
+                    self.ask_next(id, &mut links, &mut asked, &mut pending);
+                    continue;
                 }
+                else => {
+                    self.ask_next(id, &mut links, &mut asked, &mut pending);
+                    continue;
+                }
+            };
+            let (peer, link, transfer) = answered;
+            pending.retain(|(other, _)| *other != peer);
+            let error = match transfer {
+                Err(error) => error,
+                Ok(transfer) => {
+                    // The others need not think any more, unless this one fails.
+                    asked.clear();
+                    links.append(&mut pending);
+                    match transfer.receive(&self.store).await {
+                        Ok(size) => return Ok(size),
+                        Err(error) => error,
+                    }
+                }
+            };
+            cut |= matches!(error, TransferError::Cut) || link.closed.is_cancelled();
+            if !matches!(error, TransferError::Missing) {
+                tracing::warn!(lump = %id, %peer, %error, "a transfer failed");
+                last = error.about(id);
             }
-            drop(pieces);
-            Ok(())
-        };
-        let (written, fed) = tokio::join!(writer, feeder);
-        let result = match (written, fed) {
-            (Ok(true), Ok(())) => return Ok(size),
-            (Err(error), _) => Err(store_error(error)),
-            (_, Err(error)) => Err(error),
-            (Ok(false), Ok(())) => Err(LumpError::NotFound(id)),
-        };
-        let _ = link.control(&Control::Cancel { transfer: number }).await;
-        result
+        }
     }
 
-    async fn blocking<T: Send + 'static>(&self, work: impl FnOnce(&Store) -> T + Send + 'static) -> T {
-        let store = self.store.clone();
-        match tokio::task::spawn_blocking(move || work(&store)).await {
-            Ok(value) => value,
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        }
+    fn ask_next<'a>(
+        &self,
+        id: LumpId,
+        links: &mut Vec<(PeerId, Link)>,
+        asked: &mut FuturesUnordered<BoxFuture<'a, (PeerId, Link, Result<Transfer, TransferError>)>>,
+        pending: &mut Vec<(PeerId, Link)>,
+    ) {
+        let Some((peer, link)) = links.pop() else { return };
+        pending.push((peer, link.clone()));
+        asked.push(Box::pin(async move {
+            let transfer = Transfer::ask(id, &link).await;
+            (peer, link, transfer)
+        }));
     }
 }
 

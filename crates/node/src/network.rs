@@ -2,7 +2,7 @@
 //! Who is connected, and the ways to them: a server has a link to every client, a client one to the
 //! server, through which it reaches all others.
 
-use crate::lumps::Transfers;
+use crate::transfer::Transfers;
 use bytes::Bytes;
 use hearth_abi::{Errno, PeerId};
 use hearth_net::LinkSender;
@@ -16,13 +16,15 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::{Semaphore, broadcast, oneshot};
+use tokio::sync::{Semaphore, broadcast, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 /// Most calls to other peers that wait for an answer.
 const CALLS_MAX: usize = 4096;
 /// Most calls of one peer that are being answered at a time.
 const ANSWERS_MAX: usize = 256;
+/// Most small lumps (256 KiB each) that are being sent to one neighbour at a time. More wait.
+const SERVING_SMALL_MAX: usize = 16;
 
 /// A live session with a neighbour.
 #[derive(Clone)]
@@ -32,6 +34,8 @@ pub(crate) struct Link {
     pub(crate) transfers: Arc<Transfers>,
     /// Large lumps under way from us: two at a time.
     pub(crate) serving: Arc<Semaphore>,
+    /// Small lumps under way from us.
+    pub(crate) serving_small: Arc<Semaphore>,
     /// Bound on the calls of this neighbour that are being answered.
     pub(crate) answering: Arc<Semaphore>,
     /// Ends with the link.
@@ -44,6 +48,7 @@ impl Link {
             sender,
             transfers: Arc::default(),
             serving: Arc::new(Semaphore::new(2)),
+            serving_small: Arc::new(Semaphore::new(SERVING_SMALL_MAX)),
             answering: Arc::new(Semaphore::new(ANSWERS_MAX)),
             closed: CancellationToken::new(),
         }
@@ -81,6 +86,8 @@ pub(crate) struct Network {
     calls: Mutex<HashMap<u64, (PeerId, oneshot::Sender<Result<Response, Failure>>)>>,
     next_call: AtomicU64,
     changes: broadcast::Sender<PeerChange>,
+    /// Number of links there ever were.
+    linked: watch::Sender<u64>,
 }
 
 impl Network {
@@ -91,12 +98,23 @@ impl Network {
             calls: Mutex::default(),
             next_call: AtomicU64::new(1),
             changes: broadcast::channel(256).0,
+            linked: watch::Sender::new(0),
         }
     }
 
     /// What changes among the peers from now on; a listener that is slow misses some and is told so.
     pub(crate) fn changes(&self) -> broadcast::Receiver<PeerChange> {
         self.changes.subscribe()
+    }
+
+    /// Told when a neighbour is connected.
+    pub(crate) fn linked(&self) -> watch::Receiver<u64> {
+        self.linked.subscribe()
+    }
+
+    /// Whether this peer is the server.
+    pub(crate) fn is_server(&self) -> bool {
+        self.me == PeerId::SERVER
     }
 
     /// All peers that are here, this one too.
@@ -111,11 +129,15 @@ impl Network {
 
     /// Notes a peer, or what is new about it, and tells the listeners if it was not here.
     pub(crate) fn insert(&self, id: PeerId, about: Peer, link: Option<Link>) {
+        let is_linked = link.is_some();
         let new = {
             let mut peers = self.peers.write();
             let entry = Entry { about: about.clone(), link };
             peers.insert(id, entry).is_none()
         };
+        if is_linked {
+            self.linked.send_modify(|count| *count += 1);
+        }
         if new {
             // Nobody may be listening.
             let _ = self.changes.send(PeerChange::Joined(about));
@@ -124,7 +146,22 @@ impl Network {
 
     /// Forgets a peer that is gone for good. Calls to it fail.
     pub(crate) fn remove(&self, id: PeerId) -> bool {
-        let known = self.peers.write().remove(&id).is_some();
+        self.remove_if(id, |_| true)
+    }
+
+    /// Forgets a peer that has no link: it did not come back. Calls to it fail.
+    pub(crate) fn remove_away(&self, id: PeerId) -> bool {
+        self.remove_if(id, |entry| entry.link.is_none())
+    }
+
+    fn remove_if(&self, id: PeerId, condition: impl FnOnce(&Entry) -> bool) -> bool {
+        let known = {
+            let mut peers = self.peers.write();
+            if peers.get(&id).is_some_and(|entry| !condition(entry)) {
+                return false;
+            }
+            peers.remove(&id).is_some()
+        };
         if known {
             let _ = self.changes.send(PeerChange::Left(id));
         }
@@ -148,19 +185,17 @@ impl Network {
         same
     }
 
-    /// Whether a peer is known but has no link now.
-    pub(crate) fn is_away(&self, id: PeerId) -> bool {
-        self.peers.read().get(&id).is_some_and(|entry| entry.link.is_none())
-    }
-
     /// The link over which frames to a peer go: its own, or on a client the server's.
     pub(crate) fn way_to(&self, id: PeerId) -> Option<Link> {
-        let peers = self.peers.read();
-        if self.me != PeerId::SERVER && !peers.contains_key(&id) {
+        self.way_in(&self.peers.read(), id).cloned()
+    }
+
+    fn way_in<'a>(&self, peers: &'a BTreeMap<PeerId, Entry>, id: PeerId) -> Option<&'a Link> {
+        if !self.is_server() && !peers.contains_key(&id) {
             return None;
         }
-        let neighbour = if self.me == PeerId::SERVER { id } else { PeerId::SERVER };
-        peers.get(&neighbour)?.link.clone()
+        let neighbour = if self.is_server() { id } else { PeerId::SERVER };
+        peers.get(&neighbour)?.link.as_ref()
     }
 
     /// The links to all neighbours, with their peers.
@@ -174,7 +209,8 @@ impl Network {
     /// # Errors
     /// `NoPeer`: there is no way; `Full`: the way is full.
     pub(crate) fn try_hot(&self, to: PeerId, frame: Bytes) -> Result<(), Errno> {
-        let link = self.way_to(to).ok_or(Errno::NoPeer)?;
+        let peers = self.peers.read();
+        let link = self.way_in(&peers, to).ok_or(Errno::NoPeer)?;
         link.sender.try_hot(frame).map_err(|error| match error {
             hearth_net::TrySendError::Full => Errno::Full,
             _ => Errno::NoPeer,

@@ -9,7 +9,7 @@ use crate::{
     network::{Network, PeerChange, failure},
     picture::{Picture, PictureEvent},
     serials::Serials,
-    services::Held,
+    services::{ASSET_LEN_MAX, Held, get_bounded},
     world::World,
 };
 use bytes::Bytes;
@@ -34,6 +34,12 @@ use tokio_util::sync::CancellationToken;
 
 /// How long a peer may take to fetch a module and start it before the one that asked is told.
 const SPAWN_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Messages below this many bytes are copied out of what was read with them, which is a little more than this.
+const COPY_MAX: usize = 60 << 10;
+
+/// Seconds between two tries to get a lump that the picture needs and nobody has.
+const LUMP_RETRY_SECS: [u64; 8] = [1, 2, 4, 8, 15, 30, 60, 120];
 
 /// Name and version of this program, as peers tell each other.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -114,7 +120,6 @@ pub(crate) struct Inner {
     pub(crate) me: PeerId,
     pub(crate) name: String,
     pub(crate) space: String,
-    pub(crate) folder: Folder,
     pub(crate) serials: Serials,
     pub(crate) network: Arc<Network>,
     pub(crate) lumps: Lumps,
@@ -134,6 +139,8 @@ pub(crate) struct Inner {
     /// Changes the password, where this peer keeps one.
     pub(crate) password: OnceLock<Arc<hearth_net::ServerConfig>>,
     lost: AtomicU64,
+    /// The last, so that all that is in it is closed when another peer may have it.
+    pub(crate) folder: Folder,
 }
 
 /// What differs between the peers that a node can be.
@@ -167,7 +174,8 @@ impl Inner {
         let data_dir = Some(folder.root().to_owned());
         let store = Store::open(&folder.path("lumps"), StoreOptions { data_dir, ..StoreOptions::default() })?;
         let network = Arc::new(Network::new(me));
-        let lumps = Lumps::new(store, network.clone());
+        let shutdown = CancellationToken::new();
+        let lumps = Lumps::new(store, network.clone(), shutdown.clone());
         let handle = Handle::default();
         let config = hearth_process::Config::new(me, serials.first_process(), workers);
         let processes = Processes::new(config, Arc::new(handle.clone()));
@@ -186,7 +194,7 @@ impl Inner {
             inputs: Inputs::default(),
             held: Held::default(),
             picture: OnceLock::new(),
-            shutdown: CancellationToken::new(),
+            shutdown,
             ended: CancellationToken::new(),
             started: SystemTime::now(),
             server_address: OnceLock::new(),
@@ -205,7 +213,9 @@ impl Inner {
     /// A message of another peer's process for one of ours.
     pub(crate) fn deliver(&self, from: ProcessId, to: ProcessId, body: Bytes) -> Result<(), SendError> {
         let header = Header { kind: Kind::Message, status: 0, from: from.to_bits(), tag: 0 };
-        self.processes.deliver(to, Signal { header, body: body.into() })
+        // It is a part of all that was read at once, which it would keep while it waits to be received.
+        let body = if body.len() < COPY_MAX { body[..].into() } else { body.into() };
+        self.processes.deliver(to, Signal { header, body })
     }
 
     /// A message was lost because its receiver is gone, or its way or mailbox full.
@@ -381,6 +391,34 @@ pub(crate) fn about_program(id: u32, name: &str, key: [u8; 32], offers: Vec<Stri
     }
 }
 
+/// Brings a lump to the engine that wants it. When it is nowhere to be had, the engine is told, so that
+/// something stands in its place; whoever has it may still come.
+async fn bring_to_picture(inner: &Inner, id: LumpId) {
+    let Some(picture) = inner.picture.get() else { return };
+    let mut told = false;
+    for wait_secs in LUMP_RETRY_SECS {
+        let fetched = inner.lumps.fetch(id, None, None, SPAWN_TIME_MAX).await;
+        let missing = matches!(fetched, Err(LumpError::NotFound(_) | LumpError::TimedOut(_)));
+        if !(missing && told) {
+            told = true;
+            // What waits for its turn waits on the disk, not in memory.
+            let _place = inner.held.showing.acquire().await;
+            let bytes = match fetched {
+                Ok(_) => get_bounded(inner, id, None, ASSET_LEN_MAX).await.map_err(|failure| failure.reason),
+                Err(error) => Err(chain(&error)),
+            };
+            picture.lump(id, bytes).await;
+        }
+        if !missing {
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(wait_secs)) => {}
+            () = inner.shutdown.cancelled() => return,
+        }
+    }
+}
+
 impl hearth_process::Host for Handle {
     fn send_remote(&self, from: ProcessId, to: ProcessId, body: Bytes) -> Result<(), SendError> {
         let inner = self.get().ok_or(SendError::NoPeer)?;
@@ -478,12 +516,7 @@ impl Node {
         match event {
             PictureEvent::Input(event) => inner.inputs.deliver(&inner.processes, &event),
             PictureEvent::WantLump(id) => {
-                tokio::spawn(async move {
-                    let bytes = inner.lumps.get(id, None, SPAWN_TIME_MAX).await;
-                    if let Some(picture) = inner.picture.get() {
-                        picture.lump(id, bytes.map_err(|error| chain(&error))).await;
-                    }
-                });
+                tokio::spawn(async move { bring_to_picture(&inner, id).await });
             }
             PictureEvent::AssetFailed { entities, lump, reason } => {
                 let text = format!("lump {lump} does not load: {reason}");
@@ -494,7 +527,8 @@ impl Node {
         }
     }
 
-    /// Asks the peer to end in good order; [`Node::ended`] tells when it has.
+    /// Asks the peer to end in good order; [`RunningServer::ended`](crate::RunningServer::ended) and
+    /// [`RunningClient::ended`](crate::RunningClient::ended) tell when it has.
     pub fn shut_down(&self) {
         self.inner.shutdown.cancel();
     }

@@ -15,6 +15,7 @@ use hearth_abi::PeerId;
 use hearth_net::{KsfParams, Listener, Password, PasswordFile, PeerKey, ServerConfig, ServerSecrets};
 use hearth_protocol::control::{Control, NAME_LEN_MAX, Peer};
 use hearth_scene::SceneFile;
+use parking_lot::Mutex;
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -39,7 +40,7 @@ const SAVE_INTERVAL: Duration = Duration::from_millis(500);
 pub struct ServerOptions {
     /// Its data folder; made if it is not there.
     pub data: PathBuf,
-    /// Address to listen on, as `0.0.0.0:7464`.
+    /// Address to listen on, as `0.0.0.0:4320`.
     pub listen: String,
     /// Name of the space.
     pub name: String,
@@ -99,6 +100,8 @@ struct Server {
     inner: Arc<Inner>,
     roster: Roster,
     grace: Duration,
+    /// Held while somebody comes or goes, so that all are told in the order in which it happens.
+    door: Mutex<()>,
 }
 
 /// Starts a server. When it returns, the server listens and its services are being started.
@@ -137,8 +140,10 @@ pub async fn serve(options: ServerOptions) -> Result<RunningServer, StartError> 
     let _ = inner.server_address.set(address.to_string());
     let about = about_program(0, &options.name, public, vec!["processes".into()]);
     inner.network.insert(PeerId::SERVER, about, None);
-    let socket = crate::operator::listen(&inner, options.runtime_dir.as_deref(), &address.port().to_string())?;
-    let server = Arc::new(Server { inner: inner.clone(), roster, grace: options.grace });
+    let socket =
+        crate::operator::listen(&inner, options.runtime_dir.as_deref(), &address.port().to_string())?;
+    let server =
+        Arc::new(Server { inner: inner.clone(), roster, grace: options.grace, door: Mutex::new(()) });
     let done = tokio::spawn(run(server, listener, manifest));
     Ok(RunningServer { node: Node { inner }, address, first_password, socket, done })
 }
@@ -276,32 +281,52 @@ impl Server {
         };
         let link = Link::new(sender);
         // A peer that came back before its old link was seen to be dead.
-        if let Some(old) = inner.network.way_to(id) {
+        while let Err(old) = self.take_in(id, &about, &link) {
             hang_up(old.sender.link()).await;
             // Until its session is over it would take what is for the new one.
             old.closed.cancelled().await;
-            inner.network.unlink(id, &old);
+            self.let_go(id, &old);
+        }
+
+        let end = session::run(inner, id, &link, lanes).await;
+        if self.let_go(id, &link) {
+            tracing::info!(peer = %id, "connection ended: {}", end.reason);
+            let grace = if end.said { Duration::ZERO } else { self.grace };
+            self.wait_for_return(id, grace).await;
+        }
+    }
+
+    /// Makes a peer one that is here: it is told who else is, and all others that it is. Gives the link
+    /// that it already has, if it has one.
+    fn take_in(&self, id: PeerId, about: &Peer, link: &Link) -> Result<(), Link> {
+        let inner = &self.inner;
+        // Two who come at the same time see each other.
+        let _door = self.door.lock();
+        if let Some(old) = inner.network.way_to(id) {
+            return Err(old);
         }
         let is_new = inner.network.peer(id).is_none();
         let mut peers: Vec<Peer> = inner.network.peers();
         peers.retain(|peer| peer.id != about.id);
         peers.push(about.clone());
         let welcome = Control::Welcome { peer: id.number(), space: inner.space.clone(), peers };
-        if link.control(&welcome).await.is_err() {
-            return;
-        }
+        // The lane is empty, so that it is full only if the link has ended, as its session will see.
+        let _ = welcome.encode().map(|bytes| link.sender.try_control(bytes));
         inner.network.insert(id, about.clone(), Some(link.clone()));
         tracing::info!(peer = %id, name = about.name, address = about.address, "{}",
             if is_new { "joined" } else { "came back" });
-        tell_others(&inner.network, id, &Control::Joined { peer: about });
+        tell_others(&inner.network, id, &Control::Joined { peer: about.clone() });
+        Ok(())
+    }
 
-        let end = session::run(inner, id, &link, lanes).await;
-        if inner.network.unlink(id, &link) {
-            inner.world.leave(id);
-            tracing::info!(peer = %id, "connection ended: {}", end.reason);
-            let grace = if end.said { Duration::ZERO } else { self.grace };
-            self.wait_for_return(id, grace).await;
+    /// Takes the link away from a peer, if it still has this one.
+    fn let_go(&self, id: PeerId, link: &Link) -> bool {
+        let _door = self.door.lock();
+        let same = self.inner.network.unlink(id, link);
+        if same {
+            self.inner.world.leave(id);
         }
+        same
     }
 
     /// Waits for a peer that is away; if it does not come back it has left.
@@ -311,7 +336,8 @@ impl Server {
             () = tokio::time::sleep(grace) => {}
             () = inner.shutdown.cancelled() => return,
         }
-        if inner.network.is_away(id) && inner.network.remove(id) {
+        let _door = self.door.lock();
+        if inner.network.remove_away(id) {
             tracing::info!(peer = %id, "left");
             tell_others(&inner.network, id, &Control::Left { peer: id.number() });
             inner.world.peer_left(inner, id);

@@ -11,6 +11,7 @@ use hearth_abi::{Errno, LumpId, PeerId};
 use hearth_net::{CloseReason, LaneReceiver, LinkReceiver};
 use hearth_protocol::{FrameError, bulk, control::Control, hot};
 use std::{collections::HashMap, sync::Arc};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 /// Most lumps that a neighbour may want at a time.
@@ -51,6 +52,14 @@ pub(crate) async fn run(inner: &Arc<Inner>, peer: PeerId, link: &Link, lanes: Li
     End { said, reason }
 }
 
+/// A lump that the neighbour wants.
+struct Want {
+    /// Cancelled when it wants it no longer, or has it.
+    token: CancellationToken,
+    /// Told from where, once.
+    resume: Option<oneshot::Sender<u64>>,
+}
+
 struct Session {
     inner: Arc<Inner>,
     peer: PeerId,
@@ -64,7 +73,7 @@ async fn lane_ended() -> String {
 
 impl Session {
     async fn control(&self, mut lane: LaneReceiver) -> String {
-        let mut wants: HashMap<u32, CancellationToken> = HashMap::new();
+        let mut wants: HashMap<u32, Want> = HashMap::new();
         while let Some(bytes) = lane.recv().await {
             let frame = match Control::decode(&bytes) {
                 Ok(frame) => frame,
@@ -72,29 +81,39 @@ impl Session {
             };
             match frame {
                 Control::Want { transfer, lump } => {
-                    wants.retain(|_, token| !token.is_cancelled());
+                    wants.retain(|_, want| !want.token.is_cancelled());
+                    if wants.contains_key(&transfer) {
+                        return format!("the peer gave the number of transfer {transfer} twice");
+                    }
                     if wants.len() >= WANTS_MAX {
                         let missing = bulk::Frame::Missing { transfer }.encode();
                         let _ = self.link.sender.try_bulk(missing);
                         continue;
                     }
                     let token = self.link.closed.child_token();
-                    wants.insert(transfer, token.clone());
+                    let (resume, resumed) = oneshot::channel();
+                    wants.insert(transfer, Want { token: token.clone(), resume: Some(resume) });
                     let (lumps, link, peer) = (self.inner.lumps.clone(), self.link.clone(), self.peer);
                     tokio::spawn(async move {
-                        lumps.serve(link, peer, transfer, LumpId(lump), token.clone()).await;
+                        lumps.serve(link, peer, transfer, LumpId(lump), resumed, token.clone()).await;
                         token.cancel();
                     });
                 }
+                Control::Resume { transfer, offset } => {
+                    // One that is over may still be resumed.
+                    if let Some(resume) = wants.get_mut(&transfer).and_then(|want| want.resume.take()) {
+                        let _ = resume.send(offset);
+                    }
+                }
                 Control::Cancel { transfer } => {
-                    if let Some(token) = wants.remove(&transfer) {
-                        token.cancel();
+                    if let Some(want) = wants.remove(&transfer) {
+                        want.token.cancel();
                     }
                 }
                 Control::Call { to, id, request, from } => {
                     // A server vouches for its clients; a client believes its server.
                     let from = if self.inner.is_server() { self.peer.number() } else { from };
-                    self.call(from, to, id, request).await;
+                    self.call(from, to, id, request);
                 }
                 Control::Return { from, to, id, result } => {
                     let from = if self.inner.is_server() { self.peer.number() } else { from };
@@ -125,12 +144,12 @@ impl Session {
         lane_ended().await
     }
 
-    async fn call(&self, from: u32, to: u32, id: u64, request: hearth_protocol::control::Request) {
+    fn call(&self, from: u32, to: u32, id: u64, request: hearth_protocol::control::Request) {
         let answer = |result| Control::Return { from: to, to: from, id, result };
         if to != self.inner.me.number() {
             if !self.forward(to, &Control::Call { from, to, id, request }) {
                 let gone = failure(Errno::NoPeer, format!("peer {to} is not connected"));
-                let _ = self.link.control(&answer(Err(gone))).await;
+                self.answer_at_once(&answer(Err(gone)));
             }
             return;
         }
@@ -138,7 +157,7 @@ impl Session {
             (PeerId::new(from), self.link.answering.clone().try_acquire_owned())
         else {
             let busy = failure(Errno::Limit, "too many calls of this peer are being answered");
-            let _ = self.link.control(&answer(Err(busy))).await;
+            self.answer_at_once(&answer(Err(busy)));
             return;
         };
         let (inner, link, ended) = (self.inner.clone(), self.link.clone(), self.link.closed.clone());
@@ -155,6 +174,14 @@ impl Session {
             }
             drop(permit);
         });
+    }
+
+    /// Answers from the task that reads, which must not wait for the neighbour to read: it may be waiting for
+    /// us in the same way. Who does not read its answers runs out of time.
+    fn answer_at_once(&self, frame: &Control) {
+        if let Ok(bytes) = frame.encode() {
+            let _ = self.link.sender.try_control(bytes);
+        }
     }
 
     /// Passes a frame on to another client. Does not wait, so that a slow client delays nobody but
@@ -194,6 +221,8 @@ impl Session {
             return Ok(Err(format!("the peer sent a message in the name of {}", route.from)));
         }
         if route.to.peer() != self.inner.me {
+            // What would make its receiver hang up on us ends here.
+            hot::check(&bytes)?;
             if self.inner.is_server() && self.inner.network.try_hot(route.to.peer(), bytes).is_err() {
                 self.inner.note_lost(self.peer, route.to);
             }
