@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Peers of a space, in one program, over real connections.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod lumps;
+mod messages;
+mod presence;
+mod proxy;
+mod strangers;
