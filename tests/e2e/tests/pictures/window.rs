@@ -92,9 +92,10 @@ fn keys_move_the_camera_in_a_window() {
     display.xdotool(&["key", "F1"]).unwrap();
     album.wait(&ada, "after-f1", |picture| differ(&still, picture, Area::ALL, 24) > 0.05);
 
-    // Closing the window ends the client in good order.
-    display.xdotool(&["windowclose", &window]).unwrap();
-    let code = ada.wait_end();
-    assert_eq!(code, 0);
+    // The end in good order closes it.
+    ada.ok(&["shutdown"]);
+    assert_eq!(ada.wait_end(), 0);
+    let windows = display.xdotool(&["search", "--name", "Hearth: ada"]);
+    assert!(windows.is_err(), "{windows:?}");
     wait_until("she has left", LONG, || (server.peers().len() == 1).then_some(()));
 }
