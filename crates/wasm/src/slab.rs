@@ -261,17 +261,15 @@ unsafe impl StackCreator for Stacks {
             return Err(wasmtime::Error::msg("a stack larger than the engine's"));
         }
         let slot = self.0.take().map_err(|error| NoStack { max: self.0.max, error })?;
-        let stack = SlotStack { slab: self.0.clone(), address: slot.address };
         if slot.is_fresh {
             // SAFETY: the range is the lowest part of a slot that nobody else knows.
             let guarded = unsafe { mprotect(slot.address as *mut _, PAGE, MprotectFlags::empty()) };
             if let Err(error) = guarded {
-                std::mem::forget(stack);
                 self.0.abandon();
                 return Err(NoStack { max: self.0.max, error: error.into() }.into());
             }
         }
-        Ok(Box::new(stack))
+        Ok(Box::new(SlotStack { slab: self.0.clone(), address: slot.address }))
     }
 }
 

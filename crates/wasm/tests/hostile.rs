@@ -39,12 +39,11 @@ fn nonsense(name: &str, params: &[String], has_result: bool, fill: u8) -> String
     };
     let mut body = String::new();
     let combinations = if params.len() == 1 { NUMBERS.len() } else { 400 };
-    for n in 0..combinations {
+    for first in NUMBERS.into_iter().cycle().take(combinations) {
         body.push_str(if has_result { "(drop (call $" } else { "(call $" });
         body.push_str(name);
         for ty in params {
-            let number =
-                if params.len() == 1 { NUMBERS[n] } else { NUMBERS[next() as usize % NUMBERS.len()] };
+            let number = if params.len() == 1 { first } else { NUMBERS[next() as usize % NUMBERS.len()] };
             match ty.as_str() {
                 "i32" => write!(body, " (i32.const {})", number as i32).unwrap(),
                 _ => write!(body, " (i64.const {number})").unwrap(),

@@ -206,7 +206,7 @@ impl World {
 
     /// A process that hands out what it receives.
     pub(crate) fn probe(&self) -> Probe {
-        let (sender, signals) = mpsc::unbounded_channel();
+        let (sender, signals) = mpsc::channel(1024);
         let spec = Spec {
             program: Arc::new(Forward(sender)),
             module: None,
@@ -230,7 +230,7 @@ impl Drop for World {
     }
 }
 
-struct Forward(mpsc::UnboundedSender<Signal>);
+struct Forward(mpsc::Sender<Signal>);
 
 impl Program for Forward {
     fn run(self: Arc<Self>, context: Context) -> Pin<Box<dyn Future<Output = ExitReason> + Send>> {
@@ -238,7 +238,7 @@ impl Program for Forward {
             context.started();
             loop {
                 while let Take::Signal(signal) = context.take(usize::MAX) {
-                    if self.0.send(signal).is_err() {
+                    if self.0.send(signal).await.is_err() {
                         return ExitReason::normal();
                     }
                 }
@@ -250,7 +250,7 @@ impl Program for Forward {
 
 pub(crate) struct Probe {
     pub(crate) id: ProcessId,
-    signals: mpsc::UnboundedReceiver<Signal>,
+    signals: mpsc::Receiver<Signal>,
     processes: Processes,
 }
 
