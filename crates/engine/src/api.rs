@@ -121,7 +121,7 @@ pub enum Event {
     /// count from the start of the engine.
     Input(input::Event),
     /// The engine needs this lump; answered by [`Command::Lump`]. Said once, and again only if the
-    /// lump was let go and is needed anew.
+    /// lump was let go, or lost with the graphics card's memory, and is needed anew.
     WantLump(LumpId),
     /// A lump does not load. In its place a checkered box or surface is shown.
     AssetFailed {

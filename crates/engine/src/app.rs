@@ -240,7 +240,14 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
     app.add_systems(Startup, light::sort_on_the_processor)
         .add_systems(
             PreUpdate,
-            (link::announce, input::read, link::hand_over, link::wake, capture::take)
+            (
+                link::announce,
+                input::read,
+                renew.run_if(resource_exists_and_changed::<RenderDevice>),
+                link::hand_over,
+                link::wake,
+                capture::take,
+            )
                 .chain()
                 .after(bevy::input::InputSystems),
         )
@@ -288,6 +295,12 @@ fn on_render_error(
     }
 }
 
+/// After a lost device: what the world gave away to the renderer went with it.
+fn renew(mut store: ResMut<Store>, mut up: ResMut<view::Up>) {
+    store.reload_textures();
+    *up = view::Up::default();
+}
+
 fn forget_errors(mut errors: ResMut<Errors>) {
     if errors.count == 0 {
         return;
@@ -311,4 +324,48 @@ fn set_icon(window: Single<Entity, With<PrimaryWindow>>, mut done: Local<bool>, 
             Err(error) => tracing::warn!(%error, "the window's icon"),
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use crate::{Command, channel};
+    use std::sync::mpsc;
+
+    #[test]
+    fn a_lost_device_is_made_anew() {
+        let (control, end) = channel();
+        let config = EngineConfig { size: [64, 48], ..EngineConfig::default() };
+        let mut engine = Headless::new(config, end).unwrap();
+        let picture = |engine: &mut Headless| {
+            let (tell, told) = mpsc::channel();
+            control.send(Command::Screenshot(Box::new(move |picture| drop(tell.send(picture))))).unwrap();
+            for _ in 0..200 {
+                assert!(engine.step().unwrap());
+                while control.try_event().is_some() {}
+                if let Ok(picture) = told.try_recv() {
+                    return picture.unwrap();
+                }
+            }
+            panic!("no picture came");
+        };
+        let before = picture(&mut engine);
+        let device = engine.apps.main.world().resource::<RenderDevice>().wgpu_device().clone();
+        device.destroy();
+        // A driver tells of it when it is next asked.
+        let _ = device.poll(PollType::Poll);
+        for _ in 0..100 {
+            assert!(engine.step().unwrap());
+        }
+        let after = picture(&mut engine);
+        let light = |picture: &crate::Picture| picture.rgba.iter().map(|v| u64::from(*v)).sum::<u64>();
+        // The ember breathes, so that the two are not the same; but neither is black.
+        assert!(
+            light(&after).abs_diff(light(&before)) < light(&before) / 20,
+            "{} {}",
+            light(&before),
+            light(&after)
+        );
+    }
 }

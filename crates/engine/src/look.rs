@@ -187,7 +187,7 @@ fn checker() -> Image {
         TextureDimension::D2,
         pixels.collect(),
         TextureFormat::Rgba8UnormSrgb,
-        RenderAssetUsages::RENDER_WORLD,
+        RenderAssetUsages::default(),
     );
     image.sampler = texture::sampler();
     image

@@ -237,6 +237,20 @@ impl Store {
         }
     }
 
+    /// Textures are kept by the renderer alone, and went with its device: they are asked for again.
+    pub(crate) fn reload_textures(&mut self) {
+        for (key, asset) in &mut self.assets {
+            if let State::Ready(Loaded::Texture(_), weight) = asset.state {
+                self.memory -= weight;
+                asset.state = State::Wanted;
+                self.changed.insert(*key);
+                if self.asked.insert(key.lump()) {
+                    self.events.push_back(Event::WantLump(key.lump()));
+                }
+            }
+        }
+    }
+
     fn want(&mut self, key: Key) -> &mut Asset {
         if !self.assets.contains_key(&key) && self.asked.insert(key.lump()) {
             self.events.push_back(Event::WantLump(key.lump()));
