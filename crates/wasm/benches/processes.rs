@@ -139,7 +139,9 @@ impl Host for Peer {
     fn kill_remote(&self, _: Option<ProcessId>, _: ProcessId, _: &str) -> Result<(), SendError> {
         Err(SendError::NoPeer)
     }
-    fn serial_reached(&self, _: u64) {}
+    fn serial_reached(&self, _: u64) -> std::io::Result<()> {
+        Ok(())
+    }
     fn exited(&self, _: ProcessId, _: &ExitReason) {}
 }
 
