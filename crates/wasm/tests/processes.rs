@@ -232,7 +232,7 @@ async fn a_module_that_cannot_be_had_ends_its_process_with_the_reason() {
 async fn who_logs_too_much_is_told_and_the_rest_is_there() {
     let world = World::new();
     let limits = Limits { log_burst: 3, log_lines_per_s: 1, ..Limits::default() };
-    let body = r#"(data (i32.const 0) "kitchen") (data (i32.const 20) "tea\ff is ready") (func (export "start")
+    let body = r#"(data (i32.const 0) "kitchen") (data (i32.const 20) "tea\ff is\1bready") (func (export "start")
         (local $n i32)
         (loop $more
           (call $check32 (local.get $n)
@@ -244,7 +244,7 @@ async fn who_logs_too_much_is_told_and_the_rest_is_there() {
     assert_eq!(world.processes.exited(id).await, ExitReason::normal());
     let lines = world.processes.log_lines(id, 9).unwrap();
     let texts: Vec<&str> = lines.iter().map(|line| line.text.as_str()).collect();
-    let tea = "tea\u{fffd} is ready";
+    let tea = "tea\u{fffd} is\u{fffd}ready";
     assert_eq!(texts, [tea, tea, tea, "7 lines were lost here: too many at once", "ended"]);
     assert_eq!(lines[0].target, "kitchen");
 }

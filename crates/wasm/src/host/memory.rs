@@ -48,11 +48,16 @@ pub(super) fn text(memory: &[u8], ptr: u32, len: u32, max: usize) -> Result<&str
     str::from_utf8(bytes).or(Err(Errno::Invalid))
 }
 
-/// Text in this range as it is meant for people: cut after `max` bytes, and what is no UTF-8 replaced.
+/// Text in this range as it is meant for people: cut after `max` bytes; what is no UTF-8 is replaced, and
+/// so are control characters, because it may be shown on somebody's terminal.
 pub(super) fn prose(memory: &[u8], ptr: u32, len: u32, max: usize) -> Result<String, Errno> {
     let bytes = bytes(memory, ptr, len)?;
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(max)]);
-    Ok(text[..text.floor_char_boundary(max)].to_owned())
+    let shown =
+        |c: char| if c.is_control() && c != '\n' && c != '\t' { char::REPLACEMENT_CHARACTER } else { c };
+    let mut text: String = text.chars().map(shown).collect();
+    text.truncate(text.floor_char_boundary(max));
+    Ok(text)
 }
 
 /// The lump id at this address.
