@@ -153,12 +153,23 @@ impl Launch {
 
     /// With this file instead of the test's own password file.
     #[must_use]
-    pub fn password(mut self, file: &Path) -> Launch {
-        let option = self.args.iter().position(|arg| arg == "--password-file");
-        if let Some(at) = option {
+    pub fn password(self, file: &Path) -> Launch {
+        self.no_password().arg("--password-file").arg(file)
+    }
+
+    /// With the test's password in the environment instead of a file.
+    #[must_use]
+    pub fn password_from_environment(self) -> Launch {
+        self.no_password().env("HEARTH_PASSWORD", PASSWORD)
+    }
+
+    /// Without a password.
+    #[must_use]
+    pub fn no_password(mut self) -> Launch {
+        if let Some(at) = self.args.iter().position(|arg| arg == "--password-file") {
             self.args.drain(at..at + 2);
         }
-        self.arg("--password-file").arg(file)
+        self
     }
 
     /// With this data folder.
@@ -280,7 +291,7 @@ impl Peer {
         self.ctl_with(args, b"")
     }
 
-    /// Runs `hearth-ctl` for this peer with something to read.
+    /// Runs `hearth-ctl` for this peer with something to read on standard input.
     #[track_caller]
     pub fn ctl_with<A: AsRef<OsStr>>(&self, args: &[A], input: &[u8]) -> Output {
         let mut running = self.ctl_begin(args, input);

@@ -77,6 +77,37 @@ fn a_client_that_is_not_let_in_says_why() {
 }
 
 #[test]
+fn a_new_server_makes_a_password_and_says_where() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let space = Space::new();
+    let server = space.server().no_password().start();
+    let file = space.path("server/password");
+    let password = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let said = server.stderr();
+    assert!(said.contains(file.to_str().unwrap()), "{said}");
+    assert!(!said.contains(password.trim()), "{said}");
+    drop(space.client("ada", &server).password(&file).start());
+    fails(space.client("bob", &server), 77, &["did not accept"]);
+    // Without a terminal of this session to ask on.
+    fails(
+        space.client("bob", &server).no_password().by(&["setsid"]),
+        66,
+        &["--password-file", "HEARTH_PASSWORD"],
+    );
+    // It holds over a restart, until it is changed; then the file is gone, since it holds no longer.
+    let server = server.end().start();
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), password);
+    let ada = space.client("ada", &server).password(&file).start();
+    drop(ada);
+    assert_eq!(server.ctl_with(&["passwd"], b"another\n").code, 0);
+    assert!(!file.exists());
+    let server = server.end().start();
+    let another = space.write("another", "another\n");
+    drop(space.client("ada", &server).password(&another).start());
+}
+
+#[test]
 fn a_server_that_cannot_start_says_why() {
     let space = Space::new();
     let server = space.server().start();

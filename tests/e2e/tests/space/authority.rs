@@ -8,7 +8,7 @@ use hearth_e2e::{Hands, Space};
 fn code_of_another_peer_has_no_machine_authority() {
     let space = Space::new();
     let server = space.server().start();
-    let ada = space.client("ada", &server).start();
+    let ada = space.client("ada", &server).password_from_environment().start();
     let bob = space.client("bob", &server).start();
     let secret = space.write("secret", "ada's own");
     let secret = secret.to_str().unwrap();
@@ -73,5 +73,6 @@ fn code_of_another_peer_has_no_machine_authority() {
     assert_eq!(own.file_load("/nowhere/at/all").errno(), Some(Errno::NotFound));
     // The password of the space is nobody's business, not even its owner's programs'.
     let environment = own.command(&["env"]).ok().text();
-    assert!(!environment.contains("PASSWORD"), "{environment}");
+    assert!(environment.contains("PATH="), "{environment}");
+    assert!(!environment.contains("PASSWORD") && !environment.contains("correct horse"), "{environment}");
 }

@@ -115,9 +115,12 @@ fn a_damaged_lump_is_noticed_and_fetched_again() {
     let cut = |path: &Path| {
         fs::OpenOptions::new().write(true).open(path).unwrap().set_len(1 << 20).unwrap();
     };
-    let damages: [(&str, &dyn Fn(&Path)); 2] = [("flipped", &flip), ("cut", &cut)];
-    for (name, damage) in damages {
-        damage(&stored);
+    for name in ["flipped", "cut"] {
+        if name == "cut" {
+            cut(&stored)
+        } else {
+            flip(&stored)
+        }
         let (output, got) = get(name);
         assert_eq!(output.code, 0, "{name}: {}", output.stderr);
         assert!(got.as_ref() == Some(&bytes), "{name}: what came is not what was asked for");

@@ -52,6 +52,18 @@ fn peers_use_each_others_processes() {
         (received > 50).then_some(())
     });
 
+    // Its log, followed from afar to its end.
+    let mut tail = ada.ctl_begin(&["tail", "-f", &child.id], b"");
+    let mut shows = |text: &str| {
+        wait_until(&format!("`{text}` is shown"), LONG, || {
+            String::from_utf8_lossy(&tail.stdout()).contains(text).then_some(())
+        });
+        tail.ended()
+    };
+    assert_eq!(shows("hands are ready"), None);
+    child.log(4, "and on it goes");
+    assert_eq!(shows("and on it goes"), None);
+
     // By name: on its own peer only.
     far.register("hands of ada").ok();
     assert!(far.whereis("hands of ada").result > 0);
@@ -61,6 +73,8 @@ fn peers_use_each_others_processes() {
     // Killed from the guest of another peer, and from the shell of a third.
     near.kill(&child.id, "no longer wanted").ok();
     wait_until("it is gone", LONG, || bob.process(&child.id).is_none().then_some(()));
+    shows("killed: no longer wanted");
+    assert_eq!(wait_until("the end of its log ends the tail", LONG, || tail.ended()), 0);
     let log = ada.log(&child.id);
     assert!(log.contains("killed: no longer wanted"), "{log}");
     assert_eq!(server.ctl(&["kill", &other, &one]).code, 0);
