@@ -118,12 +118,22 @@ pub(crate) struct LaneQueue {
     turn: tokio::sync::Mutex<()>,
 }
 
+/// What waits is copied into the batches that are sent: a message may be a small part of something
+/// large, which would stay in memory as long as it.
 #[derive(Debug, Default)]
 struct Waiting {
-    messages: VecDeque<Bytes>,
-    /// Of the messages with their prefixes.
+    /// Of at least [`BATCH_BYTES`] each, but for the last.
+    batches: VecDeque<Batch>,
+    /// Of all batches.
     bytes: usize,
+    messages: usize,
     closed: bool,
+}
+
+#[derive(Debug, Default)]
+struct Batch {
+    bytes: BytesMut,
+    messages: usize,
 }
 
 impl LaneQueue {
@@ -150,12 +160,20 @@ impl LaneQueue {
             return Err(TrySendError::Closed);
         }
         if waiting.bytes + bytes > self.spec.queue_bytes_max
-            || waiting.messages.len() >= self.spec.queue_messages_max
+            || waiting.messages >= self.spec.queue_messages_max
         {
             return Err(TrySendError::Full);
         }
         waiting.bytes += bytes;
-        waiting.messages.push_back(message.clone());
+        waiting.messages += 1;
+        if waiting.batches.back().is_none_or(|last| last.bytes.len() >= BATCH_BYTES) {
+            waiting.batches.push_back(Batch::default());
+        }
+        let last = waiting.batches.back_mut().expect("it was just put there");
+        last.bytes.reserve(bytes);
+        last.bytes.put_u32_le(u32::try_from(message.len()).expect("messages are at most a megabyte"));
+        last.bytes.put_slice(message);
+        last.messages += 1;
         drop(waiting);
         self.filled.notify_one();
         Ok(())
@@ -188,32 +206,28 @@ impl LaneQueue {
         let mut waiting = self.waiting.lock();
         waiting.closed = true;
         waiting.bytes = 0;
-        waiting.messages.clear();
+        waiting.messages = 0;
+        waiting.batches = VecDeque::new();
         drop(waiting);
         self.filled.notify_one();
         self.room.notify_one();
     }
 
-    /// Puts what waits into `batch`, up to [`BATCH_BYTES`]; false when closed and empty.
-    async fn fill(&self, batch: &mut BytesMut) -> bool {
+    /// The next batch; `None` when closed and empty.
+    async fn next(&self) -> Option<Bytes> {
         loop {
             {
                 let mut waiting = self.waiting.lock();
-                while batch.len() < BATCH_BYTES {
-                    let Some(message) = waiting.messages.pop_front() else {
-                        break;
-                    };
-                    waiting.bytes -= message.len() + PREFIX_BYTES;
-                    batch.put_u32_le(u32::try_from(message.len()).expect("messages are at most a megabyte"));
-                    batch.put_slice(&message);
+                if let Some(batch) = waiting.batches.pop_front() {
+                    waiting.bytes -= batch.bytes.len();
+                    waiting.messages -= batch.messages;
+                    drop(waiting);
+                    self.room.notify_one();
+                    return Some(batch.bytes.freeze());
                 }
-                if batch.is_empty() && waiting.closed {
-                    return false;
+                if waiting.closed {
+                    return None;
                 }
-            }
-            if !batch.is_empty() {
-                self.room.notify_one();
-                return true;
             }
             self.filled.notified().await;
         }
@@ -221,10 +235,8 @@ impl LaneQueue {
 
     /// Sends until the queue is closed and empty, or the peer takes no more.
     pub(crate) async fn run(self: Arc<Self>, mut sender: chmux::Sender) {
-        let mut batch = BytesMut::new();
-        while self.fill(&mut batch).await {
-            let full = batch.split().freeze();
-            if let Err(error) = sender.send(full).await {
+        while let Some(batch) = self.next().await {
+            if let Err(error) = sender.send(batch).await {
                 tracing::debug!(lane = self.spec.name, %error, "the lane has ended");
                 break;
             }
@@ -332,9 +344,7 @@ mod tests {
             for message in &messages {
                 queue.try_send(&Bytes::copy_from_slice(message)).unwrap();
             }
-            let mut batch = BytesMut::new();
-            prop_assert!(queue.fill(&mut batch).now_or_never().unwrap());
-            let mut batch = batch.freeze();
+            let mut batch = queue.next().now_or_never().unwrap().unwrap();
             for message in &messages {
                 prop_assert_eq!(&split(&mut batch, 100).unwrap()[..], &message[..]);
             }
@@ -384,9 +394,7 @@ mod tests {
         let mut behind = Box::pin(queue.send(message.clone()));
         assert!((&mut waiting).now_or_never().is_none());
         assert!((&mut behind).now_or_never().is_none());
-        let mut batch = BytesMut::new();
-        assert!(queue.fill(&mut batch).await);
-        assert_eq!(batch.len(), 1000);
+        assert_eq!(queue.next().await.unwrap().len(), 1000);
         waiting.await.unwrap();
         behind.await.unwrap();
         for _ in 0..8 {
@@ -396,8 +404,7 @@ mod tests {
         assert!((&mut late).now_or_never().is_none());
         queue.abandon();
         assert_eq!(late.await, Err(SendError::Closed));
-        batch.clear();
-        assert!(!queue.fill(&mut batch).await);
+        assert_eq!(queue.next().await, None);
     }
 
     #[tokio::test]
