@@ -162,7 +162,9 @@ impl Host for Stub {
         Err(SendError::NoPeer)
     }
 
-    fn serial_reached(&self, _: u64) {}
+    fn serial_reached(&self, _: u64) -> std::io::Result<()> {
+        Ok(())
+    }
 
     fn exited(&self, _: ProcessId, _: &ExitReason) {}
 }

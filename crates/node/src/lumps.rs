@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Transfers to us at a time, over all links. More wait.
 const TRANSFERS_MAX: usize = 32;
-/// Lumps under way at which nothing is fetched that nobody asked for.
+/// Lumps that are fetched at a time though nobody asked for them. More are not.
 const PREFETCHES_MAX: usize = 1024;
 /// How long one peer alone may think about whether it has a lump, before the next is asked too.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -90,6 +90,7 @@ pub(crate) struct Lumps {
     network: Arc<Network>,
     under_way: Arc<Mutex<HashMap<LumpId, watch::Receiver<Outcome>>>>,
     slots: Arc<Semaphore>,
+    prefetches: Arc<Semaphore>,
     /// Lumps whose id was told and whose bytes are on their way to the disk.
     puts: Arc<Mutex<HashMap<LumpId, watch::Receiver<()>>>>,
     /// Cancelled when the peer ends: nothing is fetched any more.
@@ -99,7 +100,15 @@ pub(crate) struct Lumps {
 impl Lumps {
     pub(crate) fn new(store: Store, network: Arc<Network>, ended: CancellationToken) -> Lumps {
         let slots = Arc::new(Semaphore::new(TRANSFERS_MAX));
-        Lumps { store, network, under_way: Arc::default(), slots, puts: Arc::default(), ended }
+        Lumps {
+            store,
+            network,
+            under_way: Arc::default(),
+            slots,
+            prefetches: Arc::new(Semaphore::new(PREFETCHES_MAX)),
+            puts: Arc::default(),
+            ended,
+        }
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -142,13 +151,14 @@ impl Lumps {
 
     /// Begins to fetch a lump that will be asked for. Not done when very many are under way.
     pub(crate) fn prefetch(&self, id: LumpId, likely: PeerId) {
-        if self.under_way.lock().len() >= PREFETCHES_MAX {
-            return;
-        }
+        let Ok(place) = self.prefetches.clone().try_acquire_owned() else { return };
         let this = self.clone();
         tokio::spawn(async move {
+            let _place = place;
             if this.size_here(id).await.is_ok_and(|size| size.is_none()) {
-                drop(this.join_or_start(id, Some(likely), None));
+                let mut outcome = this.join_or_start(id, Some(likely), None);
+                // Whatever comes of it: the place is free again.
+                let _ = outcome.wait_for(Option::is_some).await;
             }
         });
     }

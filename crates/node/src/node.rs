@@ -432,12 +432,9 @@ impl hearth_process::Host for Handle {
         inner.network.try_hot(to.peer(), frame.encode()).map_err(send_error)
     }
 
-    fn serial_reached(&self, serial: u64) {
+    fn serial_reached(&self, serial: u64) -> io::Result<()> {
         // Processes are spawned by a whole node only.
-        let reached = self.get().map_or(Ok(()), |inner| inner.serials.reach_process(serial));
-        if let Err(error) = reached {
-            tracing::error!("the mark of process numbers is not on disk: {error}");
-        }
+        self.get().map_or(Ok(()), |inner| inner.serials.reach_process(serial))
     }
 
     fn exited(&self, id: ProcessId, reason: &ExitReason) {
@@ -534,7 +531,7 @@ impl Node {
     }
 
     /// Waits until the peer was asked to end.
-    pub async fn ended(&self) {
+    pub async fn asked_to_end(&self) {
         self.inner.shutdown.cancelled().await;
     }
 }

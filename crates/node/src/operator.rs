@@ -516,7 +516,14 @@ pub(crate) async fn answer_peer(
     let request: Request =
         serde_json::from_str(text).map_err(|error| failure(Errno::Invalid, format!("{error}")))?;
     tracing::debug!(peer = %from, "an operator's request from another peer");
-    let answer: Result<Vec<serde_json::Value>, Failure> = answer_here(inner, request);
+    let answer: Result<Vec<serde_json::Value>, Failure> = match &request {
+        // It would do again what it did with the authority of its origin, which may be this peer.
+        Request::Restart { id } if inner.processes.info(*id).is_none() => Err(Failure::new(
+            ErrorCode::Refused,
+            format!("process `{id}` has ended; only an operator of its own peer can start it again"),
+        )),
+        _ => answer_here(inner, request),
+    };
     let json = serde_json::to_string(&answer).map_err(|error| failure(Errno::Host, error))?;
     Ok(control::Response::Operator { json })
 }

@@ -60,7 +60,10 @@ pub trait Host: Send + Sync + 'static {
 
     /// All serial numbers below this one may be in use from now on. It must be durable before this
     /// returns: a restarted peer gives it as [`Config::first_serial`].
-    fn serial_reached(&self, serial: u64);
+    ///
+    /// # Errors
+    /// It is not durable: none of them is given out.
+    fn serial_reached(&self, serial: u64) -> std::io::Result<()>;
 
     /// A process has ended and left the table.
     fn exited(&self, id: ProcessId, reason: &ExitReason);
@@ -186,6 +189,9 @@ pub enum SpawnError {
     /// All serial numbers of this peer have been used.
     #[error("all serial numbers of this peer have been used")]
     SerialsUsedUp,
+    /// The mark of the serial numbers that are in use could not be written: the disk is full, or fails.
+    #[error("the number of the process could not be written to the disk")]
+    SerialsNotKept,
     /// The peer shuts down.
     #[error("the peer shuts down")]
     ShuttingDown,
@@ -200,7 +206,7 @@ impl SpawnError {
         match self {
             SpawnError::Name(error) => error.errno(),
             SpawnError::TooMany { .. } | SpawnError::SerialsUsedUp => Errno::Limit,
-            SpawnError::ShuttingDown => Errno::Host,
+            SpawnError::SerialsNotKept | SpawnError::ShuttingDown => Errno::Host,
             SpawnError::NotFound => Errno::NotFound,
         }
     }
@@ -501,7 +507,10 @@ impl Inner {
         let id = ProcessId::new(self.peer, serials.next).ok_or(SpawnError::SerialsUsedUp)?;
         if serials.next >= serials.durable {
             let reached = serials.durable + SERIAL_BLOCK;
-            self.host.serial_reached(reached);
+            self.host.serial_reached(reached).map_err(|error| {
+                tracing::error!("the mark of process numbers cannot be written: {error}");
+                SpawnError::SerialsNotKept
+            })?;
             serials.durable = reached;
         }
         serials.next += 1;

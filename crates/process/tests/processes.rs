@@ -40,8 +40,9 @@ impl Host for Peer {
         self.killed.lock().unwrap().push((to, reason.to_owned()));
         Err(SendError::NoPeer)
     }
-    fn serial_reached(&self, serial: u64) {
+    fn serial_reached(&self, serial: u64) -> std::io::Result<()> {
         self.reached.fetch_max(serial, SeqCst);
+        Ok(())
     }
     fn exited(&self, id: ProcessId, reason: &ExitReason) {
         self.ended.lock().unwrap().push((id, reason.clone()));
