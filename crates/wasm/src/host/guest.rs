@@ -19,7 +19,6 @@ pub(crate) struct Guest {
     pub(super) memory: Option<Memory>,
     /// Bytes on their way into the store.
     pub(super) lump_bytes: Arc<AtomicUsize>,
-    memory_bytes: usize,
     table_elements: usize,
     /// What it wanted and did not get.
     denied: Option<String>,
@@ -33,7 +32,6 @@ impl Guest {
             caller,
             memory: None,
             lump_bytes: Arc::default(),
-            memory_bytes: 0,
             table_elements: 0,
             denied: None,
         }
@@ -48,18 +46,17 @@ impl Guest {
 impl ResourceLimiter for Guest {
     fn memory_growing(
         &mut self,
-        current: usize,
+        _current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        // There is one memory, so what it wants to be is all there is.
         let limit = self.context.limits().memory_bytes;
-        let total = (self.memory_bytes - current.min(self.memory_bytes)).saturating_add(desired);
-        if total > limit {
-            self.denied = Some(format!("{total} bytes of memory; the limit is {limit}"));
+        if desired > limit {
+            self.denied = Some(format!("{desired} bytes of memory; the limit is {limit}"));
             return Ok(false);
         }
-        self.memory_bytes = total;
-        self.context.set_memory(total as u64);
+        self.context.set_memory(desired as u64);
         Ok(true)
     }
 
