@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! Screenshots.
+//! Screenshots: the next picture that shows everything sent before.
 
 use crate::{Picture, reply::Reply, view::Settings};
 use bevy::{

@@ -1,3 +1,4 @@
+;; SPDX-License-Identifier: AGPL-3.0-or-later
 ;; Sends what it gets back to its sender, after 5 ms. A message of 8 bytes is the id of a process to begin with.
 (module
   (import "hearth/1" "try_recv" (func $try_recv (param i32 i32) (result i32)))

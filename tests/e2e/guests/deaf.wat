@@ -1,3 +1,4 @@
+;; SPDX-License-Identifier: AGPL-3.0-or-later
 ;; Blocks for ever, and never looks at its mailbox.
 (module
   (import "hearth/1/blocking" "sleep" (func $sleep (param i64) (result i32)))

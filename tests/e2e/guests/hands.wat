@@ -1,3 +1,4 @@
+;; SPDX-License-Identifier: AGPL-3.0-or-later
 ;; Does what a message tells it, and replies with what came of it: a test's hands inside a peer.
 ;;
 ;; A message is three words of 8 bytes (what to do, and two numbers) and further bytes. The reply is a

@@ -1,3 +1,4 @@
+;; SPDX-License-Identifier: AGPL-3.0-or-later
 ;; Makes one entity that belongs to it: creates it, and names it `marker`.
 (module
   (import "hearth/1" "entity_ids" (func $entity_ids (param i32) (result i64)))
