@@ -18,8 +18,9 @@ pub(crate) struct Options {
     arguments: Vec<String>,
 }
 
-/// Programs that benchmarks compare with, and the Debian package each is in.
-const RIVALS: [(&str, &str); 2] = [("erl", "erlang-base"), ("scp", "openssh-client")];
+/// Programs that benchmarks compare with, and the Debian packages that are needed for each.
+const RIVALS: [(&str, &str); 2] =
+    [("erl", "erlang-base"), ("scp", "openssh-client, and openssh-server to copy from")];
 
 /// Runs the benchmarks one after the other, in the release profile.
 pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
@@ -29,7 +30,7 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
         if exec::on_path(program) {
             progress(format!("bench: rival `{program}` is here"));
         } else {
-            progress(format!("bench: rival `{program}` is not here, and is left out (package {package})"));
+            progress(format!("bench: rival `{program}` is not here, and is left out (packages: {package})"));
         }
     }
     let mut ran = Vec::new();

@@ -492,6 +492,14 @@ impl Node {
         self.inner.lumps.get(id, None, timeout).await
     }
 
+    /// Makes sure that a lump is in this peer's store, and tells its size in bytes.
+    ///
+    /// # Errors
+    /// Nobody has it, or it did not come within the time given.
+    pub async fn fetch_lump(&self, id: LumpId, timeout: Duration) -> Result<u64, LumpError> {
+        self.inner.lumps.fetch(id, None, None, timeout).await
+    }
+
     /// Spawns a process on a peer with the authority of this one, and waits until it has started.
     ///
     /// # Errors
