@@ -3,7 +3,7 @@
 //! things moving, two lamps. Prints the median and the 90th percentile of wall time, and the
 //! processor time, of a drawn picture, and of a step that draws nothing.
 //!
-//! `cargo run -p hearth-engine --example frame_time [-- high]`
+//! `cargo run -p hearth-engine --example frame_time [-- [high] [WIDTHxHEIGHT]]`
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a program for a person who measures")]
 
 use hearth_abi::{
@@ -14,10 +14,14 @@ use hearth_engine::{Command, Controller, EngineConfig, Headless, Quality, channe
 use hearth_scene::{Change, Owner};
 use std::time::Instant;
 
-const PICTURES: usize = 60;
+const PICTURES: usize = 40;
 
 fn main() {
     let high = std::env::args().any(|argument| argument == "high");
+    let size = std::env::args().find_map(|argument| -> Option<[u32; 2]> {
+        let (width, height) = argument.split_once('x')?;
+        Some([width.parse().ok()?, height.parse().ok()?])
+    });
     let quality = if high { Quality::High } else { Quality::Low };
     for draw_on_demand in [false, true] {
         let (control, end) = channel();
@@ -25,6 +29,7 @@ fn main() {
             quality: Some(quality),
             draw_on_demand,
             headless: true,
+            size: size.unwrap_or([1280, 720]),
             ..EngineConfig::default()
         };
         let start = Instant::now();

@@ -58,6 +58,12 @@ impl Pending {
         self.asked.is_empty() && self.under_way.is_empty()
     }
 
+    /// Whether the next step is to draw. The one that keeps the picture is enough: what follows only
+    /// brings it back from the card.
+    pub(crate) const fn wants_drawing(&self) -> bool {
+        !self.asked.is_empty()
+    }
+
     /// Asks for a picture.
     pub(crate) fn ask(&mut self, done: Reply<Picture>) {
         if self.asked.len() + self.under_way.len() < PENDING_MAX {

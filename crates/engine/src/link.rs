@@ -137,7 +137,7 @@ pub(crate) fn wake(
     pending: Res<capture::Pending>,
     mut eye: Single<&mut Camera, With<Eye>>,
 ) {
-    let draw = !settings.on_demand || !pending.is_empty();
+    let draw = !settings.on_demand || pending.wants_drawing();
     if eye.is_active != draw {
         eye.is_active = draw;
     }
