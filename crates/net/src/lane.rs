@@ -127,6 +127,9 @@ struct Waiting {
     /// Of all batches.
     bytes: usize,
     messages: usize,
+    /// Room for the message that waits for it first: who does not wait may not take it away, or a
+    /// flood of small messages would keep a large one out for ever.
+    kept: usize,
     closed: bool,
 }
 
@@ -148,6 +151,11 @@ impl LaneQueue {
     }
 
     pub(crate) fn try_send(&self, message: &Bytes) -> Result<(), TrySendError> {
+        self.put(message, false)
+    }
+
+    /// `first`: for the one who waits first, for whom room is kept.
+    fn put(&self, message: &Bytes, first: bool) -> Result<(), TrySendError> {
         if message.len() > self.spec.message_bytes_max {
             return Err(TrySendError::TooLarge {
                 bytes: message.len(),
@@ -159,9 +167,13 @@ impl LaneQueue {
         if waiting.closed {
             return Err(TrySendError::Closed);
         }
-        if waiting.bytes + bytes > self.spec.queue_bytes_max
-            || waiting.messages >= self.spec.queue_messages_max
+        let kept = if first { 0 } else { waiting.kept };
+        if waiting.bytes + kept + bytes > self.spec.queue_bytes_max
+            || waiting.messages + usize::from(kept > 0) >= self.spec.queue_messages_max
         {
+            if first {
+                waiting.kept = bytes;
+            }
             return Err(TrySendError::Full);
         }
         waiting.bytes += bytes;
@@ -181,9 +193,11 @@ impl LaneQueue {
 
     pub(crate) async fn send(&self, message: Bytes) -> Result<(), SendError> {
         let _turn = self.turn.lock().await;
+        // Also when the caller gives up.
+        let _kept = Kept(self);
         loop {
             let room = self.room.notified();
-            match self.try_send(&message) {
+            match self.put(&message, true) {
                 Ok(()) => return Ok(()),
                 Err(TrySendError::Full) => room.await,
                 Err(TrySendError::Closed) => return Err(SendError::Closed),
@@ -242,6 +256,15 @@ impl LaneQueue {
             }
         }
         self.abandon();
+    }
+}
+
+/// Gives back the room that was kept for the one who waits first.
+struct Kept<'a>(&'a LaneQueue);
+
+impl Drop for Kept<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.lock().kept = 0;
     }
 }
 
@@ -405,6 +428,43 @@ mod tests {
         queue.abandon();
         assert_eq!(late.await, Err(SendError::Closed));
         assert_eq!(queue.next().await, None);
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_room_gets_it_before_those_who_do_not() {
+        let queue = LaneQueue::new(SMALL);
+        let (large, small) = (Bytes::from_static(&[0; 96]), Bytes::from_static(&[0; 6]));
+        let flood = || while queue.try_send(&small).is_ok() {};
+        for _ in 0..8 {
+            queue.try_send(&large).unwrap();
+        }
+        flood();
+        let mut waiting = Box::pin(queue.send(large.clone()));
+        assert!((&mut waiting).now_or_never().is_none());
+        // Whatever goes out, the flood is there first.
+        while queue.next().now_or_never().is_some() {
+            flood();
+            if (&mut waiting).now_or_never().is_some() {
+                return;
+            }
+        }
+        panic!("it never got room");
+    }
+
+    #[tokio::test]
+    async fn who_gives_up_waiting_keeps_no_room() {
+        let queue = LaneQueue::new(SMALL);
+        let message = Bytes::from_static(&[0; 96]);
+        for _ in 0..9 {
+            queue.try_send(&message).unwrap();
+        }
+        queue.try_send(&Bytes::from_static(&[0; 50])).unwrap();
+        let mut waiting = Box::pin(queue.send(message.clone()));
+        assert!((&mut waiting).now_or_never().is_none());
+        let small = Bytes::from_static(&[0; 20]);
+        assert_eq!(queue.try_send(&small), Err(TrySendError::Full), "the room is kept");
+        drop(waiting);
+        queue.try_send(&small).unwrap();
     }
 
     #[tokio::test]
