@@ -79,11 +79,14 @@ pub enum PeerChange {
     Left(PeerId),
 }
 
+/// Calls that wait for an answer, by number: whom they asked, and who waits.
+type Calls = HashMap<u64, (PeerId, oneshot::Sender<Result<Response, Failure>>)>;
+
 /// The connected peers, and the calls to them that wait for an answer.
 pub(crate) struct Network {
     me: PeerId,
     peers: RwLock<BTreeMap<PeerId, Entry>>,
-    calls: Mutex<HashMap<u64, (PeerId, oneshot::Sender<Result<Response, Failure>>)>>,
+    calls: Mutex<Calls>,
     next_call: AtomicU64,
     changes: broadcast::Sender<PeerChange>,
     /// Number of links there ever were.
@@ -266,7 +269,7 @@ impl Network {
 }
 
 struct CallGuard<'a> {
-    calls: &'a Mutex<HashMap<u64, (PeerId, oneshot::Sender<Result<Response, Failure>>)>>,
+    calls: &'a Mutex<Calls>,
     id: u64,
 }
 

@@ -318,7 +318,7 @@ impl Door {
             let nobody = ProcessId::from_bits(0);
             return processes.send(nobody, to, body).map_err(|error| send_failure(error, to));
         }
-        let (ear, heard) = Ear::new(self.inner.me);
+        let (ear, heard) = Ear::spec(self.inner.me);
         let ear = processes.spawn(ear).map_err(|error| Failure::new(ErrorCode::Limit, chain(&error)))?;
         let timeout = timeout_ms.map_or(REPLY_TIME, Duration::from_millis);
         // The ear ends by itself when it has heard something, or `heard` is dropped.
@@ -738,7 +738,7 @@ impl Read for Pieces {
 struct Ear(Mutex<Option<oneshot::Sender<Bytes>>>);
 
 impl Ear {
-    fn new(me: PeerId) -> (Spec, oneshot::Receiver<Bytes>) {
+    fn spec(me: PeerId) -> (Spec, oneshot::Receiver<Bytes>) {
         let (tell, heard) = oneshot::channel();
         let spec = Spec {
             program: Arc::new(Ear(Mutex::new(Some(tell)))),

@@ -39,10 +39,13 @@ const LOADS_MAX: usize = 4096;
 
 type Answer = Result<(i32, Bytes), Failure>;
 
+/// How often each asset, by class and lump, is loaded.
+type Loads = BTreeMap<(String, LumpId), u32>;
+
 /// What processes have of their peer for as long as they live, and how much of it there is at a time.
 pub(crate) struct Held {
     /// How often a process has loaded an asset and not dropped it.
-    assets: Mutex<HashMap<ProcessId, BTreeMap<(String, LumpId), u32>>>,
+    assets: Mutex<HashMap<ProcessId, Loads>>,
     /// The process that captured the pointer.
     pointer: Mutex<Option<ProcessId>>,
     commands: Semaphore,

@@ -199,9 +199,9 @@ impl Session {
         while let Some(bytes) = lane.recv().await {
             let result = match hot::route(&bytes) {
                 Ok(Some(route)) => self.routed(route, bytes),
-                Ok(None) => hot::Frame::decode(&bytes).and_then(|frame| match frame {
-                    hot::Frame::Scene(unit) => Ok(self.inner.world.receive(&self.inner, self.peer, &unit)),
-                    _ => Ok(Ok(())),
+                Ok(None) => hot::Frame::decode(&bytes).map(|frame| match frame {
+                    hot::Frame::Scene(unit) => self.inner.world.receive(&self.inner, self.peer, &unit),
+                    _ => Ok(()),
                 }),
                 Err(error) => Err(error),
             };
