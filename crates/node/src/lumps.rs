@@ -24,6 +24,10 @@ const PREFETCHES_MAX: usize = 1024;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long a lump whose transfer was cut waits for somebody to come back and go on with it.
 const RETURN_TIME_MAX: Duration = Duration::from_secs(30);
+/// How often a peer is told that the lump it wants is on its way to us.
+const LOOKING_INTERVAL: Duration = Duration::from_secs(10);
+/// Longest that a lump may be on its way to us for another peer: the largest at a megabyte a second.
+const LOOK_TIME_MAX: Duration = Duration::from_secs(24 * 3600);
 /// How often the transfer of one lump may be cut before it is given up.
 const CUTS_MAX: usize = 16;
 
@@ -67,6 +71,9 @@ impl LumpError {
 }
 
 type Outcome = Option<Result<u64, LumpError>>;
+
+/// Peers that were asked for a lump, and what comes of it.
+type Asked<'a> = FuturesUnordered<BoxFuture<'a, (PeerId, Link, Result<Transfer, TransferError>)>>;
 
 /// See [`Lumps::announce`].
 pub(crate) struct Announced {
@@ -231,8 +238,8 @@ impl Lumps {
     ) {
         let served = async {
             // The server looks for it elsewhere; a client has it or not.
-            let size = if self.network.peer(PeerId::SERVER).is_some() && from != PeerId::SERVER {
-                self.fetch(id, None, Some(from), Duration::from_secs(60)).await.ok()
+            let size = if self.network.is_server() {
+                self.look(&link, from, transfer, id).await
             } else {
                 self.size_here(id).await.ok().flatten()
             };
@@ -249,6 +256,21 @@ impl Lumps {
         if !served {
             // A link that is gone needs no answer.
             let _ = link.sender.bulk(Frame::Missing { transfer }.encode()).await;
+        }
+    }
+
+    /// Looks for a lump at the other clients, and tells the one that waits that it is being looked for: a
+    /// large one may be long on its way.
+    async fn look(&self, link: &Link, from: PeerId, transfer: u32, id: LumpId) -> Option<u64> {
+        let fetch = self.fetch(id, None, Some(from), LOOK_TIME_MAX);
+        tokio::pin!(fetch);
+        loop {
+            match tokio::time::timeout(LOOKING_INTERVAL, &mut fetch).await {
+                Ok(fetched) => return fetched.ok(),
+                Err(_elapsed) => {
+                    link.sender.bulk(Frame::Looking { transfer }.encode()).await.ok()?;
+                }
+            }
         }
     }
 
@@ -373,7 +395,7 @@ impl Lumps {
         &self,
         id: LumpId,
         links: &mut Vec<(PeerId, Link)>,
-        asked: &mut FuturesUnordered<BoxFuture<'a, (PeerId, Link, Result<Transfer, TransferError>)>>,
+        asked: &mut Asked<'a>,
         pending: &mut Vec<(PeerId, Link)>,
     ) {
         let Some((peer, link)) = links.pop() else { return };

@@ -32,6 +32,15 @@ const JOIN_TIME_MAX: Duration = Duration::from_secs(10);
 const PEERS_MAX: usize = 1024;
 /// How long the links may take to say farewell when the server ends.
 const FAREWELL_MAX: Duration = Duration::from_secs(3);
+/// Most peers that a newcomer is told of in one frame; the others come in frames of their own.
+const WELCOME_PEERS_MAX: usize = 400;
+/// Most facilities that a peer may say it offers.
+const OFFERS_MAX: usize = 4;
+// With the longest labels a peer takes 32 bytes of key, an address, and these.
+const _: () = assert!(
+    WELCOME_PEERS_MAX * ((3 + OFFERS_MAX) * (NAME_LEN_MAX + 2) + 32 + 64)
+        < hearth_net::CONTROL_MESSAGE_BYTES_MAX
+);
 /// How often what the scene was given is saved.
 const SAVE_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -277,7 +286,7 @@ impl Server {
             address: info.remote_addr.to_string(),
             version: label(&said.version),
             system: label(&said.system),
-            offers: said.offers.iter().take(16).map(|offer| label(offer)).collect(),
+            offers: said.offers.iter().take(OFFERS_MAX).map(|offer| label(offer)).collect(),
         };
         let link = Link::new(sender);
         // A peer that came back before its old link was seen to be dead.
@@ -308,10 +317,15 @@ impl Server {
         let is_new = inner.network.peer(id).is_none();
         let mut peers: Vec<Peer> = inner.network.peers();
         peers.retain(|peer| peer.id != about.id);
-        peers.push(about.clone());
+        peers.insert(0, about.clone());
+        let more = peers.split_off(peers.len().min(WELCOME_PEERS_MAX));
         let welcome = Control::Welcome { peer: id.number(), space: inner.space.clone(), peers };
-        // The lane is empty, so that it is full only if the link has ended, as its session will see.
-        let _ = welcome.encode().map(|bytes| link.sender.try_control(bytes));
+        let rest = more.into_iter().map(|peer| Control::Joined { peer });
+        for bytes in std::iter::once(welcome).chain(rest).filter_map(|frame| frame.encode().ok()) {
+            // The lane is new and has room for all; if it takes nothing the link has ended, as its
+            // session will see.
+            let _ = link.sender.try_control(bytes);
+        }
         inner.network.insert(id, about.clone(), Some(link.clone()));
         tracing::info!(peer = %id, name = about.name, address = about.address, "{}",
             if is_new { "joined" } else { "came back" });

@@ -23,7 +23,7 @@ use tokio::{
 
 /// A link that brings nothing of any lump for so long is given up, and the next peer is asked.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
-/// How long a server may look for a lump at its other clients.
+/// How long a peer may say nothing of whether it has a lump.
 const LOOK_TIME_MAX: Duration = Duration::from_secs(60);
 /// How long who wants a large lump may take to say from where.
 const RESUME_TIME_MAX: Duration = Duration::from_secs(60);
@@ -145,15 +145,20 @@ impl Transfer {
         let mut transfer = Transfer { id, number, size: 0, frames, link, ended: false };
         let want = Control::want(number, id);
         transfer.link.control(&want).await.map_err(|_gone| TransferError::Cut)?;
-        match transfer.next(LOOK_TIME_MAX).await? {
-            Frame::Head { size, .. } => transfer.size = size,
-            Frame::Missing { .. } => {
-                transfer.ended = true;
-                return Err(TransferError::Missing);
+        loop {
+            match transfer.next(LOOK_TIME_MAX).await? {
+                Frame::Head { size, .. } => {
+                    transfer.size = size;
+                    return Ok(transfer);
+                }
+                Frame::Looking { .. } => {}
+                Frame::Missing { .. } => {
+                    transfer.ended = true;
+                    return Err(TransferError::Missing);
+                }
+                _ => return Err(TransferError::Protocol("a piece without a head")),
             }
-            _ => return Err(TransferError::Protocol("a piece without a head")),
         }
-        Ok(transfer)
     }
 
     /// The next frame. While the link brings other lumps, this one only waits for its turn.
@@ -189,7 +194,7 @@ impl Transfer {
             }
             Frame::Piece { bytes, .. } => Ok(bytes),
             Frame::Missing { .. } => Err(TransferError::Missing),
-            Frame::Head { .. } => Err(TransferError::Protocol("a second head")),
+            Frame::Head { .. } | Frame::Looking { .. } => Err(TransferError::Protocol("a second head")),
             Frame::Groups { .. } => Err(TransferError::Protocol("hashes where pieces were to come")),
         }
     }

@@ -36,6 +36,7 @@ const HEAD: u8 = 1;
 const PIECE: u8 = 2;
 const MISSING: u8 = 3;
 const GROUPS: u8 = 4;
+const LOOKING: u8 = 5;
 
 /// A frame of the bulk lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +67,11 @@ pub enum Frame {
         /// At most [`PIECE_LEN_MAX`].
         bytes: Bytes,
     },
+    /// Type 5: `u32` transfer: the lump is not here, and is on its way here.
+    Looking {
+        /// Number that the asking side gave the transfer.
+        transfer: u32,
+    },
 }
 
 impl Frame {
@@ -84,8 +90,8 @@ impl Frame {
                 out.put_u32_le(*transfer);
                 out.put_slice(bytes);
             }
-            Frame::Missing { transfer } => {
-                out.put_u8(MISSING);
+            Frame::Missing { transfer } | Frame::Looking { transfer } => {
+                out.put_u8(if matches!(self, Frame::Missing { .. }) { MISSING } else { LOOKING });
                 out.put_u32_le(*transfer);
             }
         }
@@ -98,6 +104,7 @@ impl Frame {
             Frame::Head { transfer, .. }
             | Frame::Piece { transfer, .. }
             | Frame::Missing { transfer }
+            | Frame::Looking { transfer }
             | Frame::Groups { transfer, .. } => *transfer,
         }
     }
@@ -119,6 +126,7 @@ impl Frame {
             PIECE => return Ok(Frame::Piece { transfer, bytes: bytes.slice(reader.offset()..) }),
             GROUPS => return Ok(Frame::Groups { transfer, bytes: bytes.slice(reader.offset()..) }),
             MISSING => Frame::Missing { transfer },
+            LOOKING => Frame::Looking { transfer },
             _ => return Err(unknown.into()),
         };
         reader.end()?;
@@ -148,6 +156,7 @@ mod tests {
                 Frame::Head { transfer, size },
                 Frame::Piece { transfer, bytes: bytes.clone().into() },
                 Frame::Missing { transfer },
+                Frame::Looking { transfer },
                 Frame::Groups { transfer, bytes: bytes.into() },
             ] {
                 prop_assert_eq!(frame.transfer(), transfer);

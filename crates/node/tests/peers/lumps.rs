@@ -81,6 +81,8 @@ async fn a_hundred_who_wait_share_one_transfer() {
         .collect();
     let (transfer, wanted) = source.wanted().await;
     assert_eq!(wanted, id);
+    source.bulk(&Frame::Looking { transfer }).await;
+    source.bulk(&Frame::Looking { transfer }).await;
     source.bulk(&Frame::Head { transfer, size: bytes.len() as u64 }).await;
     send(&source, transfer, &bytes).await;
     for waiter in waiting {

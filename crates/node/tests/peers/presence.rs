@@ -75,12 +75,16 @@ async fn all_who_come_at_once_know_each_other() {
 }
 
 /// An engine that only tells what changes.
-struct Watcher(mpsc::UnboundedSender<Change>);
+struct Watcher(mpsc::Sender<Change>);
 
 impl Picture for Watcher {
     fn changes(&self, changes: Vec<Change>) -> BoxFuture<'_, ()> {
-        changes.into_iter().for_each(|change| self.0.send(change).unwrap_or(()));
-        Box::pin(std::future::ready(()))
+        Box::pin(async move {
+            for change in changes {
+                // A test that has seen enough listens no more.
+                let _ = self.0.send(change).await;
+            }
+        })
     }
     fn lump(&self, _id: LumpId, _bytes: Result<Bytes, String>) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
@@ -97,7 +101,7 @@ impl Picture for Watcher {
 
 /// Waits until an entity is made or removed, and gives all that went before it.
 async fn seen(
-    changes: &mut mpsc::UnboundedReceiver<Change>,
+    changes: &mut mpsc::Receiver<Change>,
     what: &str,
     is_it: impl Fn(&Change) -> bool,
 ) -> Vec<Change> {
@@ -126,7 +130,7 @@ async fn a_peer_that_comes_back_in_time_keeps_its_entities_and_one_that_does_not
     let mut options = space.options("ada");
     options.connect = proxy.address.clone();
     let ada = join(options).await.unwrap();
-    let (sender, mut changes) = mpsc::unbounded_channel();
+    let (sender, mut changes) = mpsc::channel(64);
     let mut options = space.options("bob");
     options.picture = Some(Arc::new(Watcher(sender)));
     let bob = join(options).await.unwrap();
