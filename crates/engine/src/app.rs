@@ -339,7 +339,7 @@ mod tests {
         let config = EngineConfig { size: [64, 48], ..EngineConfig::default() };
         let mut engine = Headless::new(config, end).unwrap();
         let picture = |engine: &mut Headless| {
-            let (tell, told) = mpsc::channel();
+            let (tell, told) = mpsc::sync_channel(16);
             control.send(Command::Screenshot(Box::new(move |picture| drop(tell.send(picture))))).unwrap();
             for _ in 0..200 {
                 assert!(engine.step().unwrap());

@@ -182,10 +182,8 @@ impl Place {
             Component::Sky(sky) => {
                 self.skies.insert(id, sky);
             }
-            Component::Camera(camera) => {
-                if entry.scope == Scope::Local {
-                    self.cameras.insert(id, (camera, entity));
-                }
+            Component::Camera(camera) if entry.scope == Scope::Local => {
+                self.cameras.insert(id, (camera, entity));
             }
             Component::Billboard(_) => {
                 world.entity_mut(entity).insert(Facing);
@@ -194,7 +192,7 @@ impl Place {
                 let visibility = if hidden { Visibility::Hidden } else { Visibility::Inherited };
                 world.entity_mut(entity).insert(visibility);
             }
-            // A component of a later version of the contract, which this engine cannot show.
+            // A camera that everybody has, or a component of a later version of the contract.
             _ => {}
         }
     }

@@ -146,10 +146,9 @@ fn fill(
             // On the top and bottom faces u and v are the two level axes, on the others one of them.
             let y = up / (1.0 + u * u + v * v).sqrt();
             let weights = weights(y);
-            for channel in 0..3 {
-                let light: f32 = (0..3).map(|i| weights[i] * colors[i][channel]).sum();
-                out.extend_from_slice(&f16::from_f32(light).to_le_bytes());
-            }
+            let light =
+                [0, 1, 2].map(|channel| -> f32 { (0..3).map(|i| weights[i] * colors[i][channel]).sum() });
+            out.extend(light.iter().flat_map(|value| f16::from_f32(*value).to_le_bytes()));
             out.extend_from_slice(&one);
         }
     }

@@ -186,7 +186,7 @@ fn pictures_come_from_the_loop_too_and_the_engine_ends_when_told() {
     let (control, end) = channel();
     let config = EngineConfig { headless: true, size: [64, 48], ..EngineConfig::default() };
     let engine = thread::spawn(move || run(config, end));
-    let (tell, told) = mpsc::channel();
+    let (tell, told) = mpsc::sync_channel(16);
     control.send(Command::Screenshot(Box::new(move |picture| drop(tell.send(picture))))).unwrap();
     let picture = told.recv_timeout(Duration::from_secs(60)).unwrap().unwrap();
     assert_eq!((picture.width, picture.height, picture.rgba.len()), (64, 48, 64 * 48 * 4));
@@ -233,7 +233,7 @@ fn a_full_queue_is_an_answer() {
     let (control, waiting) = {
         drop(end);
         let (control, end) = channel();
-        let (tell, told) = mpsc::channel();
+        let (tell, told) = mpsc::sync_channel(16);
         control.send(Command::Screenshot(Box::new(move |picture| drop(tell.send(picture))))).unwrap();
         drop(end);
         (control, told)

@@ -323,8 +323,8 @@ fn what_is_on_its_way_has_a_stand_in_and_what_is_unused_is_let_go() {
     assert_eq!(stage.wanted, [id, id]);
 
     // A load holds it over the same.
-    let (tell, told) = mpsc::channel();
-    let load = |class: &str, tell: mpsc::Sender<_>| Command::Load {
+    let (tell, told) = mpsc::sync_channel(16);
+    let load = |class: &str, tell: mpsc::SyncSender<_>| Command::Load {
         class: class.into(),
         id,
         done: Box::new(move |result| drop(tell.send(result))),

@@ -45,9 +45,9 @@ fn main() {
         );
         exit(i32::from(std::env::var_os("HEARTH_TEST_WINDOW").is_some_and(|v| v == "1")));
     }
-    let mut display = Display::start();
+    let display = Display::start();
     let outcome = in_window(&display);
-    display.end();
+    drop(display);
     if !outcome {
         exit(1);
     }
@@ -78,10 +78,12 @@ impl Display {
         assert!(!number.trim().is_empty(), "Xvfb did not start");
         Display { server, name: format!(":{}", number.trim()) }
     }
+}
 
-    fn end(&mut self) {
-        self.server.kill().unwrap();
-        self.server.wait().unwrap();
+impl Drop for Display {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
     }
 }
 
@@ -111,7 +113,7 @@ fn in_window(display: &Display) -> bool {
 /// The engine on the main thread, and its user on another.
 fn window() {
     let (control, end) = channel();
-    let (failed, failure) = mpsc::channel::<()>();
+    let (failed, failure) = mpsc::sync_channel::<()>(1);
     let user = thread::spawn(move || {
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| act(&control)));
         if result.is_err() {
@@ -187,7 +189,7 @@ fn act(control: &Controller) {
 }
 
 fn looks_like_something(control: &Controller) {
-    let (tell, told) = mpsc::channel();
+    let (tell, told) = mpsc::sync_channel(16);
     control.send(Order::Screenshot(Box::new(move |picture| drop(tell.send(picture))))).unwrap();
     let picture = told.recv_timeout(TIMEOUT).unwrap().unwrap();
     if let Some(path) = std::env::var_os("HEARTH_TEST_PICTURE") {

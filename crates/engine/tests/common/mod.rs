@@ -179,7 +179,7 @@ impl Stage {
         if !self.changes.is_empty() {
             self.send();
         }
-        let (tell, told) = mpsc::channel();
+        let (tell, told) = mpsc::sync_channel(16);
         self.control.send(Command::Screenshot(Box::new(move |picture| drop(tell.send(picture))))).unwrap();
         for _ in 0..50 {
             self.step();
