@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Lumps are fetched when they are needed, once, checked as they come, and go on where they were cut.
 
-use crate::common::{Raw, SOON, Space, leave, sample, soon, until};
+use crate::{
+    common::{Raw, SOON, Space, leave, sample, soon, until},
+    proxy::Proxy,
+};
 use bytes::Bytes;
 use hearth_abi::LumpId;
 use hearth_net::PeerKey;
@@ -126,6 +129,27 @@ async fn a_transfer_that_was_cut_goes_on_where_it_stood() {
     send(&source, transfer, &bytes.slice(offset as usize..)).await;
     assert_eq!(soon("the lump", asking).await.unwrap().unwrap(), bytes);
     assert!(!part.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_comes_back_gets_the_rest_of_what_it_was_getting() {
+    const MIB: u64 = 1 << 20;
+    let space = Space::start().await;
+    let proxy = Proxy::to(&space.address).await;
+    let mut options = space.options("ada");
+    options.connect = proxy.address.clone();
+    let ada = hearth_node::join(options).await.unwrap();
+    let bytes = sample(12 << 20, 6);
+    let id = space.node().put_lump(bytes.clone()).await.unwrap();
+    proxy.cut_after(7 * MIB);
+    let node = ada.node.clone();
+    let asking = tokio::spawn(async move { node.lump(id, SOON).await });
+    until("the line is cut", || proxy.is_cut()).await;
+    let before = proxy.carried();
+    proxy.mend();
+    assert_eq!(soon("the lump", asking).await.unwrap().unwrap(), bytes);
+    let rest = proxy.carried() - before;
+    assert!((4 * MIB..7 * MIB).contains(&rest), "{rest} bytes came after the line was mended");
 }
 
 #[tokio::test(flavor = "multi_thread")]
