@@ -15,7 +15,7 @@ use hearth_ipc::{
 use hearth_protocol::operator::{Failure, Request};
 use std::{
     env, fs,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, ErrorKind, Read},
     os::unix::{
         fs::{PermissionsExt, chown, symlink},
         net::{UnixListener, UnixStream},
@@ -65,7 +65,14 @@ fn child(folder: &Path, role: &str, path: &Path, user: Option<u32>) -> Child {
     if let Some(user) = user {
         command.uid(user).gid(user);
     }
-    command.spawn().unwrap()
+    loop {
+        match command.spawn() {
+            // Another test forked while the copy was being written: its child holds the file open for writing
+            // until it is replaced by a program itself.
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+            child => return child.unwrap(),
+        }
+    }
 }
 
 fn wait_for_line(child: &mut Child, wanted: &str) {
