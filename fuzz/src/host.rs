@@ -59,7 +59,7 @@ const START: usize = 4;
 /// Longest script in bytes: the guest's memory is one page.
 const SCRIPT_LEN_MAX: usize = 32 << 10;
 
-/// Any bytes are a list of calls (see [`STRIDE`]), and the memory that the calls refer to. The guest makes
+/// Any bytes are a list of calls (each of the same length), and the memory that the calls refer to. The guest makes
 /// them and ends; nothing of what it says harms its host, and nothing gets past the checks.
 pub fn host_calls(data: &[u8]) -> bool {
     let script = &data[..data.len().min(SCRIPT_LEN_MAX)];

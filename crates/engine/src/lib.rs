@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! A scene becomes pixels, and what the user does becomes events.
 //!
-//! The engine runs on the main thread of a peer, behind one bounded channel: [`channel`] gives the
+//! The engine runs on the main thread of a peer, behind one bounded channel: [`channel()`] gives the
 //! [`Controller`], which any thread may use, and the [`EngineEnd`], which [`run`] takes. The peer
 //! sends [`Command`]s (the changes of the scene, the bytes of lumps) and reads [`Event`]s (input,
 //! lumps that are wanted, what did not load). Nothing is shared beside that.

@@ -12,7 +12,7 @@
 //! - [`password`], [`identity`]: what the login rests on: the server's secrets and its
 //!   password record, the peers' keys, and the file of servers seen before.
 //! - [`throttle`]: how often an address may guess.
-//! - [`Listener`] and [`connect`]: the sockets, the deadlines and the bounds. Nothing but
+//! - [`Listener`] and [`connect()`]: the sockets, the deadlines and the bounds. Nothing but
 //!   authenticated peers comes out.
 //! - [`Link`]: three ordered, bounded lanes over Remoc, inside the encrypted stream.
 //!

@@ -10,7 +10,7 @@
 //!   `inputs` hands on what the user does.
 //! - `services` is what guests ask of their peer, `operator` what the local socket asks.
 //! - [`program`] is what the two programs share around a node.
-//! - `folder`, `serials`, `roster` and `manifest` are what is on disk, [`repair`] mends it.
+//! - `folder`, `serials`, `roster` and `manifest` are what is on disk, [`repair()`] mends it.
 //!
 //! It must not depend on the engine: what it needs of one is the trait [`Picture`], so that a server
 //! links no renderer.
