@@ -15,7 +15,7 @@ use hearth_ipc::{
 use hearth_protocol::operator::{Failure, Request};
 use std::{
     env, fs,
-    io::{BufRead, BufReader, ErrorKind, Read},
+    io::{BufRead, BufReader, Read},
     os::unix::{
         fs::{PermissionsExt, chown, symlink},
         net::{UnixListener, UnixStream},
@@ -36,6 +36,10 @@ impl Operator for Silent {
         Box::pin(async { Ok(()) })
     }
 }
+
+/// One test at a time: some start children, and a child holds the lock files of the others until it has become
+/// a program of its own.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
@@ -65,14 +69,7 @@ fn child(folder: &Path, role: &str, path: &Path, user: Option<u32>) -> Child {
     if let Some(user) = user {
         command.uid(user).gid(user);
     }
-    loop {
-        match command.spawn() {
-            // Another test forked while the copy was being written: its child holds the file open for writing
-            // until it is replaced by a program itself.
-            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
-            child => return child.unwrap(),
-        }
-    }
+    command.spawn().unwrap()
 }
 
 fn wait_for_line(child: &mut Child, wanted: &str) {
@@ -103,6 +100,7 @@ fn child_connects() {
 
 #[test]
 fn a_folder_is_made_private_and_refused_if_it_is_not() {
+    let _alone = ALONE.blocking_lock();
     let base = tempfile::tempdir().unwrap();
     let path = base.path().join("run");
     assert_eq!(RuntimeDir::open(&path).unwrap().path(), path);
@@ -133,6 +131,7 @@ fn a_folder_is_made_private_and_refused_if_it_is_not() {
 
 #[tokio::test]
 async fn a_socket_has_one_owner() {
+    let _alone = ALONE.lock().await;
     let base = tempfile::tempdir().unwrap();
     let path = base.path().join("a.sock");
     let first = Server::bind_at(&path).unwrap();
@@ -147,6 +146,7 @@ async fn a_socket_has_one_owner() {
 
 #[tokio::test]
 async fn peers_of_the_same_name_get_numbers() {
+    let _alone = ALONE.lock().await;
     let base = tempfile::tempdir().unwrap();
     let folder = RuntimeDir::open(&base.path().join("run")).unwrap();
     let first = Server::bind(&folder, "client-ann").unwrap();
@@ -159,6 +159,7 @@ async fn peers_of_the_same_name_get_numbers() {
 
 #[tokio::test]
 async fn what_a_crash_leaves_over_is_taken_over() {
+    let _alone = ALONE.lock().await;
     let base = tempfile::tempdir().unwrap();
     let path = base.path().join("a.sock");
     let mut child = child(base.path(), "child_serves", &path, None);
@@ -174,6 +175,7 @@ async fn what_a_crash_leaves_over_is_taken_over() {
 
 #[tokio::test]
 async fn what_is_no_socket_is_left_alone() {
+    let _alone = ALONE.lock().await;
     let base = tempfile::tempdir().unwrap();
     let path = base.path().join("a.sock");
     fs::write(&path, "precious").unwrap();
@@ -183,6 +185,7 @@ async fn what_is_no_socket_is_left_alone() {
 
 #[tokio::test]
 async fn a_path_too_long_for_the_system_is_said_to_be() {
+    let _alone = ALONE.lock().await;
     let base = tempfile::tempdir().unwrap();
     let name = |len: usize| base.path().join("x".repeat(len - 1 - base.path().as_os_str().len()));
     assert!(Server::bind_at(&name(103)).is_ok());
@@ -191,6 +194,7 @@ async fn a_path_too_long_for_the_system_is_said_to_be() {
 
 #[tokio::test]
 async fn a_program_of_another_user_is_turned_away() {
+    let _alone = ALONE.lock().await;
     if !is_root() {
         return;
     }
@@ -213,6 +217,7 @@ async fn a_program_of_another_user_is_turned_away() {
 
 #[tokio::test]
 async fn a_socket_of_another_user_is_told_nothing() {
+    let _alone = ALONE.lock().await;
     if !is_root() {
         return;
     }
@@ -229,6 +234,7 @@ async fn a_socket_of_another_user_is_told_nothing() {
 
 #[tokio::test]
 async fn the_peers_that_run_are_found() {
+    let _alone = ALONE.lock().await;
     let base = tempfile::tempdir().unwrap();
     let path = base.path().join("run");
     assert_eq!(running_peers(&path).unwrap(), []);
@@ -261,6 +267,7 @@ fn child_finds() {
 
 #[tokio::test]
 async fn the_peer_that_is_meant() {
+    let _alone = ALONE.lock().await;
     let base = tempfile::tempdir().unwrap();
     let run = base.path().join("run");
     let find = |socket: &str| {
