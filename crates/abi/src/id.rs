@@ -190,6 +190,11 @@ placed_id! {
     EntityId, "an entity id (`peer.serial`, as `0.17`)"
 }
 
+placed_id! {
+    /// The id of a terminal, in the form of a process id: given by the peer that hosts it.
+    TerminalId, "a terminal id (`peer.serial`, as `0.17`)"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -155,7 +155,7 @@ impl Event {
         let mut reader = Reader::new(bytes);
         let unknown = reader.error("unknown type of input event");
         let event = match reader.u16()? {
-            1 => Event::Key { code: reader.u16()?, press: press(&mut reader)? },
+            1 => Event::Key { code: reader.u16()?, press: Press::decode(&mut reader)? },
             2 => {
                 let too_long = reader.error("text is too long");
                 if reader.remaining() > TEXT_LEN_MAX {
@@ -164,7 +164,11 @@ impl Event {
                 Event::Text(reader.text(reader.remaining())?.into())
             }
             3 => Event::Motion(reader.finites()?),
-            4 => Event::Button { button: reader.u8()?, press: press(&mut reader)?, at: reader.finites()? },
+            4 => Event::Button {
+                button: reader.u8()?,
+                press: Press::decode(&mut reader)?,
+                at: reader.finites()?,
+            },
             5 => Event::Wheel(reader.finites()?),
             6 => Event::Frame {
                 time_ns: reader.u64()?,
@@ -180,13 +184,15 @@ impl Event {
     }
 }
 
-fn press(reader: &mut Reader<'_>) -> Result<Press, DecodeError> {
-    let unknown = reader.error("unknown press state");
-    match reader.u8()? {
-        0 => Ok(Press::Released),
-        1 => Ok(Press::Pressed),
-        2 => Ok(Press::Repeated),
-        _ => Err(unknown),
+impl Press {
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Press, DecodeError> {
+        let unknown = reader.error("unknown press state");
+        match reader.u8()? {
+            0 => Ok(Press::Released),
+            1 => Ok(Press::Pressed),
+            2 => Ok(Press::Repeated),
+            _ => Err(unknown),
+        }
     }
 }
 

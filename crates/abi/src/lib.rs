@@ -3,7 +3,7 @@
 //! that crosses the boundary of a WebAssembly module.
 //!
 //! The documents of these layouts are `docs/formats/guest.md`, `docs/formats/scene.md`,
-//! `docs/formats/input.md` and `docs/formats/mesh.md`. Both sides use this crate, so it compiles for
+//! `docs/formats/input.md`, `docs/formats/mesh.md` and `docs/formats/terminal.md`. Both sides use this crate, so it compiles for
 //! `wasm32-unknown-unknown`, needs nothing but `alloc`, and has no dependency.
 //!
 //! All integers and floats are little-endian. Decoders take bytes from strangers: they never panic,
@@ -20,11 +20,13 @@ pub mod id;
 pub mod input;
 pub mod mesh;
 pub mod scene;
+pub mod screen;
 pub mod signal;
+pub mod terminal;
 
 pub use codec::DecodeError;
 pub use errno::Errno;
-pub use id::{EntityId, IdError, LumpId, PeerId, ProcessId};
+pub use id::{EntityId, IdError, LumpId, PeerId, ProcessId, TerminalId};
 
 /// Name of the import module of the calls that never wait. Its last part is the version of the
 /// contract: a module states which version it was built for by the name it imports from.

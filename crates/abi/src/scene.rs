@@ -10,6 +10,10 @@ use crate::{
 };
 use alloc::{boxed::Box, string::String, vec::Vec};
 
+mod writing;
+
+pub use writing::{Align, Anchor, Face, TEXT_LEN_MAX, TerminalView, Text};
+
 /// Largest batch in bytes.
 pub const BATCH_LEN_MAX: usize = 1 << 20;
 /// Largest component in bytes.
@@ -218,6 +222,10 @@ components! {
     Billboard(Billboard) = 9,
     /// `u8`: 1 hides the entity and all below it.
     Hidden(bool) = 10,
+    /// Shows what a terminal shows.
+    Terminal(TerminalView) = 11,
+    /// Writing.
+    Text(Box<Text>) = 12,
 }
 
 /// Place, rotation and size relative to the parent.
@@ -452,6 +460,8 @@ impl Component {
             Component::Model(id) => out.extend_from_slice(&id.0),
             Component::Billboard(mode) => out.push(*mode as u8),
             Component::Hidden(on) => out.push(u8::from(*on)),
+            Component::Terminal(view) => view.encode(out),
+            Component::Text(text) => text.encode(out),
         }
     }
 
@@ -490,6 +500,8 @@ impl Component {
                 }
             }
             ComponentKind::Hidden => Component::Hidden(r.bool()?),
+            ComponentKind::Terminal => Component::Terminal(TerminalView::decode(r)?),
+            ComponentKind::Text => Component::Text(Box::new(Text::decode(r)?)),
         };
         reader.end()?;
         Ok(component)
@@ -664,6 +676,12 @@ mod tests {
             Component::Model(lump),
             Component::Billboard(Billboard::AboutY),
             Component::Hidden(true),
+            Component::Terminal(TerminalView {
+                terminal: crate::TerminalId::from_bits(5),
+                cell_height: 0.03,
+                opacity: 0.9,
+            }),
+            Component::Text(Box::new(Text { text: "Wärme\n界".into(), bold: true, ..Text::default() })),
         ]
     }
 
@@ -696,6 +714,9 @@ mod tests {
             Component::Camera(Camera { near: 2.0, far: 1.0, ..Camera::default() }),
             Component::Camera(Camera { fov_y: 4.0, ..Camera::default() }),
             Component::Name("n".repeat(NAME_LEN_MAX + 1)),
+            Component::Text(Box::new(Text { text: "n".repeat(TEXT_LEN_MAX + 1), ..Text::default() })),
+            Component::Text(Box::new(Text { size: 0.0, ..Text::default() })),
+            Component::Text(Box::new(Text { line_spacing: f32::NAN, ..Text::default() })),
         ] {
             let batch = encode_batch(&[Op::Set(entity, component.clone())]);
             assert!(decode_batch(&batch).is_err(), "{component:?}");

@@ -49,6 +49,8 @@ kinds! {
     Reply = 5,
     /// An input event (see [`crate::input`]) of the user of this peer.
     Input = 6,
+    /// Something happened to a terminal that this process opened (see [`crate::terminal`]).
+    Terminal = 7,
 }
 
 /// The header of a signal.
@@ -125,7 +127,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn headers_read_back(kind in 1u16..=6, status: i32, from: u64, tag: u64, body: Vec<u8>) {
+        fn headers_read_back(kind in 1u16..=7, status: i32, from: u64, tag: u64, body: Vec<u8>) {
             let header = Header { kind: Kind::from_number(kind).unwrap(), status, from, tag };
             let mut bytes = header.encode().to_vec();
             bytes.extend_from_slice(&body);
