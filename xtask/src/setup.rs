@@ -88,70 +88,91 @@ const PACKAGES: [Package; 15] = [
 
 /// Whether some version of libclang is where bindgen looks for it. It comes in packages named by version.
 fn has_libclang() -> bool {
-    let begins = |folder: &Path, prefix: &str| -> Vec<std::path::PathBuf> {
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        entries
-            .filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
-            .map(|entry| entry.path())
-            .collect()
-    };
+    let entries = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let holds_it =
+        |folder: &Path| entries(folder).any(|entry| is_libclang(&entry.file_name().to_string_lossy()));
     std::env::var_os("LIBCLANG_PATH").is_some()
-        || begins(Path::new("/usr/lib"), "llvm-").iter().any(|llvm| {
-            !begins(&llvm.join("lib"), "libclang.so").is_empty()
-                || !begins(&llvm.join("lib"), "libclang-").is_empty()
-        })
+        || entries(Path::new("/usr/lib"))
+            .filter(|entry| entry.file_name().to_string_lossy().starts_with("llvm-"))
+            .any(|llvm| holds_it(&llvm.path().join("lib")))
+}
+
+/// Whether a file of this name is the library. (`libclang-cpp.so.14`, which lies beside it, is another one, and
+/// may be there alone.)
+fn is_libclang(file: &str) -> bool {
+    let versioned =
+        file.strip_prefix("libclang-").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    file == "libclang.so" || file.starts_with("libclang.so.") || versioned && file.contains(".so")
 }
 
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
-/// Names what is missing for `need` and installs it, unless told not to.
+/// Names all that is missing for `need` and installs it, unless told not to.
 ///
 /// # Errors
 /// If something that the build needs stays missing. What only tests or pictures need is named again by
 /// those who need it.
 pub(crate) fn run(project: &Project, need: Need, options: &Options) -> Result<()> {
-    wasm_target(project, options)?;
-    if !exec::on_path("dpkg-query") {
-        return other_system(need);
-    }
+    let has_target = has_wasm_target(project)?;
+    let is_debian = exec::on_path("dpkg-query");
     let wanted: Vec<&Package> = PACKAGES.iter().filter(|package| package.need <= need).collect();
-    let missing = missing(project, &wanted)?;
-    if missing.is_empty() {
-        return Ok(());
+    let missing = if is_debian { missing(project, &wanted)? } else { Vec::new() };
+    let names: Vec<&str> = missing.iter().map(|package| package.name).collect();
+    let add_target = format!("rustup target add {WASM_TARGET}");
+    let add_packages = format!("apt-get install {}", names.join(" "));
+    if !has_target || !missing.is_empty() {
+        progress("missing on this machine:");
     }
-    progress("missing on this machine:");
+    if !has_target {
+        println!("   {WASM_TARGET:22} the Rust target for which scripts are built");
+    }
     for package in &missing {
         println!("   {:22} {}", package.name, package.why);
     }
-    let names: Vec<&str> = missing.iter().map(|package| package.name).collect();
-    let by_hand = format!("apt-get install {}", names.join(" "));
+    if !is_debian {
+        other_system(need);
+    }
     let needed_to_build = missing.iter().any(|package| package.need == Need::Build);
+    if options.no_install && (!has_target || needed_to_build) {
+        let by_hand: Vec<&str> =
+            [(!has_target).then_some(&add_target), (!names.is_empty()).then_some(&add_packages)]
+                .into_iter()
+                .flatten()
+                .map(String::as_str)
+                .collect();
+        return Err(Failure::new("not installed, as told by `--no-install`")
+            .hint(format!("install it yourself: `{}`", by_hand.join("` and `"))));
+    }
+    if !has_target {
+        add_wasm_target(project)?;
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
     let outcome = if options.no_install {
         Err(Failure::new("not installed, as told by `--no-install`"))
     } else {
         install(project, &names)
     };
     match outcome {
-        Err(failure) if needed_to_build => Err(failure.hint(format!("install them yourself: `{by_hand}`"))),
+        Err(failure) if needed_to_build => {
+            Err(failure.hint(format!("install them yourself: `{add_packages}`")))
+        }
         Err(failure) => {
             print!("{failure}");
-            progress(format!("going on without; to have them: `{by_hand}`"));
+            progress(format!("going on without; to have them: `{add_packages}`"));
             Ok(())
         }
         Ok(()) => Ok(()),
     }
 }
 
-fn wasm_target(project: &Project, options: &Options) -> Result<()> {
+fn has_wasm_target(project: &Project) -> Result<bool> {
     let sysroot = exec::output(exec::command("rustc", &project.root).args(["--print", "sysroot"]))?;
-    if Path::new(sysroot.trim()).join("lib/rustlib").join(WASM_TARGET).is_dir() {
-        return Ok(());
-    }
-    let by_hand = format!("rustup target add {WASM_TARGET}");
-    progress(format!("missing: the Rust target {WASM_TARGET}, for which scripts are built"));
-    if options.no_install {
-        return Err(Failure::new("not installed, as told by `--no-install`").hint(format!("run `{by_hand}`")));
-    }
+    Ok(Path::new(sysroot.trim()).join("lib/rustlib").join(WASM_TARGET).is_dir())
+}
+
+fn add_wasm_target(project: &Project) -> Result<()> {
     if !exec::on_path("rustup") {
         return Err(Failure::new(format!("there is no `rustup` to add {WASM_TARGET} with"))
             .hint("install that target of Rust in the way you installed Rust"));
@@ -210,17 +231,33 @@ fn knows_packages() -> bool {
     })
 }
 
-fn other_system(need: Need) -> Result<()> {
+/// Names what to install where packages have other names, unless all that a build needs is there.
+fn other_system(need: Need) {
     let has_compiler = exec::on_path("cc");
     if has_compiler && exec::on_path("pkg-config") {
         let found = |library| exec::answers("pkg-config", &["--exists", library]);
         if found("wayland-client") && found("xkbcommon") {
-            return Ok(());
+            return;
         }
     }
     progress("this is not a Debian: install the counterparts of these Debian packages yourself:");
     for package in PACKAGES.iter().filter(|package| package.need <= need) {
         println!("   {:22} {}", package.name, package.why);
     }
-    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_library_is_told_from_what_lies_beside_it() {
+        for file in ["libclang.so", "libclang.so.1", "libclang-14.so.1", "libclang-14.so.14.0.6"] {
+            assert!(is_libclang(file), "{file}");
+        }
+        for file in ["libclang-cpp.so.14", "libclang-cpp.so", "libclang-common", "libclangAST.a", "libclang"]
+        {
+            assert!(!is_libclang(file), "{file}");
+        }
+    }
 }
