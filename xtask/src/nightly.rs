@@ -85,7 +85,7 @@ fn interleavings(project: &Project) -> Result<Outcome> {
         return skipped("no package has loom tests");
     }
     let mut command = exec::cargo(&project.root);
-    command.env("RUSTFLAGS", "--cfg loom").args(["test", "--release", "--lib"]);
+    command.env("RUSTFLAGS", "--cfg hearth_loom").args(["test", "--release", "--lib"]);
     for package in with_loom {
         command.args(["--package", &package.name]);
     }

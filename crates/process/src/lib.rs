@@ -19,6 +19,7 @@
 mod context;
 mod exit;
 mod limits;
+mod lock;
 mod log;
 mod mailbox;
 mod names;
