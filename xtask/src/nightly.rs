@@ -30,6 +30,7 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
     let mut steps = Steps::new("nightly");
     steps.step("other system", || other_system(project, &options.setup));
     steps.step("dependencies", || dependencies(project));
+    steps.step("advisories", || advisories(project));
     steps.step("many seeds", || many_seeds(project, options.cases));
     steps.step("interleavings", || interleavings(project));
     steps.step("undefined behaviour", || undefined_behaviour(project));
@@ -57,11 +58,27 @@ fn other_system(project: &Project, setup: &setup::Options) -> Result<Outcome> {
     exec::run(&mut command).map(|()| Outcome::Ran)
 }
 
+fn deny(project: &Project, arguments: &[&str]) -> Result<()> {
+    exec::run(exec::command("cargo-deny", &project.root).args(arguments))
+}
+
+/// Licences, sources, and crates that are banned: nothing of it needs a network.
 fn dependencies(project: &Project) -> Result<Outcome> {
     if !exec::answers("cargo-deny", &["--version"]) {
         return skipped("cargo-deny is not installed");
     }
-    exec::run(exec::command("cargo-deny", &project.root).args(["check"])).map(|()| Outcome::Ran)
+    deny(project, &["check", "licenses", "bans", "sources"]).map(|()| Outcome::Ran)
+}
+
+/// Known vulnerabilities of what we depend on, if their database can be had.
+fn advisories(project: &Project) -> Result<Outcome> {
+    if !exec::answers("cargo-deny", &["--version"]) {
+        return skipped("cargo-deny is not installed");
+    }
+    if deny(project, &["fetch", "db"]).is_err() {
+        return skipped("their database cannot be fetched from here");
+    }
+    deny(project, &["check", "--disable-fetch", "advisories"]).map(|()| Outcome::Ran)
 }
 
 /// Property tests with more cases than a change waits for. A failure prints its seed.

@@ -220,6 +220,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "a million cells take Miri many minutes")]
     fn sizes_are_brought_within_their_bounds() {
         let (small, large) = (Screen::new(0, 0), Screen::new(u16::MAX, u16::MAX));
         assert_eq!((small.columns(), small.rows(), small.cells().len()), (1, 1, 1));
