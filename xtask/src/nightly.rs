@@ -78,7 +78,7 @@ fn advisories(project: &Project) -> Result<Outcome> {
     if deny(project, &["fetch", "db"]).is_err() {
         return skipped("their database cannot be fetched from here");
     }
-    deny(project, &["check", "--disable-fetch", "advisories"]).map(|()| Outcome::Ran)
+    deny(project, &["--offline", "check", "advisories"]).map(|()| Outcome::Ran)
 }
 
 /// Property tests with more cases than a change waits for. A failure prints its seed.
