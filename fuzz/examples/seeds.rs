@@ -361,7 +361,7 @@ fn host_calls() -> Seeds {
     }
     let (inside, edge, beyond) = (8, 65_535, u64::from(u32::MAX));
     let each =
-        |ptr: u64, len: u64| (0..32).flat_map(|n| call(n, &[ptr, len, ptr, len, ptr, len, 9])).collect();
+        |ptr: u64, len: u64| (0..37).flat_map(|n| call(n, &[ptr, len, ptr, len, ptr, len, 9])).collect();
     let busy = [
         call(9, &[inside, 20]),
         call(11, &[inside, 20]),
