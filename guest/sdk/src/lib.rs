@@ -66,8 +66,8 @@ pub mod prelude {
     pub use crate::input::{self, Input};
     pub use crate::math::{Quat, Vec3, vec3};
     pub use crate::mesh::Shape;
-    pub use crate::terminal::Terminal;
     pub use crate::scene::{self, Batch, Entity, glow, matte, metal, srgb};
+    pub use crate::terminal::Terminal;
     pub use crate::{
         Asset, Either, EntityId, Envelope, Errno, Error, Lump, LumpId, PeerId, ProcessId, args, call, debug,
         error, exit, info, interval, kill, peer, race, recv, self_id, send, sleep, spawn, spawn_local,

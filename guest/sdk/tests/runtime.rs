@@ -325,9 +325,7 @@ fn events_of_terminals_come_to_who_asks_for_that_terminal() {
     // The first event is there before the reply that names the terminal.
     testing::terminal_event(own, &Event::Title("vim".into()));
     testing::terminal_event(other.id(), &Event::Keyboard(true));
-    let script = async move {
-        race(Terminal::open(&Open::default()), sleep(Duration::from_secs(1))).await
-    };
+    let script = async move { race(Terminal::open(&Open::default()), sleep(Duration::from_secs(1))).await };
     assert!(matches!(testing::run_for(script, Duration::from_secs(2)), Some(Either::Right(()))));
     assert_eq!(testing::answer(Ok(0), &own.to_bits().to_le_bytes()), Some("terminal_open"));
     let script = async move {
