@@ -169,6 +169,23 @@ pub enum Grantable {
     Terminal,
 }
 
+impl Grantable {
+    /// All of them.
+    pub const ALL: [Grantable; 1] = [Grantable::Terminal];
+
+    /// The name that people use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Grantable::Terminal => "terminal",
+        }
+    }
+
+    /// What has this name.
+    pub fn from_name(name: &str) -> Option<Grantable> {
+        Grantable::ALL.into_iter().find(|what| what.name() == name)
+    }
+}
+
 /// What a peer answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Response {

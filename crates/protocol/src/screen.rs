@@ -17,8 +17,6 @@ pub const FRAME_LEN_MAX: usize = PIECE_LEN_MAX + 16;
 pub const TERMINALS_MAX: usize = 64;
 /// Most cells of all terminals together that one peer shows to the others: 64 MiB where they are decoded.
 pub const CELLS_MAX: usize = 4 << 20;
-/// Longest update in bytes: what a neighbour has to keep until it is whole.
-pub const UPDATE_LEN_MAX: usize = 32 << 20;
 
 const UPDATE: u8 = 1;
 const GONE: u8 = 2;
@@ -28,7 +26,7 @@ const ALL: u8 = 3;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
     /// Type 1: `u64` terminal, `u8` 1 if it is the last piece of its update, and the next bytes of the update
-    /// (`docs/formats/terminal.md`) to the end. The pieces of an update come one behind the other.
+    /// (`docs/formats/screen.md`), compressed, to the end. The pieces of an update come one behind the other.
     Update {
         /// Whose screen it is.
         terminal: TerminalId,
