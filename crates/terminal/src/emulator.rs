@@ -222,10 +222,8 @@ impl Emulator {
                 }
                 GridEvent::Title(title) => self.set_title(title),
                 GridEvent::ResetTitle => self.set_title(String::new()),
-                GridEvent::Bell => {
-                    if is_due(&mut self.bell_at, BELL_INTERVAL, now) {
-                        self.events.push(Event::Bell);
-                    }
+                GridEvent::Bell if is_due(&mut self.bell_at, BELL_INTERVAL, now) => {
+                    self.events.push(Event::Bell);
                 }
                 GridEvent::ClipboardStore(_, text) => self.want_clipboard(text, now),
                 _ => {}
@@ -331,15 +329,19 @@ impl Emulator {
         let mode = *self.term.mode();
         let bit = |flag, bit| if mode.contains(flag) { bit } else { 0 };
         let modes = keys::Modes {
-            app_cursor: mode.contains(TermMode::APP_CURSOR),
-            app_keypad: mode.contains(TermMode::APP_KEYPAD),
-            kitty: bit(TermMode::DISAMBIGUATE_ESC_CODES, 1)
-                | bit(TermMode::REPORT_EVENT_TYPES, 2)
-                | bit(TermMode::REPORT_ALTERNATE_KEYS, 4)
-                | bit(TermMode::REPORT_ALL_KEYS_AS_ESC, 8)
-                | bit(TermMode::REPORT_ASSOCIATED_TEXT, 16),
+            application_cursor: mode.contains(TermMode::APP_CURSOR),
+            application_keypad: mode.contains(TermMode::APP_KEYPAD),
+            newline: mode.contains(TermMode::LINE_FEED_NEW_LINE),
+            kitty: keys::Enhancements(
+                bit(TermMode::DISAMBIGUATE_ESC_CODES, 1)
+                    | bit(TermMode::REPORT_EVENT_TYPES, 2)
+                    | bit(TermMode::REPORT_ALTERNATE_KEYS, 4)
+                    | bit(TermMode::REPORT_ALL_KEYS_AS_ESC, 8)
+                    | bit(TermMode::REPORT_ASSOCIATED_TEXT, 16),
+            ),
         };
-        let bytes = keys::encode(stroke, modes);
+        let mut bytes = Vec::new();
+        keys::encode(stroke, modes, &mut bytes);
         if stroke.press == Press::Released {
             self.output.extend_from_slice(&bytes);
         } else {

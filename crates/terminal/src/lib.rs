@@ -3,6 +3,7 @@
 //!
 //! - [`Terminal`]: opens one, takes [commands](hearth_abi::terminal::Command), and publishes
 //!   [screens](hearth_abi::screen::Screen). [`Emulator`] is the same without a program, for tests and recordings.
+//! - [`keys`]: key strokes as the bytes that programs read.
 //! - [`Mirror`], [`Sharer`], [`pack`] and [`unpack`]: how screens travel between peers.
 //!
 //! It knows nothing of peers, of scripts or of pictures. Programs run as the user of this process, and only on Linux.

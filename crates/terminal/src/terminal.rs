@@ -7,6 +7,7 @@
 
 use crate::{
     emulator::{Emulator, Task},
+    keys::ENCODED_LEN_MAX,
     program::{Control, Environment, Left, Program, ending},
 };
 use hearth_abi::{
@@ -254,7 +255,7 @@ impl std::fmt::Debug for Terminal {
 /// How many bytes for the program a command may become, roughly and at most.
 fn input_len(command: &Command) -> usize {
     match command {
-        Command::Key(_) => 128,
+        Command::Key(_) => ENCODED_LEN_MAX,
         Command::Text(text) => text.len(),
         Command::Paste(text) => text.len() + 12,
         Command::Pointer(_) | Command::Focus(_) => 32,

@@ -34,7 +34,7 @@ pub(crate) const fn unpacked(color: u32) -> Rgb {
 fn faded(color: u32, towards: u32) -> u32 {
     [16, 8, 0].iter().fold(0, |mixed, shift| {
         let part = |color: u32| color >> shift & 0xFF;
-        mixed | (part(color) * 2 + part(towards)) / 3 << shift
+        mixed | ((part(color) * 2 + part(towards)) / 3) << shift
     })
 }
 

@@ -111,7 +111,7 @@ fn text_colours_and_looks_are_shown() {
 #[test]
 fn wide_and_combining_characters_are_shown() {
     let mut t = Tester::new(6, 2);
-    t.write("a界e\u{301}").write("x\u{300}".repeat(1).as_str());
+    t.write("a界e\u{301}").write("x\u{300}");
     assert_eq!(t.shown(), ["a界e\u{301}x\u{300}", ""]);
     let styles: Vec<u32> = t.screen.cells()[..5].iter().map(|cell| cell.style).collect();
     assert_eq!(styles, [0, style::WIDE, style::SPACER, style::EXTRA, style::EXTRA]);
@@ -459,7 +459,7 @@ fn what_would_grow_without_end_is_cut_off() {
     t.write("\r\nback");
     assert!(t.shown()[1].starts_with("back"), "{:?}", t.shown());
     // Keyboard modes; the grid breaks with more than 4,096.
-    t.write(&"\x1b[>1u".repeat(5000)).write(&"\x1b[<5000u".to_string());
+    t.write(&"\x1b[>1u".repeat(5000)).write("\x1b[<5000u");
     t.write(&"\x1b[22t".repeat(5000));
     t.shown();
 }
