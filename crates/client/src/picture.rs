@@ -4,11 +4,14 @@
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use hearth_abi::LumpId;
+use hearth_abi::{LumpId, TerminalId, screen::Screen};
 use hearth_engine::{Command, Controller, Event, SendError};
 use hearth_node::{Node, Picture, PictureEvent};
 use hearth_scene::Change;
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use tokio::sync::oneshot;
 
 /// How long the picture of a file stays before it is written again.
@@ -69,6 +72,10 @@ impl Picture for EnginePicture {
             send(&controller, Command::Load { class, id, done }).await;
             loaded.await.map_err(|_dropped| ENDED.to_owned())?
         })
+    }
+
+    fn screen(&self, _terminal: TerminalId, _screen: Option<Arc<Screen>>) {
+        // The engine has no command for it yet: entities that show a terminal show nothing.
     }
 
     fn drop_asset(&self, class: &str, id: LumpId) {
