@@ -8,7 +8,8 @@
 //! - `network` knows who is here and how to reach them; `session` serves one link.
 //! - `lumps` fetches what is missing (a `transfer` is one of them on its way), `world` keeps the scene,
 //!   `inputs` hands on what the user does.
-//! - `services` is what guests ask of their peer, `operator` what the local socket asks.
+//! - `services` is what guests ask of their peer, `operator` what the local socket asks, `replace` the part
+//!   of it that gives running processes new code.
 //! - [`program`] is what the two programs share around a node.
 //! - `folder`, `serials`, `roster` and `manifest` are what is on disk, [`repair()`] mends it.
 //!
@@ -26,6 +27,7 @@ mod operator;
 mod picture;
 pub mod program;
 mod repair;
+mod replace;
 mod roster;
 mod serials;
 mod server;

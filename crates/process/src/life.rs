@@ -14,6 +14,7 @@ use crate::{
     table::{Inner, REASON_LEN_MAX},
 };
 use futures::FutureExt;
+use hearth_abi::PeerId;
 use parking_lot::Mutex;
 use std::{
     collections::VecDeque,
@@ -52,6 +53,10 @@ pub enum ReplaceError {
     /// (Rollback only.) There is no code before the one that runs.
     #[error("there is no code before the one that runs")]
     NoCodeBefore,
+    /// Another peer asks, and the code that runs, or the code to go back to, has the authority of the
+    /// peer that it runs on.
+    #[error("it has the authority of the peer that it runs on, whose own operator alone may")]
+    NotAllowed,
     /// The new code ended in its start. The code before goes on.
     #[error("the new code ended in its start: {0}")]
     Failed(ExitReason),
@@ -131,25 +136,29 @@ impl Inner {
         &self,
         process: Arc<Process>,
         code: Option<Code>,
+        asker: PeerId,
     ) -> Result<(), ReplaceError> {
-        if process.current().code.module.is_none() {
-            return Err(ReplaceError::NoScript);
-        }
         let change = &process.change;
         if !process.has_started.load(Acquire) || change.is_under_way.swap(true, Acquire) {
             return Err(ReplaceError::Busy);
         }
-        let (tell, told) = oneshot::channel();
-        let (code, place) = match code {
-            Some(code) => (code, Place::New),
-            None => match process.history.lock().before() {
-                Some((at, code)) => (code, Place::Back(at)),
-                None => {
-                    change.is_under_way.store(false, Release);
-                    return Err(ReplaceError::NoCodeBefore);
-                }
-            },
+        // From here on nobody else changes the code, so that what is checked is what is replaced.
+        let checked = match code {
+            Some(code) => Ok((code, Place::New)),
+            None => {
+                let before = process.history.lock().before();
+                before.map(|(at, code)| (code, Place::Back(at))).ok_or(ReplaceError::NoCodeBefore)
+            }
         };
+        let checked = checked.and_then(|(code, place)| {
+            process.may_replace(asker)?;
+            if asker != self.peer && code.origin == self.peer {
+                return Err(ReplaceError::NotAllowed);
+            }
+            Ok((code, place))
+        });
+        let (code, place) = checked.inspect_err(|_| change.is_under_way.store(false, Release))?;
+        let (tell, told) = oneshot::channel();
         *change.wanted.lock() = Some(Wanted { code, place, tell });
         change.asked.store(true, Release);
         process.kill.waker.wake();
@@ -168,6 +177,21 @@ impl Inner {
             }
             changed.await;
         }
+    }
+}
+
+impl Process {
+    /// Whether an operator of this peer may replace the code.
+    pub(crate) fn may_replace(&self, asker: PeerId) -> Result<(), ReplaceError> {
+        let current = self.current();
+        if current.code.module.is_none() {
+            return Err(ReplaceError::NoScript);
+        }
+        // Authority follows origin: what has that of this machine is its owner's.
+        if asker != self.id.peer() && current.code.origin == self.id.peer() {
+            return Err(ReplaceError::NotAllowed);
+        }
+        Ok(())
     }
 }
 
@@ -369,7 +393,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
     use crate::Program;
-    use hearth_abi::{LumpId, PeerId};
+    use hearth_abi::LumpId;
 
     struct Nothing;
 

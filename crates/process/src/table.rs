@@ -359,13 +359,22 @@ impl Processes {
     /// the first time. If it ends abnormally before that, or computes for
     /// [`Config::trial_time_max`], the code before goes on as if nothing had happened.
     ///
-    /// What was asked for goes on when the future is dropped.
+    /// What was asked for goes on when the future is dropped. `asker` is the peer whose operator asks:
+    /// what has the authority of this peer is for its own operator to replace, and to go back to.
     ///
     /// # Errors
     /// See [`ReplaceError`].
-    pub async fn replace(&self, who: ProcessId, code: Code) -> Result<(), ReplaceError> {
+    pub async fn replace(&self, who: ProcessId, code: Code, asker: PeerId) -> Result<(), ReplaceError> {
         let process = self.0.directory.get(who).ok_or(ReplaceError::NotFound)?;
-        self.0.replace(process, Some(code)).await
+        self.0.replace(process, Some(code), asker).await
+    }
+
+    /// Whether an operator of this peer may replace the code of a process as it is now.
+    ///
+    /// # Errors
+    /// See [`ReplaceError`].
+    pub fn may_replace(&self, who: ProcessId, asker: PeerId) -> Result<(), ReplaceError> {
+        self.0.directory.get(who).ok_or(ReplaceError::NotFound)?.may_replace(asker)
     }
 
     /// Replaces the code of a process by the code that it had before, as [`Processes::replace`] does. Done
@@ -373,9 +382,9 @@ impl Processes {
     ///
     /// # Errors
     /// See [`ReplaceError`].
-    pub async fn roll_back(&self, who: ProcessId) -> Result<(), ReplaceError> {
+    pub async fn roll_back(&self, who: ProcessId, asker: PeerId) -> Result<(), ReplaceError> {
         let process = self.0.directory.get(who).ok_or(ReplaceError::NotFound)?;
-        self.0.replace(process, None).await
+        self.0.replace(process, None, asker).await
     }
 
     /// The code that a process of this peer has had, oldest first, at most [`HISTORY_MAX`](crate::HISTORY_MAX)

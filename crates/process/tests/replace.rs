@@ -174,7 +174,7 @@ async fn what_makes_it_this_process_stays() {
     for text in ["a", "b", "c"] {
         world.tell(id, text);
     }
-    world.table.replace(id, world.speaker(2)).await.unwrap();
+    world.table.replace(id, world.speaker(2), HERE).await.unwrap();
     for expect in ["2=a", "2=b", "2=c"] {
         assert_eq!(world.hear().await, expect);
     }
@@ -191,7 +191,7 @@ async fn what_makes_it_this_process_stays() {
     let args =
         code(3, |context| async move { ExitReason::new(ExitKind::Error, format!("{:?}", context.args())) });
     // It ends in its start, and so does not become the code.
-    let failed = world.table.replace(id, args).await.unwrap_err();
+    let failed = world.table.replace(id, args, HERE).await.unwrap_err();
     assert_eq!(failed, ReplaceError::Failed(ExitReason::new(ExitKind::Error, "b\"args\"")));
 }
 
@@ -223,7 +223,7 @@ async fn code_that_breaks_in_its_start_leaves_the_code_before_where_it_was() {
     world.tell(id, "c");
     let replaced = tokio::spawn({
         let table = world.table.clone();
-        async move { table.replace(id, broken("unreachable executed")).await }
+        async move { table.replace(id, broken("unreachable executed"), HERE).await }
     });
     let error = ReplaceError::Failed(ExitReason::new(ExitKind::Trap, "unreachable executed"));
     assert_eq!(replaced.await.unwrap(), Err(error));
@@ -268,7 +268,7 @@ async fn answers_and_timers_are_for_the_code_that_asked() {
     let id = world.spawn(asker(1, false));
     world.parked(id).await;
     // The code that breaks asks too: nobody hears of its answers.
-    assert!(matches!(world.table.replace(id, asker(2, true)).await, Err(ReplaceError::Failed(_))));
+    assert!(matches!(world.table.replace(id, asker(2, true), HERE).await, Err(ReplaceError::Failed(_))));
     let replies: Vec<ReplyTo> = held.lock().unwrap().drain(..).collect();
     for (index, reply) in replies.into_iter().enumerate() {
         reply.send(0, format!("{index}").into_bytes());
@@ -278,9 +278,9 @@ async fn answers_and_timers_are_for_the_code_that_asked() {
     assert_eq!(both, ["1 Reply b\"0\"", "1 Timeout b\"\""]);
     assert_eq!(world.table.info(id).unwrap().requests, 0);
     // And new code hears nothing of what the code before has asked.
-    world.table.replace(id, asker(3, false)).await.unwrap();
+    world.table.replace(id, asker(3, false), HERE).await.unwrap();
     let mut replies: Vec<ReplyTo> = held.lock().unwrap().drain(..).collect();
-    world.table.replace(id, asker(4, false)).await.unwrap();
+    world.table.replace(id, asker(4, false), HERE).await.unwrap();
     replies.append(&mut held.lock().unwrap());
     for (index, reply) in replies.into_iter().enumerate() {
         reply.send(0, format!("{index}").into_bytes());
@@ -298,22 +298,22 @@ async fn rolling_back_goes_further_back_each_time() {
     let mut world = World::new();
     let id = world.spawn(world.speaker(1));
     world.parked(id).await;
-    assert_eq!(world.table.roll_back(id).await, Err(ReplaceError::NoCodeBefore));
+    assert_eq!(world.table.roll_back(id, HERE).await, Err(ReplaceError::NoCodeBefore));
     for number in [2, 3] {
-        world.table.replace(id, world.speaker(number)).await.unwrap();
+        world.table.replace(id, world.speaker(number), HERE).await.unwrap();
     }
     assert_eq!(world.modules(id), (vec![1, 2, 3], 2));
     for number in [2usize, 1] {
-        world.table.roll_back(id).await.unwrap();
+        world.table.roll_back(id, HERE).await.unwrap();
         world.tell(id, "x");
         assert_eq!(world.hear().await, format!("{number}=x"));
         assert_eq!(world.modules(id), (vec![1, 2, 3], number - 1));
     }
-    assert_eq!(world.table.roll_back(id).await, Err(ReplaceError::NoCodeBefore));
-    world.table.replace(id, world.speaker(4)).await.unwrap();
+    assert_eq!(world.table.roll_back(id, HERE).await, Err(ReplaceError::NoCodeBefore));
+    world.table.replace(id, world.speaker(4), HERE).await.unwrap();
     assert_eq!(world.modules(id), (vec![1, 4], 1));
     for number in 5..50 {
-        world.table.replace(id, world.speaker(number)).await.unwrap();
+        world.table.replace(id, world.speaker(number), HERE).await.unwrap();
     }
     let (kept, at) = world.modules(id);
     assert_eq!((kept.len(), at, kept[0]), (HISTORY_MAX, HISTORY_MAX - 1, 34));
@@ -327,10 +327,10 @@ async fn rolling_back_goes_further_back_each_time() {
 async fn what_cannot_be_replaced_says_so() {
     let world = World::new();
     let nobody = ProcessId::new(HERE, 1000).unwrap();
-    assert_eq!(world.table.replace(nobody, world.speaker(1)).await, Err(ReplaceError::NotFound));
+    assert_eq!(world.table.replace(nobody, world.speaker(1), HERE).await, Err(ReplaceError::NotFound));
     let host = world.spawn(Code { module: None, ..world.speaker(1) });
     world.parked(host).await;
-    assert_eq!(world.table.replace(host, world.speaker(2)).await, Err(ReplaceError::NoScript));
+    assert_eq!(world.table.replace(host, world.speaker(2), HERE).await, Err(ReplaceError::NoScript));
     world.table.kill(None, host, "").unwrap();
     world.table.exited(host).await;
 
@@ -344,18 +344,18 @@ async fn what_cannot_be_replaced_says_so() {
     });
     let first = tokio::spawn({
         let table = world.table.clone();
-        async move { table.replace(id, slow).await }
+        async move { table.replace(id, slow, HERE).await }
     });
     while world.table.info(id).unwrap().module != Some(LumpId([2; 32])) {
         tokio::task::yield_now().await;
     }
-    assert_eq!(world.table.replace(id, world.speaker(3)).await, Err(ReplaceError::Busy));
-    assert_eq!(world.table.roll_back(id).await, Err(ReplaceError::Busy));
+    assert_eq!(world.table.replace(id, world.speaker(3), HERE).await, Err(ReplaceError::Busy));
+    assert_eq!(world.table.roll_back(id, HERE).await, Err(ReplaceError::Busy));
     world.table.kill(None, id, "enough").unwrap();
     let ended = ReplaceError::Ended(ExitReason::new(ExitKind::Killed, "enough"));
     assert_eq!(first.await.unwrap(), Err(ended));
     assert_eq!(world.table.exited(id).await.text, "enough");
-    assert_eq!(world.table.replace(id, world.speaker(3)).await, Err(ReplaceError::NotFound));
+    assert_eq!(world.table.replace(id, world.speaker(3), HERE).await, Err(ReplaceError::NotFound));
 }
 
 #[tokio::test]
@@ -371,7 +371,7 @@ async fn code_that_never_waits_is_given_up() {
     });
     let replaced = tokio::spawn({
         let table = world.table.clone();
-        async move { table.replace(id, endless).await }
+        async move { table.replace(id, endless, HERE).await }
     });
     while world.table.info(id).unwrap().module != Some(LumpId([2; 32])) {
         tokio::task::yield_now().await;
@@ -388,7 +388,7 @@ async fn code_that_is_done_at_once_has_been_run() {
     let id = world.spawn(world.speaker(1));
     world.parked(id).await;
     let done = code(2, |_context| async move { ExitReason::normal() });
-    world.table.replace(id, done).await.unwrap();
+    world.table.replace(id, done, HERE).await.unwrap();
     assert_eq!(world.table.exited(id).await, ExitReason::normal());
     assert_eq!(world.peer.told(), ["replacing", "replaced true", "exited normal"]);
 }
@@ -410,9 +410,59 @@ async fn a_message_taken_in_the_start_counts_when_the_code_waits() {
             ExitReason::new(ExitKind::Trap, "later")
         }
     });
-    world.table.replace(id, breaks_later).await.unwrap();
+    world.table.replace(id, breaks_later, HERE).await.unwrap();
     assert_eq!(world.hear().await, "took");
     // From here on an end is an end.
     world.tell(id, "b");
     assert_eq!(world.table.exited(id).await.text, "later");
+}
+
+#[tokio::test]
+async fn what_has_the_authority_of_this_peer_is_for_its_operator() {
+    let world = World::new();
+    let (bob, eve) = (PeerId::new(5).unwrap(), PeerId::new(6).unwrap());
+    let of = |origin: PeerId, number: u8| Code { origin, ..world.speaker(number) };
+    let origin = |id: ProcessId| world.table.info(id).unwrap().origin;
+    let own = world.spawn(of(HERE, 1));
+    world.parked(own).await;
+    assert_eq!(world.table.may_replace(own, bob), Err(ReplaceError::NotAllowed));
+    assert_eq!(world.table.replace(own, of(bob, 2), bob).await, Err(ReplaceError::NotAllowed));
+    world.table.replace(own, of(HERE, 3), HERE).await.unwrap();
+    assert_eq!(world.table.roll_back(own, bob).await, Err(ReplaceError::NotAllowed));
+
+    // What came from Bob is for anybody to replace, and has then the authority of who did.
+    world.table.kill(None, own, "").unwrap();
+    world.table.exited(own).await;
+    let foreign = world.spawn(of(bob, 4));
+    world.parked(foreign).await;
+    for asker in [bob, eve, bob] {
+        world.table.replace(foreign, of(asker, 5), asker).await.unwrap();
+        assert_eq!(origin(foreign), asker);
+    }
+    world.table.roll_back(foreign, bob).await.unwrap();
+    assert_eq!(origin(foreign), eve);
+    // Nobody lends his peer's authority to another.
+    assert_eq!(world.table.replace(foreign, of(HERE, 6), bob).await, Err(ReplaceError::NotAllowed));
+    // Its owner takes it over, and from then on it is his; going back gives it away again, and from
+    // there nobody else leads it back to what has his authority.
+    world.table.replace(foreign, of(HERE, 7), HERE).await.unwrap();
+    assert_eq!(world.table.replace(foreign, of(bob, 8), bob).await, Err(ReplaceError::NotAllowed));
+    world.table.roll_back(foreign, HERE).await.unwrap();
+    assert_eq!(origin(foreign), eve);
+    world.table.replace(foreign, of(HERE, 9), HERE).await.unwrap();
+    assert_eq!(origin(foreign), HERE);
+}
+
+#[tokio::test]
+async fn going_back_to_what_has_the_authority_of_this_peer_is_for_its_operator_too() {
+    let world = World::new();
+    let bob = PeerId::new(5).unwrap();
+    let id = world.spawn(world.speaker(1));
+    world.parked(id).await;
+    // The operator of this peer lets Bob's code run, without its own authority.
+    world.table.replace(id, Code { origin: bob, ..world.speaker(2) }, HERE).await.unwrap();
+    assert_eq!(world.table.may_replace(id, bob), Ok(()));
+    assert_eq!(world.table.roll_back(id, bob).await, Err(ReplaceError::NotAllowed));
+    world.table.roll_back(id, HERE).await.unwrap();
+    assert_eq!(world.table.info(id).unwrap().origin, HERE);
 }
