@@ -145,6 +145,33 @@ Examples:
         /// The process, as `0.17`
         id: ProcessId,
     },
+    /// Replace the code of a running process and print the id of its module
+    #[command(after_help = "\
+The process keeps its id, names, arguments, log and place in the scene, and the messages that wait for it; its
+state starts afresh. What the code before has made goes when the new code has started. A module that does not
+load, and code that ends in its start, change nothing: the code before goes on, and the reason is told.
+
+Examples:
+  hearth-ctl replace 0.17 hello.wasm
+  hearth-ctl replace 0.17 7f3a…")]
+    Replace {
+        /// The process, as `0.17`
+        id: ProcessId,
+        /// A module as a file (WebAssembly, or its text form), as `-` for standard input, or as the id of a lump
+        #[arg(value_name = "LUMP|FILE", value_hint = ValueHint::FilePath)]
+        module: PathBuf,
+    },
+    /// Go back to the code that a process had before and print the id of its module
+    #[command(after_help = "\
+Done again, it goes back further, to the oldest of the 16 modules that a process remembers: `info` shows them. The
+next `replace` forgets those that were rolled back from.
+
+Example:
+  hearth-ctl rollback 0.17")]
+    Rollback {
+        /// The process, as `0.17`
+        id: ProcessId,
+    },
     /// Print all that is known of a process
     #[command(after_help = "Example:\n  hearth-ctl info 0.17")]
     Info {

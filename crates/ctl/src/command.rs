@@ -35,6 +35,8 @@ pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<()>
         Command::Run { what } => log::run(&peer, what, output).await,
         Command::Kill { ids, reason } => processes::kill(&peer, ids, reason, output).await,
         Command::Restart { id } => processes::restart(&peer, id, output).await,
+        Command::Replace { id, module } => processes::replace(&peer, id, &module, output).await,
+        Command::Rollback { id } => processes::rollback(&peer, id, output).await,
         Command::Info { id } => processes::info(&peer, id, output).await,
         Command::Tail { id, follow, lines } => log::tail(&peer, id, lines, follow, output).await,
         Command::Send { id, text, raw, reply, timeout } => {

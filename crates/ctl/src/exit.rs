@@ -62,7 +62,9 @@ impl Exit {
 
     pub(crate) const fn row(self) -> Row {
         match self {
-            Exit::ProcessFailed => row(1, "", "`run`: the process did not end normally"),
+            Exit::ProcessFailed => {
+                row(1, "", "`run`: the process did not end normally; `replace`: the new code did not start")
+            }
             Exit::Usage => {
                 row(yacexits::EX_USAGE, "EX_USAGE", "the command line is wrong, or names one of several")
             }
@@ -122,6 +124,7 @@ impl From<ErrorCode> for Exit {
             ErrorCode::Limit => Exit::Limit,
             ErrorCode::Invalid => Exit::Usage,
             ErrorCode::Malformed => Exit::Data,
+            ErrorCode::DidNotStart => Exit::ProcessFailed,
             ErrorCode::Unsupported => Exit::Unsupported,
             ErrorCode::Storage => Exit::Io,
             _ => Exit::Software,

@@ -198,12 +198,34 @@ fn processes_are_killed_restarted_and_looked_at() {
         0,
         &format!(
             "id\t0.17\nname\tsky,weather\nstate\tparked\nlane\tfiber\nmailbox\t3\nmailbox-bytes\t2048\n\
-             memory\t1179648\ncpu\t0.012345678\nreceived\t99\nmodule\t{LUMP}\norigin\t0\nparent\t0.1\n\
-             started\t2026-11-23T05:00:00.123Z\nmailbox-max\t1000\nmemory-max\t67108864\n"
+             memory\t1179648\ncpu\t0.012345678\nreceived\t99\nmodule\t{LUMP}\n\
+             history\t{},*{LUMP},{}\norigin\t0\nparent\t0.1\n\
+             started\t2026-11-23T05:00:00.123Z\nmailbox-max\t1000\nmemory-max\t67108864\n",
+            "01".repeat(32),
+            "03".repeat(32),
         ),
         "",
     );
     fake.check(&["info", "0.99"], "", 67, "", &error("0.99"));
+}
+
+#[test]
+fn code_is_replaced_and_rolled_back() {
+    let fake = Fake::start();
+    let wat = fake.file("a.wat", b"(module)");
+    fake.check(&["replace", "0.17", &wat], "", 0, &format!("{LUMP}\n"), "");
+    assert!(fake.saw() == (Request::LoadLump {}, b"\0asm\x01\0\0\0".to_vec()));
+    let module = LUMP.parse().unwrap();
+    assert_eq!(fake.saw().0, Request::Replace { id: process(17), module });
+    let json = format!("{{\"id\":\"0.17\",\"module\":\"{LUMP}\"}}\n");
+    fake.check(&["replace", "0.17", LUMP, "--json"], "", 0, &json, "");
+    assert_eq!(fake.saw().0, Request::Replace { id: process(17), module });
+    let error =
+        "error: the code of process `0.18` was not replaced: panic\n\nhint: the code before goes on\n";
+    fake.check(&["replace", "0.18", LUMP], "", 1, "", error);
+    fake.check(&["replace", "0.17", "/no/such.wasm"], "", 66, "", "error: no such file `/no/such.wasm`\n");
+    fake.check(&["rollback", "0.17"], "", 0, &format!("{LUMP}\n"), "");
+    fake.check(&["rollback", "0.18"], "", 77, "", "error: there is no code before the one that runs\n");
 }
 
 #[test]

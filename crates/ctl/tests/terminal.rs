@@ -48,7 +48,8 @@ fn tables_are_aligned_and_have_a_header() {
         &format!(
             "id             0.17\nname           sky,weather\nstate          parked\nlane           fiber\n\
              mailbox        3 of 1000\nmailbox-bytes  2.0 KiB\nmemory         1.1 MiB of 64.0 MiB\n\
-             cpu            12.3 ms\nreceived       99\nmodule         {LUMP}\norigin         0\n\
+             cpu            12.3 ms\nreceived       99\nmodule         {LUMP}\n\
+             history        010101010101,*0a0a0a0a0a0a,030303030303\norigin         0\n\
              parent         0.1\nstarted        2026-11-23T05:00:00.123Z\n"
         ),
     );

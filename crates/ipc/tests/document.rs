@@ -40,6 +40,8 @@ fn requests() -> Vec<(Request, Value)> {
             json!({"op": "kill", "ids": ["0.17"], "reason": "r"}),
         ),
         (Request::Restart { id: who }, json!({"op": "restart", "id": "0.17"})),
+        (Request::Replace { id: who, module: id }, json!({"op": "replace", "id": "0.17", "module": lump})),
+        (Request::Rollback { id: who }, json!({"op": "rollback", "id": "0.17"})),
         (Request::Info { id: who }, json!({"op": "info", "id": "0.17"})),
         (
             Request::Tail { id: who, lines: 5, follow: true },

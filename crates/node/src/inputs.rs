@@ -14,6 +14,8 @@ use std::collections::BTreeMap;
 #[derive(Default)]
 pub(crate) struct Inputs {
     masks: RwLock<BTreeMap<ProcessId, u32>>,
+    /// Those of code whose successor is on trial.
+    aside: RwLock<BTreeMap<ProcessId, u32>>,
 }
 
 impl Inputs {
@@ -30,6 +32,22 @@ impl Inputs {
     /// A process has ended.
     pub(crate) fn forget(&self, process: ProcessId) {
         self.masks.write().remove(&process);
+        self.aside.write().remove(&process);
+    }
+
+    /// New code of a process begins: it has asked for nothing yet.
+    pub(crate) fn set_aside(&self, process: ProcessId) {
+        if let Some(mask) = self.masks.write().remove(&process) {
+            self.aside.write().insert(process, mask);
+        }
+    }
+
+    /// The new code of a process has started, or the code before goes on.
+    pub(crate) fn replaced(&self, process: ProcessId, has_started: bool) {
+        let before = self.aside.write().remove(&process);
+        if !has_started {
+            self.subscribe(process, before.unwrap_or(0));
+        }
     }
 
     /// Hands an event to those who asked for its kind. A full mailbox loses frames and motion, which

@@ -10,7 +10,8 @@
 //!   `inputs` hands on what the user does.
 //! - `terminals` are those of this machine, `screens` what all of them show, `keyboard` says whose the keys are,
 //!   and `grants` what the user has granted to others.
-//! - `services` is what guests ask of their peer, `operator` what the local socket asks.
+//! - `services` is what guests ask of their peer, `operator` what the local socket asks, `replace` the part
+//!   of it that gives running processes new code.
 //! - [`program`] is what the two programs share around a node.
 //! - `folder`, `serials`, `roster` and `manifest` are what is on disk, [`repair()`] mends it.
 //!
@@ -30,6 +31,7 @@ mod operator;
 mod picture;
 pub mod program;
 mod repair;
+mod replace;
 mod roster;
 mod screens;
 mod serials;

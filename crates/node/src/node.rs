@@ -38,7 +38,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 /// How long a peer may take to fetch a module and start it before the one that asked is told.
-const SPAWN_TIME_MAX: Duration = Duration::from_secs(60);
+pub(crate) const SPAWN_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// Messages below this many bytes are copied out of what was read with them, which is a little more than this.
 const COPY_MAX: usize = 60 << 10;
@@ -468,6 +468,22 @@ impl hearth_process::Host for Handle {
             inner.held.ended(&inner, id);
             inner.terminals_ended(id);
             inner.world.process_ended(&inner, id);
+        }
+    }
+
+    fn replacing(&self, id: ProcessId) {
+        if let Some(inner) = self.get() {
+            inner.inputs.set_aside(id);
+            inner.held.set_aside(id);
+            inner.world.set_aside(id);
+        }
+    }
+
+    fn replaced(&self, id: ProcessId, has_started: bool) {
+        if let Some(inner) = self.get() {
+            inner.inputs.replaced(id, has_started);
+            inner.held.replaced(&inner, id, has_started);
+            inner.world.replaced(&inner, id, has_started);
         }
     }
 }

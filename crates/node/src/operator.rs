@@ -7,6 +7,7 @@ use crate::{
     lumps::{LumpError, chain},
     network::failure,
     node::{Inner, StartError},
+    replace::REPLACE_TIME_MAX,
     server::register,
 };
 use bytes::Bytes;
@@ -126,6 +127,13 @@ impl Door {
             Request::Restart { id } | Request::Info { id } => {
                 io.reply_all(self.about_process(id, request).await?).await?;
             }
+            Request::Replace { id, .. } | Request::Rollback { id } if id.peer() != inner.me => {
+                io.reply_all(ask_within(inner, id.peer(), &request, REPLACE_TIME_MAX).await?).await?;
+            }
+            Request::Replace { id, module } => {
+                io.reply(&inner.replace(inner.me, id, Some(module)).await?).await?;
+            }
+            Request::Rollback { id } => io.reply(&inner.replace(inner.me, id, None).await?).await?,
             Request::Spawn { module, peer, name, args } => {
                 let args: Bytes = encode_args(args.iter().map(String::as_bytes)).into();
                 let peer = peer.unwrap_or(inner.me);
@@ -470,7 +478,10 @@ fn answer_here(inner: &Arc<Inner>, request: Request) -> Result<Vec<serde_json::V
         Request::Info { id } => {
             let info = processes.info(id).ok_or_else(|| Failure::no_such_process(id))?;
             let limits = hearth_process::Limits::default();
+            let (codes, at) = processes.history(id).unwrap_or_default();
             let info = ProcessInfo {
+                history: codes.iter().filter_map(|code| code.module).collect(),
+                history_index: (!codes.is_empty() && info.module.is_some()).then_some(at as u64),
                 memory_bytes_max: Some(limits.memory_bytes as u64),
                 mailbox_signals_max: Some(limits.mailbox_signals as u64),
                 mailbox_bytes_max: Some(limits.mailbox_bytes as u64),
@@ -500,8 +511,18 @@ fn answer_here(inner: &Arc<Inner>, request: Request) -> Result<Vec<serde_json::V
 
 /// Asks another peer what an operator asked about it.
 async fn ask(inner: &Inner, peer: PeerId, request: &Request) -> Result<Vec<serde_json::Value>, Failure> {
+    ask_within(inner, peer, request, ANSWER_TIME_MAX).await
+}
+
+/// The same, about what may take longer.
+async fn ask_within(
+    inner: &Inner,
+    peer: PeerId,
+    request: &Request,
+    time_max: Duration,
+) -> Result<Vec<serde_json::Value>, Failure> {
     let json = serde_json::to_string(request).map_err(|error| internal(&error))?;
-    let call = inner.network.call(peer, control::Request::Operator { json }, ANSWER_TIME_MAX);
+    let call = inner.network.call(peer, control::Request::Operator { json }, time_max);
     match call.await {
         Ok(control::Response::Operator { json }) => {
             let answer: Result<Vec<serde_json::Value>, Failure> =
@@ -529,6 +550,8 @@ pub(crate) async fn answer_peer(
             ErrorCode::Refused,
             format!("process `{id}` has ended; only an operator of its own peer can start it again"),
         )),
+        Request::Replace { id, module } => inner.replace(from, *id, Some(*module)).await.and_then(one),
+        Request::Rollback { id } => inner.replace(from, *id, None).await.and_then(one),
         _ => answer_here(inner, request),
     };
     let json = serde_json::to_string(&answer).map_err(|error| failure(Errno::Host, error))?;
@@ -618,6 +641,8 @@ fn process_info(info: &hearth_process::ProcessInfo) -> ProcessInfo {
         parent: info.parent,
         started_ms: millis(info.started),
         messages_received: info.signals_received,
+        history: Vec::new(),
+        history_index: None,
         memory_bytes_max: None,
         mailbox_signals_max: None,
         mailbox_bytes_max: None,
@@ -656,6 +681,11 @@ fn ended(reason: &ExitReason) -> LogEvent {
     }
 }
 
+/// An answer of one value.
+fn one(value: impl Serialize) -> Result<Vec<serde_json::Value>, Failure> {
+    Ok(vec![json(&value)?])
+}
+
 fn json(value: &impl Serialize) -> Result<serde_json::Value, Failure> {
     serde_json::to_value(value).map_err(|error| internal(&error))
 }
@@ -689,7 +719,7 @@ fn send_failure(error: SendError, to: ProcessId) -> Failure {
 }
 
 /// What another peer, or this one's node, says of a failure, in the operator's words.
-fn from_failure(error: control::Failure, process: Option<ProcessId>) -> Failure {
+pub(crate) fn from_failure(error: control::Failure, process: Option<ProcessId>) -> Failure {
     let code = match Errno::from_number(error.errno) {
         Some(Errno::NotFound) => match process {
             Some(id) => return Failure::no_such_process(id),

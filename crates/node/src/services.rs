@@ -51,6 +51,8 @@ pub(crate) struct Held {
     assets: Mutex<HashMap<ProcessId, Loads>>,
     /// The process that captured the pointer.
     pointer: Mutex<Option<ProcessId>>,
+    /// What code holds whose successor is on trial, and whether it captured the pointer.
+    aside: Mutex<HashMap<ProcessId, (Loads, bool)>>,
     commands: Semaphore,
     /// Lumps that are read to be handed to the engine.
     pub(crate) showing: Semaphore,
@@ -61,6 +63,7 @@ impl Default for Held {
         Held {
             assets: Mutex::default(),
             pointer: Mutex::default(),
+            aside: Mutex::default(),
             commands: Semaphore::new(COMMANDS_MAX),
             showing: Semaphore::new(SHOWING_MAX),
         }
@@ -94,15 +97,54 @@ impl Held {
 
     /// A process has ended: what it holds of the engine is given back.
     pub(crate) fn ended(&self, inner: &Inner, process: ProcessId) {
-        let assets = self.assets.lock().remove(&process).unwrap_or_default();
+        let (aside, had_pointer) = self.aside.lock().remove(&process).unwrap_or_default();
+        drop_all(inner, aside);
+        drop_all(inner, self.assets.lock().remove(&process).unwrap_or_default());
         let has_pointer = self.pointer.lock().take_if(|holder| *holder == process).is_some();
-        let Some(picture) = inner.picture.get() else { return };
-        for ((class, id), loads) in assets {
-            (0..loads).for_each(|_| picture.drop_asset(&class, id));
-        }
-        if has_pointer {
+        if (has_pointer || had_pointer)
+            && let Some(picture) = inner.picture.get()
+        {
             picture.capture_pointer(false);
         }
+    }
+
+    /// New code of a process begins: it holds nothing yet.
+    pub(crate) fn set_aside(&self, process: ProcessId) {
+        let loads = self.assets.lock().remove(&process).unwrap_or_default();
+        let had_pointer = self.pointer.lock().take_if(|holder| *holder == process).is_some();
+        self.aside.lock().insert(process, (loads, had_pointer));
+    }
+
+    /// The new code of a process has started, and what the code before held is given back; or the code
+    /// before goes on, and what the new code held is.
+    pub(crate) fn replaced(&self, inner: &Inner, process: ProcessId, has_started: bool) {
+        let (before, had_pointer) = self.aside.lock().remove(&process).unwrap_or_default();
+        if has_started {
+            drop_all(inner, before);
+        } else {
+            let of_new = self.assets.lock().insert(process, before);
+            drop_all(inner, of_new.unwrap_or_default());
+        }
+        let mut pointer = self.pointer.lock();
+        let has_pointer = *pointer == Some(process);
+        let is_anothers = pointer.is_some() && !has_pointer;
+        if is_anothers || !(had_pointer || has_pointer) {
+            return;
+        }
+        let keeps_it = if has_started { has_pointer } else { had_pointer };
+        *pointer = keeps_it.then_some(process);
+        drop(pointer);
+        if let Some(picture) = inner.picture.get() {
+            picture.capture_pointer(keeps_it);
+        }
+    }
+}
+
+/// Gives loads back to the engine.
+fn drop_all(inner: &Inner, assets: Loads) {
+    let Some(picture) = inner.picture.get() else { return };
+    for ((class, id), loads) in assets {
+        (0..loads).for_each(|_| picture.drop_asset(&class, id));
     }
 }
 
@@ -300,7 +342,7 @@ async fn push(inner: &Inner, id: LumpId, peer: PeerId) -> Answer {
     Ok((0, Bytes::new()))
 }
 
-fn module_len_max() -> u64 {
+pub(crate) fn module_len_max() -> u64 {
     WasmConfig::default().module_bytes_max as u64
 }
 

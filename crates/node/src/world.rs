@@ -18,6 +18,10 @@ use tokio::sync::Notify;
 /// Length in bytes at which a frame of changes is full: small enough that messages go between two.
 const FRAME_LEN: usize = 48 << 10;
 
+/// Up to so many entities of replaced code are removed one by one, and more by so many at a time.
+const FEW_REMOVALS: usize = 256;
+const REMOVALS: usize = 64;
+
 /// The scene of a peer.
 pub(crate) struct World {
     state: Mutex<State>,
@@ -26,6 +30,8 @@ pub(crate) struct World {
     /// Told when there is something to show.
     shown: Arc<Notify>,
     file: Option<Mutex<SceneFile>>,
+    /// What code has made whose successor is on trial.
+    aside: Mutex<HashMap<ProcessId, BTreeSet<EntityId>>>,
 }
 
 enum State {
@@ -66,6 +72,7 @@ impl World {
             senders: Mutex::default(),
             shown: Arc::default(),
             file: file.map(Mutex::new),
+            aside: Mutex::default(),
         }
     }
 
@@ -141,9 +148,53 @@ impl World {
 
     /// A process of this peer has ended: what belongs to it goes.
     pub(crate) fn process_ended(&self, inner: &Inner, process: ProcessId) {
+        self.aside.lock().remove(&process);
         match &mut *self.state.lock() {
             State::Server(authority) => authority.process_ended(process),
             State::Client { mirror, outgoing } => outgoing.extend(mirror.process_ended(process)),
+        }
+        self.tell(inner);
+    }
+
+    /// New code of a process begins: what is there was made by the code before.
+    pub(crate) fn set_aside(&self, process: ProcessId) {
+        let made = self.state.lock().scene().owned_by(process).collect();
+        self.aside.lock().insert(process, made);
+    }
+
+    /// The new code of a process has started, and what the code before had made goes; or it has not, and
+    /// what it has made goes.
+    pub(crate) fn replaced(&self, inner: &Inner, process: ProcessId, has_started: bool) {
+        let before = self.aside.lock().remove(&process).unwrap_or_default();
+        let mut left = 0;
+        {
+            let mut state = self.state.lock();
+            let scene = state.scene();
+            let owned = scene.owned_by(process);
+            let going: BTreeSet<EntityId> = owned.filter(|id| before.contains(id) == has_started).collect();
+            // What hangs below goes with it.
+            let tops = going.iter().filter(|id| {
+                let above = std::iter::successors(scene.get(**id), |entity| {
+                    entity.parent().and_then(|parent| scene.get(parent))
+                });
+                !above.filter_map(hearth_scene::Entity::parent).any(|parent| going.contains(&parent))
+            });
+            let removals: Vec<Op> = tops.map(|id| Op::Remove(*id)).collect();
+            // Small batches: one of which the server refuses a part, because another peer was faster, is
+            // refused as a whole.
+            for ops in removals.chunks(if removals.len() > FEW_REMOVALS { REMOVALS } else { 1 }) {
+                let applied = match &mut *state {
+                    State::Server(authority) => authority.apply(process, ops),
+                    State::Client { mirror, outgoing } => {
+                        mirror.apply(process, ops).map(|frame| outgoing.extend(frame))
+                    }
+                };
+                left += if applied.is_err() { ops.len() } else { 0 };
+            }
+        }
+        if left > 0 {
+            let text = format!("{left} things that replaced code had made stay until the process ends");
+            inner.processes.log(process, Level::Warn, "scene", &text);
         }
         self.tell(inner);
     }

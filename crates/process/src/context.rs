@@ -2,10 +2,11 @@
 //! What a program sees of its process.
 
 use crate::{
-    Level, Limits, Processes, ReplyTo, SendError, Signal, Spec, Tick,
+    Level, Limits, Processes, ReplyTo, SendError, Signal, Tick,
     mailbox::Taken,
     names::{NAMES_MAX, Names},
     record::{Process, State},
+    run::Run,
     table::{Inner, RegisterError},
 };
 use bytes::Bytes;
@@ -37,9 +38,17 @@ pub enum Take {
 pub struct Context {
     pub(crate) table: Arc<Inner>,
     pub(crate) process: Arc<Process>,
+    /// The code that this context was given to.
+    pub(crate) run: Arc<Run>,
 }
 
 impl Context {
+    /// For the code that runs as the process now.
+    pub(crate) fn new(table: Arc<Inner>, process: Arc<Process>) -> Context {
+        let run = process.current();
+        Context { table, process, run }
+    }
+
     /// The id of the process.
     pub fn id(&self) -> ProcessId {
         self.process.id
@@ -47,7 +56,7 @@ impl Context {
 
     /// The peer whose authority it has.
     pub fn origin(&self) -> PeerId {
-        self.process.spec.origin
+        self.run.code.origin
     }
 
     /// The peer it runs on.
@@ -62,7 +71,7 @@ impl Context {
 
     /// The lump of its module.
     pub fn module(&self) -> Option<LumpId> {
-        self.process.spec.module
+        self.run.code.module
     }
 
     /// Its arguments, in the form of [`hearth_abi::signal::encode_args`].
@@ -73,11 +82,6 @@ impl Context {
     /// Its limits.
     pub fn limits(&self) -> &Limits {
         &self.process.spec.limits
-    }
-
-    /// What it was spawned from.
-    pub fn spec(&self) -> &Spec {
-        &self.process.spec
     }
 
     /// The table it is in.
@@ -96,10 +100,10 @@ impl Context {
         self.process.received.fetch_add(1, Relaxed);
         match signal.header.kind {
             Kind::Reply => {
-                self.process.requests.fetch_sub(1, Relaxed);
+                self.run.requests.fetch_sub(1, Relaxed);
             }
-            Kind::Timeout => self.process.timers.lock().untaken -= 1,
-            _ => {}
+            Kind::Timeout => self.run.timers.lock().untaken -= 1,
+            _ => self.run.note_taken(&self.process, &signal),
         }
         Take::Signal(signal)
     }
@@ -107,6 +111,7 @@ impl Context {
     /// Waits until there is a signal; `false` if it did not have to wait. `state` is what the process is
     /// seen to do meanwhile. Whoever gives up this future calls [`Context::resume`].
     pub async fn wait(&self, state: State) -> bool {
+        self.run.settle();
         let mut waited = false;
         poll_fn(|cx| match self.process.mailbox.poll_signal(cx) {
             Poll::Ready(()) => Poll::Ready(()),
@@ -125,6 +130,7 @@ impl Context {
 
     /// Waits for so long.
     pub async fn sleep(&self, time: Duration) {
+        self.run.settle();
         self.rest(State::Waiting);
         tokio::time::sleep(time).await;
         self.resume();
@@ -196,7 +202,7 @@ impl Context {
     /// [`Errno::Limit`] if it has too many.
     pub fn set_timer(&self, after: Duration, tag: u64) -> Result<(), Errno> {
         let limit = self.limits().timers;
-        let mut timers = self.process.timers.lock();
+        let mut timers = self.run.timers.lock();
         let count = timers.pending.len() + timers.untaken;
         match timers.pending.entry(tag) {
             Entry::Occupied(mut old) => {
@@ -218,7 +224,7 @@ impl Context {
     /// # Errors
     /// [`Errno::NotFound`] if there is none of this tag, or it has gone off.
     pub fn cancel_timer(&self, tag: u64) -> Result<(), Errno> {
-        let key = self.process.timers.lock().pending.remove(&tag).ok_or(Errno::NotFound)?;
+        let key = self.run.timers.lock().pending.remove(&tag).ok_or(Errno::NotFound)?;
         self.table.timers.remove(key);
         Ok(())
     }
@@ -237,7 +243,7 @@ impl Context {
     /// [`Errno::Limit`] if it has too many under way.
     pub fn begin_request(&self, tag: u64) -> Result<ReplyTo, Errno> {
         self.count_request()?;
-        Ok(ReplyTo::process(self.process.clone(), tag))
+        Ok(ReplyTo::process(self.process.clone(), self.run.clone(), tag))
     }
 
     /// Begins a request whose reply the process does not want to know.
@@ -246,11 +252,11 @@ impl Context {
     /// As [`Context::begin_request`].
     pub fn begin_silent_request(&self) -> Result<ReplyTo, Errno> {
         self.count_request()?;
-        Ok(ReplyTo::silent(self.process.clone()))
+        Ok(ReplyTo::silent(self.process.clone(), self.run.clone()))
     }
 
     fn count_request(&self) -> Result<(), Errno> {
-        let requests = &self.process.requests;
+        let requests = &self.run.requests;
         if requests.fetch_add(1, Relaxed) as usize >= self.limits().requests {
             requests.fetch_sub(1, Relaxed);
             return Err(Errno::Limit);

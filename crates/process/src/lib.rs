@@ -10,6 +10,9 @@
 //! requests and timers by count, logs by lines and bytes (the oldest go) and by rate (the newest are
 //! refused), records of ended processes by count (the oldest go). See [`Limits`].
 //!
+//! The code of a process can be replaced while it lives (`life`), and goes on where it was if the new
+//! code does not start.
+//!
 //! How processes share the processors is behind one small interface in `scheduler`: each is a Tokio
 //! task, and a process that overruns its slices goes to the *hog lane*, which has one thread fewer than
 //! there are, so that the others are never without one.
@@ -18,6 +21,7 @@
 
 mod context;
 mod exit;
+mod life;
 mod limits;
 mod lock;
 mod log;
@@ -25,6 +29,7 @@ mod mailbox;
 mod names;
 mod record;
 mod request;
+mod run;
 mod scheduler;
 mod signal;
 mod table;
@@ -32,11 +37,13 @@ mod timers;
 
 pub use context::{Context, Take};
 pub use exit::{ExitKind, ExitReason};
+pub use life::{HISTORY_MAX, ReplaceError};
 pub use limits::Limits;
 pub use log::{FollowEvent, Level, LogFollower, LogLine, TEXT_LEN_MAX};
 pub use names::{NAME_LEN_MAX, NAMES_MAX};
 pub use record::{Lane, ProcessInfo, State};
 pub use request::{Reply, ReplyTo};
+pub use run::Code;
 pub use scheduler::Tick;
 pub use signal::{Body, Signal};
 pub use table::{Config, Host, Processes, Program, RegisterError, SendError, SpawnError, Spec};

@@ -24,10 +24,11 @@ struct Inner {
     closed: bool,
 }
 
+/// Signals, and their bytes.
 #[derive(Default)]
-struct Fill {
-    signals: usize,
-    bytes: usize,
+pub(crate) struct Fill {
+    pub(crate) signals: usize,
+    pub(crate) bytes: usize,
 }
 
 /// What [`Mailbox::take`] found.
@@ -103,6 +104,32 @@ impl Mailbox {
             inner.queue = VecDeque::new();
         }
         Taken::Signal(signal)
+    }
+
+    /// Takes all replies and timeouts out.
+    pub(crate) fn take_reserved(&self) -> Vec<Signal> {
+        let mut inner = self.0.lock();
+        let (reserved, open) = std::mem::take(&mut inner.queue).into_iter().partition(has_reservation);
+        inner.queue = open;
+        inner.reserved = Fill::default();
+        Vec::from(reserved)
+    }
+
+    /// Puts signals that were taken before all others, in their order. They were within the bounds, so
+    /// that what is there now may be over them for a while, by as much again.
+    pub(crate) fn put_back(&self, signals: Vec<Signal>) {
+        let mut inner = self.0.lock();
+        if inner.closed {
+            return;
+        }
+        for signal in signals.into_iter().rev() {
+            let len = signal.encoded_len();
+            let fill = if has_reservation(&signal) { &mut inner.reserved } else { &mut inner.open };
+            fill.signals += 1;
+            fill.bytes += len;
+            inner.queue.push_front(signal);
+        }
+        // Whoever waited before looks again by itself: this is called by the one receiver.
     }
 
     /// Ready when there is a signal. One receiver: the last waker given is the one that is woken.

@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! What the table keeps of one process.
 
-use crate::{ExitReason, Spec, log::Log, mailbox::Mailbox, scheduler::Slice, timers};
+use crate::{
+    Code, ExitReason, Spec,
+    life::{Change, History},
+    log::Log,
+    mailbox::Mailbox,
+    run::Run,
+    scheduler::Slice,
+};
 use futures::task::AtomicWaker;
 use hearth_abi::{LumpId, PeerId, ProcessId};
 use parking_lot::Mutex;
@@ -9,7 +16,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::SystemTime,
 };
@@ -110,8 +117,10 @@ pub(crate) struct Process {
     /// `None` once it has ended: then it gets no more names.
     pub(crate) names: Mutex<Option<Vec<String>>>,
     pub(crate) log: Log,
-    pub(crate) requests: AtomicU32,
-    pub(crate) timers: Mutex<ProcessTimers>,
+    /// What runs as it, and what may run again, while the former is on trial.
+    pub(crate) runs: Mutex<(Arc<Run>, Option<Arc<Run>>)>,
+    pub(crate) history: Mutex<History>,
+    pub(crate) change: Change,
     pub(crate) state: AtomicU8,
     pub(crate) has_started: AtomicBool,
     pub(crate) slice: Slice,
@@ -121,13 +130,6 @@ pub(crate) struct Process {
     pub(crate) end: OnceLock<ExitReason>,
     /// Told when it has started and when it has ended.
     pub(crate) changed: Notify,
-}
-
-/// Timers of one process: those under way, and how many have gone off and were not taken.
-#[derive(Default)]
-pub(crate) struct ProcessTimers {
-    pub(crate) pending: HashMap<u64, timers::Key>,
-    pub(crate) untaken: usize,
 }
 
 /// Whether the process is to end, and how its task is woken for that.
@@ -140,14 +142,16 @@ pub(crate) struct Kill {
 
 impl Process {
     pub(crate) fn new(id: ProcessId, spec: Arc<Spec>) -> Process {
+        let code = Code { program: spec.program.clone(), module: spec.module, origin: spec.origin };
         Process {
             id,
             started_at: SystemTime::now(),
             mailbox: Mailbox::new(),
             names: Mutex::new(Some(spec.name.iter().cloned().collect())),
             log: Log::default(),
-            requests: AtomicU32::new(0),
-            timers: Mutex::default(),
+            runs: Mutex::new((Arc::new(Run::new(code.clone())), None)),
+            history: Mutex::new(History::new(code)),
+            change: Change::default(),
             state: AtomicU8::new(State::Starting as u8),
             has_started: AtomicBool::new(false),
             slice: Slice::default(),
@@ -167,8 +171,20 @@ impl Process {
         self.kill.waker.wake();
     }
 
+    /// What runs as it now.
+    pub(crate) fn current(&self) -> Arc<Run> {
+        self.runs.lock().0.clone()
+    }
+
+    /// What it would be spawned from as it is now.
+    pub(crate) fn spec_now(&self) -> Spec {
+        let Code { program, module, origin } = self.current().code.clone();
+        Spec { program, module, origin, ..(*self.spec).clone() }
+    }
+
     pub(crate) fn info(&self) -> ProcessInfo {
         let (mailbox_len, mailbox_bytes) = self.mailbox.fill();
+        let run = self.current();
         ProcessInfo {
             id: self.id,
             names: self.names.lock().clone().unwrap_or_default(),
@@ -178,12 +194,12 @@ impl Process {
             mailbox_bytes,
             memory_bytes: self.memory_bytes.load(Relaxed),
             cpu_ns: self.slice.cpu_ns(),
-            module: self.spec.module,
-            origin: self.spec.origin,
+            module: run.code.module,
+            origin: run.code.origin,
             parent: self.spec.parent,
             started: self.started_at,
             signals_received: self.received.load(Relaxed),
-            requests: self.requests.load(Relaxed) as usize,
+            requests: run.requests.load(Relaxed) as usize,
         }
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Requests of processes, and the way back for their answers.
 
-use crate::{Body, Signal, record::Process};
+use crate::{Body, Signal, record::Process, run::Run};
 use hearth_abi::{
     Errno, ProcessId,
     signal::{BODY_LEN_MAX, Header, Kind},
@@ -26,22 +26,25 @@ pub struct ReplyTo(Option<Target>);
 enum Target {
     Process {
         process: Arc<Process>,
+        /// The code that asked: what came in its place meanwhile knows nothing of the request.
+        run: Arc<Run>,
         tag: u64,
     },
     /// The process does not want to know; the request still counts as under way.
     Silent {
         process: Arc<Process>,
+        run: Arc<Run>,
     },
     Channel(oneshot::Sender<Reply>),
 }
 
 impl ReplyTo {
-    pub(crate) fn process(process: Arc<Process>, tag: u64) -> ReplyTo {
-        ReplyTo(Some(Target::Process { process, tag }))
+    pub(crate) fn process(process: Arc<Process>, run: Arc<Run>, tag: u64) -> ReplyTo {
+        ReplyTo(Some(Target::Process { process, run, tag }))
     }
 
-    pub(crate) fn silent(process: Arc<Process>) -> ReplyTo {
-        ReplyTo(Some(Target::Silent { process }))
+    pub(crate) fn silent(process: Arc<Process>, run: Arc<Run>) -> ReplyTo {
+        ReplyTo(Some(Target::Silent { process, run }))
     }
 
     /// For requests that no process makes (an operator's, another peer's): the answer goes into a channel.
@@ -53,7 +56,7 @@ impl ReplyTo {
     /// The process that asked, if one did.
     pub fn asker(&self) -> Option<ProcessId> {
         match self.0.as_ref()? {
-            Target::Process { process, .. } | Target::Silent { process } => Some(process.id),
+            Target::Process { process, .. } | Target::Silent { process, .. } => Some(process.id),
             Target::Channel(_) => None,
         }
     }
@@ -71,14 +74,13 @@ impl ReplyTo {
 
     fn send_body(&mut self, status: i32, body: Body) {
         match self.0.take() {
-            Some(Target::Process { process, tag }) => {
+            Some(Target::Process { process, run, tag }) => {
                 let header = Header { kind: Kind::Reply, status, from: 0, tag };
-                // It fails only if the process has ended, and then nobody misses the answer. The
-                // request is under way until the process has taken the reply.
-                let _ = process.mailbox.push(Signal { header, body }, &process.spec.limits);
+                // The request is under way until the process has taken the reply.
+                run.deliver(&process, Signal { header, body });
             }
-            Some(Target::Silent { process }) => {
-                process.requests.fetch_sub(1, Relaxed);
+            Some(Target::Silent { run, .. }) => {
+                run.requests.fetch_sub(1, Relaxed);
             }
             Some(Target::Channel(sender)) => {
                 let _ = sender.send(Reply { status, body });

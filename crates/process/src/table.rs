@@ -3,13 +3,14 @@
 
 use crate::{
     Body, Context, ExitKind, ExitReason, Level, Limits, LogFollower, LogLine, ProcessInfo, Signal,
+    life::{self, ReplaceError},
     names::Names,
     record::{Directory, Process},
+    run::Code,
     scheduler::Scheduler,
     timers::Timers,
 };
 use bytes::Bytes;
-use futures::FutureExt;
 use hearth_abi::{
     Errno, LumpId, PeerId, ProcessId,
     signal::{BODY_LEN_MAX, Header, Kind},
@@ -17,8 +18,7 @@ use hearth_abi::{
 use parking_lot::Mutex;
 use std::{
     collections::{HashMap, VecDeque},
-    future::{Future, poll_fn},
-    panic::AssertUnwindSafe,
+    future::Future,
     pin::Pin,
     sync::{
         Arc, Weak,
@@ -27,7 +27,6 @@ use std::{
             Ordering::{Acquire, Release},
         },
     },
-    task::Poll,
     time::{Duration, Instant},
 };
 use thiserror::Error;
@@ -40,7 +39,7 @@ const REASONS_KEPT: usize = 4096;
 /// Serial numbers that are taken at a time.
 const SERIAL_BLOCK: u64 = 4096;
 /// Longest reason of a kill in bytes; what is longer is cut.
-const REASON_LEN_MAX: usize = 4096;
+pub(crate) const REASON_LEN_MAX: usize = 4096;
 /// How long [`Processes::shutdown`] waits for the last process.
 const SHUTDOWN_WAIT: Duration = Duration::from_secs(5);
 
@@ -67,6 +66,18 @@ pub trait Host: Send + Sync + 'static {
 
     /// A process has ended and left the table.
     fn exited(&self, id: ProcessId, reason: &ExitReason);
+
+    /// The code of a process is about to be replaced. What the host holds for its code is set aside: it
+    /// belongs to the code before, until [`Host::replaced`] is called or the process ends.
+    fn replacing(&self, id: ProcessId) {
+        let _ = id;
+    }
+
+    /// The new code of a process has started (`true`), and what was set aside goes; or it has not, and
+    /// what was set aside is back, and what the new code made goes.
+    fn replaced(&self, id: ProcessId, has_started: bool) {
+        let _ = (id, has_started);
+    }
 }
 
 /// A module made runnable.
@@ -108,12 +119,22 @@ pub struct Config {
     pub workers: usize,
     /// Most processes at a time.
     pub processes_max: usize,
+    /// How long new code of a process may compute before it waits for the first time. What takes longer
+    /// is taken for something that never ends, and the code before goes on.
+    pub trial_time_max: Duration,
 }
 
 impl Config {
     /// The usual configuration of a peer.
     pub fn new(peer: PeerId, first_serial: u64, workers: usize) -> Config {
-        Config { peer, first_serial, defaults: Limits::default(), workers, processes_max: 1 << 20 }
+        Config {
+            peer,
+            first_serial,
+            defaults: Limits::default(),
+            workers,
+            processes_max: 1 << 20,
+            trial_time_max: Duration::from_secs(20),
+        }
     }
 }
 
@@ -224,7 +245,8 @@ pub(crate) struct Inner {
     pub(crate) timers: Timers,
     defaults: Limits,
     processes_max: usize,
-    host: Arc<dyn Host>,
+    pub(crate) trial_time_max: Duration,
+    pub(crate) host: Arc<dyn Host>,
     serials: Mutex<Serials>,
     directory: Directory,
     ended: Mutex<Ended>,
@@ -263,6 +285,7 @@ impl Processes {
             timers: Timers::default(),
             defaults: config.defaults,
             processes_max: config.processes_max,
+            trial_time_max: config.trial_time_max,
             host,
             serials: Mutex::new(Serials { next: first, durable: first }),
             directory: Directory::new(),
@@ -330,6 +353,46 @@ impl Processes {
         self.0.kill(from, who, reason)
     }
 
+    /// Replaces the code of a process of this peer: it keeps its id, its names, its place in the scene, its
+    /// log and its arguments, and what waits in its mailbox but answers to what the code before has asked
+    /// for. Its state starts afresh. Resolves when the new code has started, which is when it waits for
+    /// the first time. If it ends abnormally before that, or computes for
+    /// [`Config::trial_time_max`], the code before goes on as if nothing had happened.
+    ///
+    /// What was asked for goes on when the future is dropped. `asker` is the peer whose operator asks:
+    /// what has the authority of this peer is for its own operator to replace, and to go back to.
+    ///
+    /// # Errors
+    /// See [`ReplaceError`].
+    pub async fn replace(&self, who: ProcessId, code: Code, asker: PeerId) -> Result<(), ReplaceError> {
+        let process = self.0.directory.get(who).ok_or(ReplaceError::NotFound)?;
+        self.0.replace(process, Some(code), asker).await
+    }
+
+    /// Whether an operator of this peer may replace the code of a process as it is now.
+    ///
+    /// # Errors
+    /// See [`ReplaceError`].
+    pub fn may_replace(&self, who: ProcessId, asker: PeerId) -> Result<(), ReplaceError> {
+        self.0.directory.get(who).ok_or(ReplaceError::NotFound)?.may_replace(asker)
+    }
+
+    /// Replaces the code of a process by the code that it had before, as [`Processes::replace`] does. Done
+    /// again, it goes back further. The next `replace` forgets what was rolled back from.
+    ///
+    /// # Errors
+    /// See [`ReplaceError`].
+    pub async fn roll_back(&self, who: ProcessId, asker: PeerId) -> Result<(), ReplaceError> {
+        let process = self.0.directory.get(who).ok_or(ReplaceError::NotFound)?;
+        self.0.replace(process, None, asker).await
+    }
+
+    /// The code that a process of this peer has had, oldest first, at most [`HISTORY_MAX`](crate::HISTORY_MAX)
+    /// pieces, and which of them runs.
+    pub fn history(&self, who: ProcessId) -> Option<(Vec<Code>, usize)> {
+        self.0.directory.get(who).map(|process| process.history.lock().list())
+    }
+
     /// Ends a process of this peer and spawns another from the same specification: a new id, the same
     /// first name, module, arguments and authority. One that has ended can be restarted as long as
     /// its log is kept.
@@ -339,13 +402,13 @@ impl Processes {
     pub fn restart(&self, who: ProcessId) -> Result<ProcessId, SpawnError> {
         let live = self.0.directory.get(who);
         let spec = match &live {
-            Some(process) => process.spec.clone(),
+            Some(process) => process.spec_now(),
             None => match self.0.ended.lock().logs.get(&who) {
-                Some(process) => process.spec.clone(),
+                Some(process) => process.spec_now(),
                 None => return Err(SpawnError::NotFound),
             },
         };
-        let new = self.0.spawn(spec, Some(who))?;
+        let new = self.0.spawn(Arc::new(spec), Some(who))?;
         if let Some(process) = live {
             process.kill(ExitReason::new(ExitKind::Killed, format!("restarted as {new}")));
         }
@@ -358,13 +421,13 @@ impl Processes {
     /// See [`RegisterError`]; an unknown process counts as an invalid name.
     pub fn register(&self, who: ProcessId, name: &str) -> Result<(), RegisterError> {
         let process = self.0.directory.get(who).ok_or(RegisterError::Invalid)?;
-        Context { table: self.0.clone(), process }.register(name)
+        Context::new(self.0.clone(), process).register(name)
     }
 
     /// Takes a name away from a process; `false` if it does not have it.
     pub fn unregister(&self, who: ProcessId, name: &str) -> bool {
         match self.0.directory.get(who) {
-            Some(process) => Context { table: self.0.clone(), process }.unregister(name),
+            Some(process) => Context::new(self.0.clone(), process).unregister(name),
             None => false,
         }
     }
@@ -498,7 +561,7 @@ impl Inner {
         }
         let process = Arc::new(Process::new(id, spec));
         self.directory.insert(process.clone());
-        self.scheduler.start(run(Context { table: self.clone(), process }));
+        self.scheduler.start(life::run(Context::new(self.clone(), process)));
         Ok(id)
     }
 
@@ -562,12 +625,13 @@ impl Inner {
     }
 
     /// What is to be done when a process has ended.
-    fn finish(&self, process: &Arc<Process>, reason: ExitReason) {
+    pub(crate) fn finish(&self, process: &Arc<Process>, reason: ExitReason) {
         let id = process.id;
         // Its record may be kept for long.
         process.slice.finish();
         process.mailbox.close();
-        self.timers.remove_all(process.timers.lock().pending.drain().map(|(_, key)| key));
+        let (current, before) = process.runs.lock().clone();
+        std::iter::once(current).chain(before).for_each(|run| run.stop_timers(&self.timers));
         let names = process.names.lock().take().unwrap_or_default();
         for name in names {
             self.names.remove(&name, id);
@@ -613,49 +677,6 @@ impl Inner {
     }
 }
 
-/// The life of one process.
-async fn run(context: Context) {
-    let process = context.process.clone();
-    let table = context.table.clone();
-    let reason = AssertUnwindSafe(live(context)).catch_unwind().await.unwrap_or_else(|panic| {
-        let text = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied())
-            .unwrap_or("no reason given");
-        tracing::error!(process = %process.id, text, "a program panicked in the host");
-        ExitReason::new(ExitKind::Error, format!("the host failed: {text}"))
-    });
-    table.finish(&process, reason);
-}
-
-/// Polls the program until it ends or is killed, and accounts for its turns.
-async fn live(context: Context) -> ExitReason {
-    let process = context.process.clone();
-    let program = process.spec.program.clone();
-    let mut future = Some(program.run(context));
-    poll_fn(move |cx| {
-        process.kill.waker.register(cx.waker());
-        if process.kill.asked.load(Acquire) {
-            // Dropped here, so that its resources are gone before the end is told.
-            future = None;
-            let killed = || ExitReason::new(ExitKind::Killed, "killed");
-            return Poll::Ready(process.kill.reason.get().cloned().unwrap_or_else(killed));
-        }
-        let Some(program) = future.as_mut() else { return Poll::Pending };
-        let timed = process.slice.begin().map(|stands_for| (Instant::now(), stands_for));
-        let result = program.as_mut().poll(cx);
-        if let Some((began, stands_for)) = timed {
-            process.slice.end(began.elapsed().as_nanos() as u64, stands_for);
-        }
-        if result.is_ready() {
-            future = None;
-        }
-        result
-    })
-    .await
-}
-
 /// Sends the signals of timers that are due, as long as the table lives.
 async fn run_timers(table: Weak<Inner>) {
     // Looks at times whether the table is still there.
@@ -665,8 +686,10 @@ async fn run_timers(table: Weak<Inner>) {
         let (due, next) = strong.timers.due();
         let some_were_due = !due.is_empty();
         for (key, id, tag) in due {
-            if let Some(process) = strong.directory.get(id) {
-                let mut timers = process.timers.lock();
+            let Some(process) = strong.directory.get(id) else { continue };
+            let (current, before) = process.runs.lock().clone();
+            for run in std::iter::once(current).chain(before) {
+                let mut timers = run.timers.lock();
                 // A timer that was replaced or cancelled meanwhile is none.
                 if timers.pending.get(&tag) != Some(&key) {
                     continue;
@@ -675,8 +698,7 @@ async fn run_timers(table: Weak<Inner>) {
                 timers.untaken += 1;
                 drop(timers);
                 let header = Header { kind: Kind::Timeout, status: 0, from: 0, tag };
-                // It fails only if the process has just ended.
-                let _ = process.mailbox.push(Signal { header, body: Body::EMPTY }, &process.spec.limits);
+                run.deliver(&process, Signal { header, body: Body::EMPTY });
             }
         }
         if some_were_due {

@@ -130,6 +130,23 @@ pub enum Request {
         #[serde(with = "text")]
         id: ProcessId,
     },
+    /// Replace the code of a process: it keeps its id, names, mailbox, log and place in the scene. If the
+    /// new code does not start, the code before goes on. Answer: [`Replaced`].
+    Replace {
+        /// Which.
+        #[serde(with = "text")]
+        id: ProcessId,
+        /// The lump that is its new module.
+        #[serde(with = "text")]
+        module: LumpId,
+    },
+    /// Replace the code of a process by the code that it had before; again, by the code before that.
+    /// Answer: [`Replaced`].
+    Rollback {
+        /// Which.
+        #[serde(with = "text")]
+        id: ProcessId,
+    },
     /// All that is known of one process. Answer: [`ProcessInfo`].
     Info {
         /// Which.
@@ -206,6 +223,8 @@ impl Request {
             Request::Spawn { .. } => "spawn",
             Request::Kill { .. } => "kill",
             Request::Restart { .. } => "restart",
+            Request::Replace { .. } => "replace",
+            Request::Rollback { .. } => "rollback",
             Request::Info { .. } => "info",
             Request::Tail { .. } => "tail",
             Request::Send { .. } => "send",
@@ -245,6 +264,17 @@ pub struct Spawned {
     /// Its id.
     #[serde(with = "text")]
     pub id: ProcessId,
+}
+
+/// A process whose code was replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replaced {
+    /// Its id, as before.
+    #[serde(with = "text")]
+    pub id: ProcessId,
+    /// The lump that is its module now.
+    #[serde(with = "text")]
+    pub module: LumpId,
 }
 
 /// What became of one process of a `kill` request.
@@ -328,6 +358,12 @@ pub struct ProcessInfo {
     /// Messages that it has received.
     #[serde(default)]
     pub messages_received: u64,
+    /// The modules that it has run, oldest first, as far as they are remembered. Given by `info` only.
+    #[serde(default, with = "text::list", skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<LumpId>,
+    /// Which of these runs, counted from 0. Given by `info` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history_index: Option<u64>,
     /// Most bytes of linear memory that it may have. Given by `info` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_bytes_max: Option<u64>,
@@ -579,6 +615,8 @@ pub enum ErrorCode {
     Invalid,
     /// The content has not the form that it must have, as a module that is none.
     Malformed,
+    /// The code ended in its start, or never waited for anything.
+    DidNotStart,
     /// This peer cannot do that, as a server that is asked for a picture.
     Unsupported,
     /// The disk refused, or is full, or what it holds is corrupt.
@@ -592,7 +630,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, in the order of the document.
-    pub const ALL: [ErrorCode; 13] = [
+    pub const ALL: [ErrorCode; 14] = [
         ErrorCode::NotFound,
         ErrorCode::NoSuchProcess,
         ErrorCode::NoPeer,
@@ -602,6 +640,7 @@ impl ErrorCode {
         ErrorCode::Limit,
         ErrorCode::Invalid,
         ErrorCode::Malformed,
+        ErrorCode::DidNotStart,
         ErrorCode::Unsupported,
         ErrorCode::Storage,
         ErrorCode::Internal,
@@ -620,6 +659,7 @@ impl ErrorCode {
             ErrorCode::Limit => "limit",
             ErrorCode::Invalid => "invalid",
             ErrorCode::Malformed => "malformed",
+            ErrorCode::DidNotStart => "did-not-start",
             ErrorCode::Unsupported => "unsupported",
             ErrorCode::Storage => "storage",
             ErrorCode::Internal => "internal",

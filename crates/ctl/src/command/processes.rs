@@ -9,7 +9,7 @@ use crate::{
     problem::{Problem, Result},
 };
 use hearth_abi::{LumpId, ProcessId};
-use hearth_protocol::operator::{Killed, ProcessInfo, Request, Spawned};
+use hearth_protocol::operator::{Killed, ProcessInfo, Replaced, Request, Spawned};
 use std::{
     ffi::OsStr,
     io::{Cursor, Read},
@@ -67,14 +67,19 @@ fn print_id(spawned: &Spawned, output: &mut Output) -> Result<()> {
 /// The request that starts a process; a module that is a file is loaded first.
 pub(super) async fn prepare(peer: &Peer, what: Module) -> Result<Request> {
     let number = peer.number_of(&what.place).await?;
-    let module = match what.module.to_str().and_then(|text| text.parse::<LumpId>().ok()) {
-        Some(id) => id,
-        None => {
-            let (from, path) = module(&what.module)?;
-            lumps::load_from(peer, from, path).await?.id
-        }
-    };
+    let module = lump_of(peer, &what.module).await?;
     Ok(Request::Spawn { module, peer: number, name: what.name, args: what.args })
+}
+
+/// The lump that is meant: a module that is a file is loaded first.
+pub(super) async fn lump_of(peer: &Peer, what: &Path) -> Result<LumpId> {
+    match what.to_str().and_then(|text| text.parse::<LumpId>().ok()) {
+        Some(id) => Ok(id),
+        None => {
+            let (from, path) = module(what)?;
+            Ok(lumps::load_from(peer, from, path).await?.id)
+        }
+    }
 }
 
 /// The bytes of a module; one in text form is translated.
@@ -131,6 +136,38 @@ pub(super) async fn restart(peer: &Peer, id: ProcessId, output: &mut Output) -> 
     print_id(&peer.call(&Request::Restart { id }).await?, output)
 }
 
+/// The modules that it has run, oldest first, where there is more than the one that runs, which has a star.
+fn history(info: &ProcessInfo, pretty: bool) -> String {
+    if info.history.len() < 2 {
+        return String::new();
+    }
+    let at = info.history_index.unwrap_or(u64::MAX);
+    let ids = info.history.iter().zip(0u64..).map(|(id, index)| {
+        let mut text = id.to_string();
+        if pretty {
+            text.truncate(SHORT_DIGITS);
+        }
+        if index == at { format!("*{text}") } else { text }
+    });
+    ids.collect::<Vec<_>>().join(",")
+}
+
+pub(super) async fn replace(peer: &Peer, id: ProcessId, what: &Path, output: &mut Output) -> Result<()> {
+    let module = lump_of(peer, what).await?;
+    print_module(&peer.call(&Request::Replace { id, module }).await?, output)
+}
+
+pub(super) async fn rollback(peer: &Peer, id: ProcessId, output: &mut Output) -> Result<()> {
+    print_module(&peer.call(&Request::Rollback { id }).await?, output)
+}
+
+fn print_module(replaced: &Replaced, output: &mut Output) -> Result<()> {
+    match output.json {
+        true => output.json_line(replaced),
+        false => output.line(&replaced.module.to_string()),
+    }
+}
+
 pub(super) async fn info(peer: &Peer, id: ProcessId, output: &mut Output) -> Result<()> {
     let info: ProcessInfo = peer.call(&Request::Info { id }).await?;
     let pretty = output.pretty();
@@ -151,6 +188,7 @@ pub(super) async fn info(peer: &Peer, id: ProcessId, output: &mut Output) -> Res
         ("cpu", if pretty { span(info.cpu_ns) } else { seconds(info.cpu_ns) }),
         ("received", info.messages_received.to_string()),
         ("module", info.module.map(|id| id.to_string()).unwrap_or_default()),
+        ("history", history(&info, pretty)),
         ("origin", info.origin.to_string()),
         ("parent", info.parent.map(|id| id.to_string()).unwrap_or_default()),
         ("started", moment(info.started_ms)),

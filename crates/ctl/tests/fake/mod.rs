@@ -8,7 +8,7 @@ use hearth_ipc::{Exchange, Operator, RuntimeDir, Server};
 use hearth_protocol::control::Grantable;
 use hearth_protocol::operator::{
     ErrorCode, ExitKind, Failure, GrantInfo, Killed, Level, LogEvent, LumpInfo, PeerInfo, PictureInfo,
-    ProcessInfo, ProcessState, Request, Role, SEND_BYTES_MAX, Spawned, Status,
+    ProcessInfo, ProcessState, Replaced, Request, Role, SEND_BYTES_MAX, Spawned, Status,
 };
 use std::{
     io::{Read, Write},
@@ -190,6 +190,8 @@ fn processes() -> Vec<ProcessInfo> {
         parent: Some(process(1)),
         started_ms: 1_795_410_000_123,
         messages_received: 99,
+        history: vec![],
+        history_index: None,
         memory_bytes_max: None,
         mailbox_signals_max: None,
         mailbox_bytes_max: None,
@@ -289,8 +291,23 @@ impl Peer {
                 self.killed.send_replace(Some(reason.unwrap_or_default()));
             }
             Request::Restart { id } if id == process(17) => io.reply(&Spawned { id: process(18) }).await?,
+            Request::Replace { id, module } if id == process(17) => {
+                io.reply(&Replaced { id, module }).await?
+            }
+            Request::Replace { id, .. } if id == process(18) => {
+                let text = "the code of process `0.18` was not replaced: panic";
+                return Err(Failure::new(ErrorCode::DidNotStart, text).with_hint("the code before goes on"));
+            }
+            Request::Rollback { id } if id == process(17) => {
+                io.reply(&Replaced { id, module: lump() }).await?;
+            }
+            Request::Rollback { id } if id == process(18) => {
+                return Err(Failure::new(ErrorCode::Refused, "there is no code before the one that runs"));
+            }
             Request::Info { id } if id == process(17) => {
                 let mut info = processes().remove(0);
+                info.history = vec![LumpId([1; 32]), lump(), LumpId([3; 32])];
+                info.history_index = Some(1);
                 info.memory_bytes_max = Some(64 << 20);
                 info.mailbox_signals_max = Some(1000);
                 io.reply(&info).await?;

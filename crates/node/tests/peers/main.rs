@@ -9,4 +9,5 @@ mod lumps;
 mod messages;
 mod presence;
 mod proxy;
+mod replace;
 mod strangers;

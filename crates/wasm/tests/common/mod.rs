@@ -171,8 +171,12 @@ impl World {
     }
 
     pub(crate) fn with_config(config: WasmConfig) -> World {
+        World::with_configs(Config::new(HERE, 1, 2), config)
+    }
+
+    pub(crate) fn with_configs(processes: Config, config: WasmConfig) -> World {
         let peer = Arc::new(Peer::default());
-        let processes = Processes::new(Config::new(HERE, 1, 2), peer.clone());
+        let processes = Processes::new(processes, peer.clone());
         let wasm = Wasm::new(config, peer.clone()).unwrap();
         *peer.world.lock() = Some((processes.clone(), wasm.clone()));
         World { processes, wasm, peer }
