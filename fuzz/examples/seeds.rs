@@ -324,7 +324,7 @@ fn hello() -> Seeds {
     };
     let server = |memory: &str| {
         let (random, space, key) = ("22".repeat(32), "33".repeat(16), "44".repeat(32));
-        hex(&format!("ff 6400 02 48525448 0100 01 {random} {space} {key} {memory} 01000000 01000000"))
+        hex(&format!("ff 6400 02 48525448 0200 01 {random} {space} {key} {memory} 01000000 01000000"))
     };
     // A KE1 or KE2 of encodings of the group's base point (RFC 9496, appendix A.1), which decode.
     let point = "e2f2ae0a6abc4e71a884a961c500515f58e30b6aa582dd8db6a65945e08d2d76";
@@ -332,13 +332,13 @@ fn hello() -> Seeds {
     let ke2 =
         hex(&format!("4101 04 {point} {} {} {point} {}", "66".repeat(32), "77".repeat(128), "88".repeat(64)));
     vec![
-        ("ok-client", client("0100", "01")),
+        ("ok-client", client("0200", "01")),
         ("ok-server", server("08000000")),
-        ("ok-attempt", [client("0100", "01"), ke1].concat()),
+        ("ok-attempt", [client("0200", "01"), ke1].concat()),
         ("ok-answer", [server("08000000"), ke2].concat()),
         ("greedy-server", server("ffffffff")),
-        ("newer", client("0200", "01")),
-        ("other-suite", client("0100", "02")),
+        ("newer", client("0300", "01")),
+        ("other-suite", client("0200", "02")),
         ("refusal", hex("00 0600 06 03 0a000000")),
         ("too-long", hex("03 ffff 01")),
     ]

@@ -3,7 +3,7 @@
 
 use crate::exit::Exit;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
-use hearth_abi::{LumpId, ProcessId};
+use hearth_abi::{LumpId, ProcessId, TerminalId};
 use hearth_protocol::control::Grantable;
 use std::path::PathBuf;
 
@@ -218,6 +218,26 @@ Examples:
         /// How long to wait for the reply, in seconds
         #[arg(long, value_name = "S", default_value = "10", requires = "reply", value_parser = seconds)]
         timeout: f64,
+    },
+    /// List the terminals that the peer hosts or is shown
+    #[command(after_help = "\
+Fields: id, columns×rows, title, peers whose users' keyboards it has (separated by commas), `running` or how its
+program has ended (an exit code, or the negative number of a signal; `-` where that is not known), process that
+opened it.
+
+Example:
+  hearth-ctl list-terminals")]
+    ListTerminals,
+    /// Print what a terminal shows
+    #[command(after_help = "\
+A line for each row, without the blanks at its end. With --json also its size, title and cursor.
+
+Examples:
+  hearth-ctl show-terminal 1.7
+  hearth-ctl show-terminal 1.7 | grep -c error")]
+    ShowTerminal {
+        /// The terminal, as `1.7`
+        id: TerminalId,
     },
     /// Allow another peer something on this machine
     #[command(after_help = "\

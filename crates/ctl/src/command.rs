@@ -8,6 +8,7 @@ mod lumps;
 mod peers;
 mod processes;
 mod send;
+mod terminals;
 
 use crate::{
     cli::{Arguments, Command, Place},
@@ -45,6 +46,8 @@ pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<()>
         }
         Command::Grant { peer: whom, what } => grants::grant(&peer, &whom, what, output).await,
         Command::Revoke { peer: whom, what } => grants::revoke(&peer, &whom, what, output).await,
+        Command::ListTerminals => terminals::list(&peer, output).await,
+        Command::ShowTerminal { id } => terminals::show(&peer, id, output).await,
         Command::ListGrants => grants::list(&peer, output).await,
         Command::ListPeers => peers::list(&peer, output).await,
         Command::Status => peers::status(&peer, output).await,

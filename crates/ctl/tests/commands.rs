@@ -357,6 +357,28 @@ fn grants_are_given_taken_and_listed() {
 }
 
 #[test]
+fn terminals_are_listed_and_shown() {
+    let fake = Fake::start();
+    fake.check(
+        &["list-terminals"],
+        "",
+        0,
+        "0.7\t80×24\tvim\t0,3\trunning\t0.17\n0.7\t80×24\t-\t-\t-9\t0.17\n3.1\t80×24\t-\t-\t-\t-\n",
+        "",
+    );
+    fake.check(&["show-terminal", "0.7"], "", 0, "$ echo hi\nhi\n\n", "");
+    fake.check(
+        &["show-terminal", "0.7", "--json"],
+        "",
+        0,
+        "{\"id\":\"0.7\",\"columns\":80,\"rows\":3,\"title\":\"sh\",\"cursor\":[0,2],\"size\":14,\
+         \"lines\":[\"$ echo hi\",\"hi\",\"\"]}\n",
+        "",
+    );
+    assert_eq!(fake.run(&["show-terminal", "0.8"], b"").status.code(), Some(66));
+}
+
+#[test]
 fn pictures_are_saved() {
     let fake = Fake::start();
     let file = fake.path("now.png");

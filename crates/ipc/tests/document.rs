@@ -2,7 +2,7 @@
 //! The types of `hearth_protocol::operator` are those of `docs/formats/operator.md`.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use hearth_abi::{LumpId, PeerId, ProcessId};
+use hearth_abi::{LumpId, PeerId, ProcessId, TerminalId};
 use hearth_protocol::control::Grantable;
 use hearth_protocol::operator::{
     ErrorCode, ExitKind, Failure, Level, LogEvent, LumpInfo, ProcessInfo, ProcessState, Request,
@@ -60,6 +60,11 @@ fn requests() -> Vec<(Request, Value)> {
             json!({"op": "revoke", "peer": 3, "what": "terminal"}),
         ),
         (Request::ListGrants {}, json!({"op": "list-grants"})),
+        (Request::ListTerminals {}, json!({"op": "list-terminals"})),
+        (
+            Request::ShowTerminal { id: TerminalId::from_bits(who.to_bits()) },
+            json!({"op": "show-terminal", "id": "0.17"}),
+        ),
         (Request::ListPeers {}, json!({"op": "list-peers"})),
         (Request::Status {}, json!({"op": "status"})),
         (Request::Shutdown {}, json!({"op": "shutdown"})),

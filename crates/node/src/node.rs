@@ -580,10 +580,7 @@ impl Node {
 
     /// What a terminal shows, of this peer or of another that shows it to this one.
     pub fn screen(&self, terminal: TerminalId) -> Option<Arc<Screen>> {
-        match terminal.peer() == self.inner.me {
-            true => self.inner.terminals.screen(terminal),
-            false => self.inner.screens.get(terminal),
-        }
+        self.inner.screen_of(terminal)
     }
 
     /// Asks the peer to end in good order; [`RunningServer::ended`](crate::RunningServer::ended) and

@@ -2,6 +2,7 @@
 //! The operator's door: answers what comes over the local socket, here or on the peer that it is about.
 
 mod grants;
+mod terminals;
 
 use crate::{
     lumps::{LumpError, chain},
@@ -147,6 +148,12 @@ impl Door {
             Request::Send { to, reply, timeout_ms } => self.send(to, reply, timeout_ms, io).await?,
             Request::Grant { peer, what } => io.reply(&grants::grant(inner, peer, what).await?).await?,
             Request::Revoke { peer, what } => io.reply_all(grants::revoke(inner, peer, what).await?).await?,
+            Request::ListTerminals {} => io.reply_all(terminals::list(inner)).await?,
+            Request::ShowTerminal { id } => {
+                let (info, text) = terminals::show(inner, id)?;
+                io.reply(&info).await?;
+                io.data(text.as_bytes()).await?;
+            }
             Request::ListGrants {} => io.reply_all(grants::list(inner)).await?,
             Request::ListPeers {} => io.reply_all(self.list_peers()).await?,
             Request::Status {} => io.reply(&self.status().await?).await?,

@@ -94,6 +94,11 @@ impl Screens {
         self.state.lock().shown.get(&terminal).map(|shown| shown.screen.clone())
     }
 
+    /// All terminals that are shared, and what they show.
+    pub(crate) fn list(&self) -> Vec<(TerminalId, Arc<Screen>)> {
+        self.state.lock().shown.iter().map(|(id, shown)| (*id, shown.screen.clone())).collect()
+    }
+
     /// A peer has left for good: so have its terminals.
     pub(crate) fn peer_left(&self, peer: PeerId) {
         self.state.lock().shown.retain(|terminal, _| terminal.peer() != peer);

@@ -66,8 +66,20 @@ struct Hosted {
     terminal: Arc<Terminal>,
     /// Peers whose users' keyboards it has.
     typists: BTreeSet<PeerId>,
+    /// How its program has ended, if it has.
+    status: Option<i32>,
     /// Whether its owner was told that it is too much to be shared.
     is_over_told: bool,
+}
+
+/// What is known of a terminal of this peer alone.
+pub(crate) struct Hosting {
+    /// The process that opened it.
+    pub(crate) owner: ProcessId,
+    /// The peers whose users' keyboards it has.
+    pub(crate) typists: Vec<PeerId>,
+    /// How its program has ended, if it has.
+    pub(crate) status: Option<i32>,
 }
 
 impl Terminals {
@@ -75,9 +87,15 @@ impl Terminals {
         self.state.lock().hosted.get(&terminal).map(|hosted| hosted.terminal.clone())
     }
 
-    /// What a terminal of this peer shows.
-    pub(crate) fn screen(&self, terminal: TerminalId) -> Option<Arc<Screen>> {
-        self.get(terminal).map(|terminal| terminal.screen())
+    /// The terminals of this peer and what they show.
+    pub(crate) fn list(&self) -> Vec<(TerminalId, Arc<Screen>, Hosting)> {
+        let state = self.state.lock();
+        let hosted = state.hosted.iter().map(|(id, hosted)| {
+            let typists = hosted.typists.iter().copied().collect();
+            let hosting = Hosting { owner: hosted.owner, typists, status: hosted.status };
+            (*id, hosted.terminal.screen(), hosting)
+        });
+        hosted.collect()
     }
 }
 
@@ -97,6 +115,9 @@ impl Listener for Ear {
 
     fn event(&self, event: Event) {
         if let Some(inner) = self.inner.upgrade() {
+            if let Event::Exited(status) = event {
+                inner.terminals.note_status(self.terminal, Some(status));
+            }
             inner.tell_of_terminal(self.owner, self.terminal, &event);
         }
     }
@@ -118,6 +139,12 @@ impl Drop for Opening<'_> {
 }
 
 impl Terminals {
+    fn note_status(&self, terminal: TerminalId, status: Option<i32>) {
+        if let Some(hosted) = self.state.lock().hosted.get_mut(&terminal) {
+            hosted.status = status;
+        }
+    }
+
     fn begin_opening(&self, owner: ProcessId) -> Result<Opening<'_>, Failure> {
         let mut state = self.state.lock();
         let all = state.hosted.len() + state.opening.len();
@@ -153,7 +180,7 @@ impl Inner {
             Ok(opened) => Arc::new(opened.map_err(|error| failure(Errno::Host, chain(&error)))?),
             Err(error) => return Err(failure(Errno::Host, error)),
         };
-        let hosted = Hosted { owner, terminal, typists: BTreeSet::new(), is_over_told: false };
+        let hosted = Hosted { owner, terminal, typists: BTreeSet::new(), status: None, is_over_told: false };
         self.terminals.state.lock().hosted.insert(id, hosted);
         drop(opening);
         if self.processes.info(owner).is_none() {
@@ -164,6 +191,14 @@ impl Inner {
         self.share_terminals();
         self.terminal_changed(id);
         Ok(id)
+    }
+
+    /// What a terminal shows, of this peer or of another that shows it to this one.
+    pub(crate) fn screen_of(&self, terminal: TerminalId) -> Option<Arc<Screen>> {
+        match terminal.peer() == self.me {
+            true => self.terminals.get(terminal).map(|terminal| terminal.screen()),
+            false => self.screens.get(terminal),
+        }
     }
 
     /// What the programs in a terminal find in their environment beside what this program has.
@@ -299,6 +334,10 @@ impl Inner {
     /// Brings a command to a terminal of this peer, or to one of another that was granted.
     fn type_into(&self, by: ProcessId, terminal: TerminalId, command: Command) -> Result<(), Errno> {
         if terminal.peer() == self.me {
+            if command == Command::Restart {
+                // Before it may end again.
+                self.terminals.note_status(terminal, None);
+            }
             let terminal = self.terminals.get(terminal).ok_or(Errno::NotFound)?;
             return terminal.command(command).map_err(|error| errno(&error));
         }

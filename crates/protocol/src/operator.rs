@@ -15,7 +15,7 @@
 mod text;
 
 use crate::control::Grantable;
-use hearth_abi::{LumpId, PeerId, ProcessId};
+use hearth_abi::{LumpId, PeerId, ProcessId, TerminalId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -194,6 +194,15 @@ pub enum Request {
         /// What.
         what: Grantable,
     },
+    /// The terminals of this peer, and those that others show it. Answer: one [`TerminalInfo`] for each.
+    ListTerminals {},
+    /// What a terminal shows, as this peer knows it. Answer: [`ScreenInfo`], then its text as data: each row is a
+    /// line, without the blanks at its end.
+    ShowTerminal {
+        /// Which.
+        #[serde(with = "text")]
+        id: TerminalId,
+    },
     /// What this peer's user has granted. Answer: one [`GrantInfo`] for each.
     ListGrants {},
     /// The peers that are in the space now. Answer: one [`PeerInfo`] for each.
@@ -230,6 +239,8 @@ impl Request {
             Request::Send { .. } => "send",
             Request::Grant { .. } => "grant",
             Request::Revoke { .. } => "revoke",
+            Request::ListTerminals {} => "list-terminals",
+            Request::ShowTerminal { .. } => "show-terminal",
             Request::ListGrants {} => "list-grants",
             Request::ListPeers {} => "list-peers",
             Request::Status {} => "status",
@@ -505,6 +516,51 @@ pub struct PeerInfo {
     /// Whether it is the peer that answers.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub this: bool,
+}
+
+/// A terminal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TerminalInfo {
+    /// Its id; the peer in it hosts it.
+    #[serde(with = "text")]
+    pub id: TerminalId,
+    /// Columns of what it shows.
+    pub columns: u16,
+    /// Rows of what it shows.
+    pub rows: u16,
+    /// What its program calls itself.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub title: String,
+    /// The process that opened it. Known to the peer that hosts it.
+    #[serde(default, with = "text::option", skip_serializing_if = "Option::is_none")]
+    pub owner: Option<ProcessId>,
+    /// The peers whose users' keyboards it has: all of them on the peer that hosts it, else this peer if it is one.
+    #[serde(default, with = "text::number_list", skip_serializing_if = "Vec::is_empty")]
+    pub typists: Vec<PeerId>,
+    /// The exit code of its program if it has ended, or the negative number of the signal that ended it. Known to
+    /// the peer that hosts it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<i32>,
+}
+
+/// What a terminal shows; the text follows as data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScreenInfo {
+    /// The terminal.
+    #[serde(with = "text")]
+    pub id: TerminalId,
+    /// Columns.
+    pub columns: u16,
+    /// Rows.
+    pub rows: u16,
+    /// What its program calls itself.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub title: String,
+    /// Column and row of the cursor, from 0, if it is shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<[u16; 2]>,
+    /// Length of the text, in bytes.
+    pub size: u64,
 }
 
 /// Something that this peer's user has granted to another peer.

@@ -3,12 +3,13 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use futures::future::BoxFuture;
-use hearth_abi::{LumpId, PeerId, ProcessId};
+use hearth_abi::{LumpId, PeerId, ProcessId, TerminalId};
 use hearth_ipc::{Exchange, Operator, RuntimeDir, Server};
 use hearth_protocol::control::Grantable;
 use hearth_protocol::operator::{
     ErrorCode, ExitKind, Failure, GrantInfo, Killed, Level, LogEvent, LumpInfo, PeerInfo, PictureInfo,
-    ProcessInfo, ProcessState, Replaced, Request, Role, SEND_BYTES_MAX, Spawned, Status,
+    ProcessInfo, ProcessState, Replaced, Request, Role, SEND_BYTES_MAX, ScreenInfo, Spawned, Status,
+    TerminalInfo,
 };
 use std::{
     io::{Read, Write},
@@ -314,6 +315,40 @@ impl Peer {
             }
             Request::Tail { id, lines, follow } => return self.tail(id, lines, follow, io).await,
             Request::Send { to, reply, timeout_ms } => return send(to, reply, timeout_ms, body, io).await,
+            Request::ListTerminals {} => {
+                let own = TerminalInfo {
+                    id: TerminalId::from_bits(7),
+                    columns: 80,
+                    rows: 24,
+                    title: "vim".into(),
+                    owner: Some(process(17)),
+                    typists: vec![PeerId::SERVER, PeerId::new(3).unwrap()],
+                    status: None,
+                };
+                let ended = TerminalInfo {
+                    status: Some(-9),
+                    title: String::new(),
+                    typists: Vec::new(),
+                    ..own.clone()
+                };
+                let other = TerminalInfo {
+                    id: TerminalId::from_bits(3 << 44 | 1),
+                    status: None,
+                    owner: None,
+                    ..ended.clone()
+                };
+                io.reply_all([own, ended, other]).await?;
+            }
+            Request::ShowTerminal { id } if id.serial() == 7 => {
+                let text = "$ echo hi\nhi\n\n";
+                let cursor = Some([0, 2]);
+                let size = text.len() as u64;
+                io.reply(&ScreenInfo { id, columns: 80, rows: 3, title: "sh".into(), cursor, size }).await?;
+                io.data(text.as_bytes()).await?;
+            }
+            Request::ShowTerminal { id } => {
+                return Err(Failure::new(ErrorCode::NotFound, format!("no terminal `{id}`")));
+            }
             Request::Grant { peer, .. } if peer.number() == 9 => return Err(Failure::no_peer(peer)),
             Request::Grant { peer, what } => io.reply(&granted(peer, what)).await?,
             Request::Revoke { peer, what } => io.reply_all([granted(peer, what)]).await?,

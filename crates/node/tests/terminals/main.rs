@@ -11,6 +11,7 @@ mod forged;
 mod granted;
 mod hands;
 mod keyboard;
+mod killed;
 mod load;
 mod own;
 mod shared;

@@ -3,14 +3,14 @@
 
 use crate::{
     common::{Guest, Space, leave, until},
-    hands::{Hands, module, pid_of, rows, runs, shell, shows, with_canvas},
+    hands::{Hands, module, operate, pid_of, rows, runs, shell, shows, with_canvas},
 };
 use hearth_abi::{
     Errno, TerminalId,
     terminal::{Command, Event, Open},
 };
 use hearth_node::join;
-use hearth_process::ExitKind;
+use hearth_protocol::operator::Request;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shell_is_typed_into_and_shown_at_once() {
@@ -22,6 +22,12 @@ async fn a_shell_is_typed_into_and_shown_at_once() {
     assert_eq!(terminal.peer(), ada.node.id());
     hands.text(terminal, "echo $((6*7))\n").await.unwrap();
     shows(&ada.node, terminal, "42").await;
+    let [listed] = &operate(&ada.socket, &Request::ListTerminals {}).await.unwrap()[..] else {
+        panic!("one terminal is listed")
+    };
+    assert_eq!(listed["id"], terminal.to_string());
+    assert_eq!(listed["owner"], hands.guest.id.to_string());
+    assert_eq!((listed["columns"].as_u64(), listed.get("status")), (Some(60), None));
     let is_seen = || {
         canvas.screens.lock().get(&terminal).is_some_and(|screen| (0..10).any(|row| screen.text(row) == "42"))
     };
@@ -31,6 +37,8 @@ async fn a_shell_is_typed_into_and_shown_at_once() {
     hands.heard(&Event::Resized { columns: 70, rows: 12 }).await;
     hands.text(terminal, "exit 3\n").await.unwrap();
     hands.heard(&Event::Exited(3)).await;
+    let listed = operate(&ada.socket, &Request::ListTerminals {}).await.unwrap();
+    assert_eq!(listed[0]["status"], 3);
     hands.command(terminal, &Command::Close).await.unwrap();
     hands.heard(&Event::Closed).await;
     assert_eq!(hands.text(terminal, "x").await, Err(Errno::NotFound));
@@ -162,8 +170,10 @@ async fn what_came_from_another_peer_has_no_authority_here() {
     // A round trip behind it, so that it has arrived.
     let echo = Guest::start(&ada.node, crate::common::echo()).await;
     crate::common::round_trip(&mut post, echo.id, "there").await;
-    own.text(terminal, "").await.unwrap();
-    assert_eq!(rows(&ada.node, terminal), before, "nothing was typed");
-    let ended = ada.node.processes().info(own.guest.id).is_none();
-    assert!(!ended, "{:?}", ExitKind::Killed);
+    own.text(terminal, "echo after\n").await.unwrap();
+    shows(&ada.node, terminal, "after").await;
+    let after = rows(&ada.node, terminal);
+    let typed: Vec<&String> = after.iter().filter(|row| !before.contains(row)).collect();
+    assert_eq!(typed, ["$ echo after", "after"], "nothing else was typed");
+    assert!(ada.node.processes().info(own.guest.id).is_some());
 }

@@ -94,3 +94,20 @@ pub(super) mod number_option {
             .transpose()
     }
 }
+
+pub(super) mod number_list {
+    use super::*;
+    use hearth_abi::PeerId;
+
+    pub(in crate::operator) fn serialize<S: Serializer>(values: &[PeerId], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(values.iter().map(|value| value.number()))
+    }
+
+    pub(in crate::operator) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<PeerId>, D::Error> {
+        let numbers = Vec::<u32>::deserialize(from)?;
+        let peer = |n| PeerId::new(n).ok_or_else(|| D::Error::custom("a peer number is at most 1048575"));
+        numbers.into_iter().map(peer).collect()
+    }
+}
