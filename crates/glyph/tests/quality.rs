@@ -72,7 +72,7 @@ const TEXT: [&str; 5] = [
     "The quick brown fox jumps over the lazy dog, 1234",
     "if (a->b != NULL && c >= 3 || !d) { return ~e ^ f",
     "#include <stdio.h> // %s \"quoted\" 'text' $HOME @w",
-    "WMQ@& gjpqy |{}[]()\\/ ;:,. ?! -_=+ *# <> `~^ 5678",
+    "   Compiling serde v1.0.219 (5/48) [=>   ] 12.3s",
 ];
 const COLUMNS: usize = 48;
 
