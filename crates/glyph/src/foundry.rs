@@ -4,7 +4,7 @@
 use crate::{Cluster, Face, Glyph, Key, Source, Style, cache::Cache, make, system::System};
 use parking_lot::{Condvar, Mutex};
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, VecDeque, hash_map::Entry},
     path::PathBuf,
     sync::{Arc, OnceLock},
     thread::JoinHandle,
@@ -176,8 +176,8 @@ fn work(shared: &Shared) {
                 }
                 if let Some(key) = state.later.pop_front() {
                     // It may have been asked for meanwhile.
-                    if !state.made.contains_key(&key) {
-                        state.made.insert(key, None);
+                    if let Entry::Vacant(place) = state.made.entry(key) {
+                        place.insert(None);
                         state.busy += 1;
                         break key;
                     }

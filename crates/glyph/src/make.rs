@@ -56,7 +56,7 @@ pub fn make_from_bytes(bytes: &[u8], index: u32, character: char) -> Result<Glyp
     let font = Font::new(Bytes::Read(Arc::from(bytes)), index)?;
     let face = font.face().ok_or(FontError::Missing)?;
     let glyph = font::glyph(&face, character).ok_or(FontError::Missing)?;
-    from_outline(&font::outline(&face, glyph), None).map_err(|_: field::TooMuch| FontError::Intricate)
+    Ok(from_outline(&font::outline(&face, glyph), None)?)
 }
 
 /// Characters that are never seen by themselves: joiners, selectors, marks of direction.
@@ -289,7 +289,7 @@ impl Bundled {
     pub fn make(self, character: char) -> Result<Glyph, FontError> {
         let face = self.face();
         let glyph = font::glyph(face, character).ok_or(FontError::Missing)?;
-        from_outline(&font::outline(face, glyph), None).map_err(|_: field::TooMuch| FontError::Intricate)
+        Ok(from_outline(&font::outline(face, glyph), None)?)
     }
 
     /// How much of each pixel the character covers, by `samples`² samples: what a glyph is compared with.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! What fills cells joins its neighbours, at every size.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use hearth_glyph::{Glyph, Key, Kind, Metrics, Source, Style, cpu, make};
 
 fn cell(character: char) -> Glyph {
@@ -16,14 +18,14 @@ fn pixel(grid: &[Vec<Glyph>], size: f32, x: f32, y: f32) -> f32 {
     let clip = [0.0, m.descent, m.cell_width, m.ascent];
     // The cells that the pixel may touch: coverage within a cell counts the taps in it alone.
     let mut sum = 0.0;
-    for row in 0..grid.len() {
-        for column in 0..grid[row].len() {
+    for (row, cells) in grid.iter().enumerate() {
+        for (column, glyph) in cells.iter().enumerate() {
             let (left, top) = (column as f32 * w, row as f32 * h);
             if x + 0.5 < left || x - 0.5 > left + w || y + 0.5 < top || y - 0.5 > top + h {
                 continue;
             }
             let at = [(x - left) / size, m.ascent - (y - top) / size];
-            sum += cpu::coverage_within(&grid[row][column], at, &footprint, Some(clip));
+            sum += cpu::coverage_within(glyph, at, &footprint, Some(clip));
         }
     }
     sum

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Glyphs against the shapes that they stand for, and text against what a perfect renderer would show.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests; the figures are for their readers")]
+
 use hearth_glyph::{Bounds, Bundled, Correction, Glyph, Kind, cpu};
 
 /// What is checked of each bundled font. Shades and blocks are drawn, not taken from a font.

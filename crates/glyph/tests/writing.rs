@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Layout, the foundry, and bytes that mean no good.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests; the figures are for their readers")]
+
 use hearth_glyph::{
     Align, Anchor, Face, Foundry, FoundryOptions, GLYPHS_MAX, Key, Kind, Layout, LayoutOptions, Metrics,
     Source, Style, layout, make, make_from_bytes,
