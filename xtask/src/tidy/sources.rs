@@ -8,8 +8,9 @@ const LINES_MAX: usize = 900;
 /// Largest file, in bytes, that needs no place among [`LARGE`].
 const BYTES_MAX: usize = 512 * 1024;
 /// Where larger files may be, and how large.
-const LARGE: [(&str, usize); 4] = [
+const LARGE: [(&str, usize); 5] = [
     ("Cargo.lock", 1024 * 1024),
+    ("crates/glyph/fonts/", 1024 * 1024),
     ("docs/pictures/", 2 * 1024 * 1024),
     ("fuzz/corpus/", 1024 * 1024),
     ("tests/golden/", 2 * 1024 * 1024),

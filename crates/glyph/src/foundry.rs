@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Makes glyphs beside the frames: ask, go on drawing, and take them when they are there.
+
+use crate::{Cluster, Face, Glyph, Key, Source, Style, cache::Cache, make, system::System};
+use parking_lot::{Condvar, Mutex};
+use std::{
+    collections::{HashMap, VecDeque, hash_map::Entry},
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    thread::JoinHandle,
+};
+
+/// Most glyphs that wait to be made. When it is full, a request is dropped; ask again at the next frame.
+pub const QUEUE_MAX: usize = 4096;
+/// Most finished glyphs that are kept. Beyond, the one finished first is forgotten; it can be asked for again.
+pub const MADE_MAX: usize = 16_384;
+/// After so many new glyphs the cache is written, besides at the end of the first set and when dropped.
+const FLUSH_EVERY: usize = 256;
+
+/// How a [`Foundry`] is set up.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Folder of the cache; none keeps nothing.
+    pub cache: Option<PathBuf>,
+    /// Whether fonts of this machine are used for what the bundled ones have not.
+    pub system_fonts: bool,
+    /// Whether ASCII and Latin-1 are made at once, in all styles and faces.
+    pub first_set: bool,
+    /// Number of threads, 1 to 16.
+    pub threads: usize,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+        Options { cache: None, system_fonts: true, first_set: true, threads: cores.div_ceil(2).min(4) }
+    }
+}
+
+/// Why there is no foundry.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FoundryError {
+    /// No thread can be started.
+    #[error("a thread for glyphs cannot be started")]
+    Thread(#[from] std::io::Error),
+}
+
+/// Makes glyphs on threads of its own. No call waits for one being made.
+pub struct Foundry {
+    shared: Arc<Shared>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    wake: Condvar,
+    source: OnceLock<Source>,
+    options: Options,
+}
+
+#[derive(Default)]
+struct State {
+    /// `None` while it is made or waits to be.
+    made: HashMap<Key, Option<Arc<Glyph>>>,
+    /// What `made` has finished, the oldest first.
+    order: VecDeque<Key>,
+    /// Bounded by [`QUEUE_MAX`]: what is over is not taken.
+    queue: VecDeque<Key>,
+    /// Made when nothing was asked for.
+    later: VecDeque<Key>,
+    /// Bounded by [`MADE_MAX`]: the oldest is dropped, and found by a request all the same.
+    new: VecDeque<(Key, Arc<Glyph>)>,
+    since_flush: usize,
+    busy: usize,
+    is_closed: bool,
+}
+
+impl Foundry {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// The system has no thread to give.
+    pub fn new(options: Options) -> Result<Foundry, FoundryError> {
+        let mut state = State::default();
+        if options.first_set {
+            state.later = first_set();
+        }
+        let threads = options.threads.clamp(1, 16);
+        let shared = Arc::new(Shared {
+            state: Mutex::new(state),
+            wake: Condvar::new(),
+            source: OnceLock::new(),
+            options,
+        });
+        // Dropped on an error, which ends the threads that did start.
+        let mut foundry = Foundry { shared, workers: Vec::new() };
+        for number in 0..threads {
+            let shared = foundry.shared.clone();
+            let thread = std::thread::Builder::new().name(format!("glyphs-{number}"));
+            foundry.workers.push(thread.spawn(move || work(&shared))?);
+        }
+        Ok(foundry)
+    }
+
+    /// The glyph if it is made; else it will be, if there is room in the queue. Returns at once.
+    pub fn request(&self, key: Key) -> Option<Arc<Glyph>> {
+        static BLANK: OnceLock<Arc<Glyph>> = OnceLock::new();
+        if key.is_blank() {
+            return Some(BLANK.get_or_init(|| Arc::new(Glyph::EMPTY)).clone());
+        }
+        let mut state = self.shared.state.lock();
+        match state.made.get(&key) {
+            Some(found) => found.clone(),
+            None if state.queue.len() >= QUEUE_MAX => None,
+            None => {
+                state.made.insert(key, None);
+                state.queue.push_back(key);
+                drop(state);
+                self.shared.wake.notify_one();
+                None
+            }
+        }
+    }
+
+    /// What has been made since the last call, the first set included, in the order of making.
+    pub fn take_made(&self) -> Vec<(Key, Arc<Glyph>)> {
+        self.shared.state.lock().new.drain(..).collect()
+    }
+
+    /// Whether nothing is being made, and nothing waits to be.
+    pub fn is_idle(&self) -> bool {
+        let state = self.shared.state.lock();
+        state.busy == 0 && state.queue.is_empty() && state.later.is_empty()
+    }
+}
+
+impl Drop for Foundry {
+    fn drop(&mut self) {
+        self.shared.state.lock().is_closed = true;
+        self.shared.wake.notify_all();
+        for worker in self.workers.drain(..) {
+            // It has told why by its panic.
+            let _ = worker.join();
+        }
+        if let Some(source) = self.shared.source.get() {
+            source.cache.flush();
+        }
+    }
+}
+
+/// ASCII and Latin-1: of terminals in four styles, then of writing.
+fn first_set() -> VecDeque<Key> {
+    let characters = || ('!'..='~').chain('\u{A1}'..='\u{FF}');
+    let style = |bold, italic| Style { bold, italic };
+    let styles = [style(false, false), style(true, false), style(false, true), style(true, true)];
+    let cells =
+        styles.into_iter().flat_map(|style| characters().map(move |c| Key::cell(c, "", style, false)));
+    let texts = styles[..2]
+        .iter()
+        .flat_map(|style| characters().map(|c| Key::text(Cluster::from(c), *style, Face::Sans)));
+    cells.chain(texts).filter(|key| !key.is_blank()).collect()
+}
+
+fn work(shared: &Shared) {
+    loop {
+        let key = {
+            let mut state = shared.state.lock();
+            loop {
+                if state.is_closed {
+                    return;
+                }
+                if let Some(key) = state.queue.pop_front() {
+                    state.busy += 1;
+                    break key;
+                }
+                if let Some(key) = state.later.pop_front() {
+                    // It may have been asked for meanwhile.
+                    if let Entry::Vacant(place) = state.made.entry(key) {
+                        place.insert(None);
+                        state.busy += 1;
+                        break key;
+                    }
+                    continue;
+                }
+                shared.wake.wait(&mut state);
+            }
+        };
+        let source = shared.source.get_or_init(|| {
+            let system = if shared.options.system_fonts { System::scan() } else { System::default() };
+            let cache = shared.options.cache.clone().map(Cache::new).unwrap_or_default();
+            Source { system, cache }
+        });
+        // A glyph that panics would take the thread along; it is shown as nothing instead.
+        let made = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| make(source, &key)));
+        let glyph = Arc::new(made.unwrap_or(Glyph::EMPTY));
+        let is_flush_due = {
+            let mut state = shared.state.lock();
+            state.made.insert(key, Some(glyph.clone()));
+            state.order.push_back(key);
+            if state.order.len() > MADE_MAX
+                && let Some(oldest) = state.order.pop_front()
+            {
+                state.made.remove(&oldest);
+            }
+            state.new.push_back((key, glyph));
+            if state.new.len() > MADE_MAX {
+                state.new.pop_front();
+            }
+            state.busy -= 1;
+            state.since_flush += 1;
+            let is_idle = state.busy == 0 && state.queue.is_empty() && state.later.is_empty();
+            let is_due = state.since_flush >= FLUSH_EVERY || (is_idle && state.since_flush > 32);
+            if is_due {
+                state.since_flush = 0;
+            }
+            is_due
+        };
+        if is_flush_due {
+            source.cache.flush();
+        }
+    }
+}
