@@ -3,7 +3,8 @@
 //! that crosses the boundary of a WebAssembly module.
 //!
 //! The documents of these layouts are `docs/formats/guest.md`, `docs/formats/scene.md`,
-//! `docs/formats/input.md`, `docs/formats/mesh.md` and `docs/formats/terminal.md`. Both sides use this crate, so it compiles for
+//! `docs/formats/input.md`, `docs/formats/mesh.md`, `docs/formats/terminal.md` and
+//! `docs/formats/screen.md`. Both sides use this crate, so it compiles for
 //! `wasm32-unknown-unknown`, needs nothing but `alloc`, and has no dependency.
 //!
 //! All integers and floats are little-endian. Decoders take bytes from strangers: they never panic,

@@ -5,6 +5,11 @@
 //! mirror of it. Colours are resolved by the host (palette, inverse video, dim), so that whoever draws a
 //! screen needs no terminal emulator.
 
+mod moves;
+pub mod update;
+
+pub use update::{Numbers, UPDATE_LEN_MAX, apply_update, encode_update};
+
 use alloc::{collections::BTreeMap, string::String, vec, vec::Vec};
 
 /// Most columns of a screen.
@@ -154,6 +159,15 @@ impl Screen {
             history: 0,
             title: String::new(),
         }
+    }
+
+    /// As [`Screen::new`] with the same size, in the memory that it has.
+    fn clear(&mut self) {
+        self.cells.fill(Cell::blank(0x00FF_FFFF, 0));
+        self.extras.clear();
+        self.cursor = Cursor::default();
+        (self.background, self.scroll_offset, self.history) = (0, 0, 0);
+        self.title.clear();
     }
 
     /// Number of columns.

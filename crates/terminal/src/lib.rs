@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Terminals: an emulator with a program on a pseudo terminal behind it, and the sharing of what it shows.
+//!
+//! - [`Mirror`], [`Sharer`], [`pack`] and [`unpack`]: how screens travel between peers.
+
+mod share;
+
+pub use share::{Mirror, Sharer, UPDATE_INTERVAL, UpdateError, pack, unpack};
