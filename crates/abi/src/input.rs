@@ -12,7 +12,7 @@ use alloc::{string::String, vec::Vec};
 pub mod mask {
     /// Keys pressed and released, and typed text. Needs authority of this peer.
     pub const KEYBOARD: u32 = 1;
-    /// Mouse motion, buttons and wheel.
+    /// Mouse motion, buttons and wheel, and the place of the pointer.
     pub const MOUSE: u32 = 2;
     /// One event before each picture.
     pub const FRAME: u32 = 4;
@@ -28,9 +28,13 @@ pub mod key {
     pub const D: u16 = 0x07;
     pub const E: u16 = 0x08;
     pub const F: u16 = 0x09;
+    pub const N: u16 = 0x11;
     pub const Q: u16 = 0x14;
     pub const S: u16 = 0x16;
+    pub const T: u16 = 0x17;
     pub const W: u16 = 0x1A;
+    pub const X: u16 = 0x1B;
+    pub const Y: u16 = 0x1C;
     pub const ENTER: u16 = 0x28;
     pub const ESCAPE: u16 = 0x29;
     pub const SPACE: u16 = 0x2C;
@@ -95,6 +99,13 @@ pub enum Event {
     Focus(bool),
     /// Type 8: `bool`: the pointer is captured, or is free.
     Captured(bool),
+    /// Type 9: four `f32`: the free pointer has moved.
+    Pointer {
+        /// Where it is now: logical pixels from the left upper corner of the picture.
+        at: [f32; 2],
+        /// Width and height of the picture in logical pixels.
+        picture: [f32; 2],
+    },
 }
 
 /// Longest text of one event in bytes.
@@ -105,7 +116,7 @@ impl Event {
     pub const fn mask(&self) -> u32 {
         match self {
             Event::Key { .. } | Event::Text(_) => mask::KEYBOARD,
-            Event::Motion(_) | Event::Button { .. } | Event::Wheel(_) => mask::MOUSE,
+            Event::Motion(_) | Event::Button { .. } | Event::Wheel(_) | Event::Pointer { .. } => mask::MOUSE,
             Event::Frame { .. } => mask::FRAME,
             Event::Focus(_) | Event::Captured(_) => mask::KEYBOARD | mask::MOUSE,
         }
@@ -123,6 +134,7 @@ impl Event {
             Event::Frame { .. } => 6,
             Event::Focus(_) => 7,
             Event::Captured(_) => 8,
+            Event::Pointer { .. } => 9,
         };
         out.extend_from_slice(&kind.to_le_bytes());
         match self {
@@ -143,6 +155,10 @@ impl Event {
                 }
             }
             Event::Focus(on) | Event::Captured(on) => out.push(u8::from(*on)),
+            Event::Pointer { at, picture } => {
+                put_floats(&mut out, at);
+                put_floats(&mut out, picture);
+            }
         }
         out
     }
@@ -177,6 +193,7 @@ impl Event {
             },
             7 => Event::Focus(reader.bool()?),
             8 => Event::Captured(reader.bool()?),
+            9 => Event::Pointer { at: reader.finites()?, picture: reader.finites()? },
             _ => return Err(unknown),
         };
         reader.end()?;
@@ -212,6 +229,7 @@ mod tests {
             Event::Frame { time_ns: 5, step_ns: 6, size: [7, 8] },
             Event::Focus(true),
             Event::Captured(false),
+            Event::Pointer { at: [640.5, 3.0], picture: [1280.0, 720.0] },
         ] {
             assert_eq!(Event::decode(&event.encode()), Ok(event));
         }

@@ -4,7 +4,12 @@
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use hearth_abi::{LumpId, TerminalId, screen::Screen};
+use hearth_abi::{
+    Errno, LumpId, TerminalId,
+    input::{self, Press},
+    screen::Screen,
+    terminal::Stroke,
+};
 use hearth_engine::{Command, Controller, Event, SendError};
 use hearth_node::{Node, Picture, PictureEvent};
 use hearth_scene::Change;
@@ -20,6 +25,8 @@ const FILE_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
 /// The node's way to the engine.
 pub(crate) struct EnginePicture {
     pub(crate) controller: Controller,
+    /// Whether it is shown in a window, which is what has a clipboard.
+    pub(crate) has_window: bool,
 }
 
 const ENDED: &str = "the picture has ended";
@@ -74,8 +81,38 @@ impl Picture for EnginePicture {
         })
     }
 
-    fn screen(&self, _terminal: TerminalId, _screen: Option<Arc<Screen>>) {
-        // The engine has no command for it yet: entities that show a terminal show nothing.
+    fn screen(&self, terminal: TerminalId, screen: Option<Arc<Screen>>) {
+        // It never finds the queue full: of each terminal only the newest screen waits.
+        let _ = self.controller.send(Command::Screen { terminal, screen });
+    }
+
+    fn clipboard_write(&self, text: String) -> Result<(), Errno> {
+        if !self.has_window {
+            return Err(Errno::Unsupported);
+        }
+        let written = self.controller.send(Command::ClipboardWrite { text, primary: false });
+        written.map_err(|_refused| Errno::Full)
+    }
+
+    fn clipboard_read(&self, primary: bool) -> BoxFuture<'static, Result<String, (Errno, String)>> {
+        let (controller, has_window) = (self.controller.clone(), self.has_window);
+        Box::pin(async move {
+            if !has_window {
+                return Err((Errno::Unsupported, "there is no window".to_owned()));
+            }
+            let (done, text) = oneshot::channel();
+            let done = Box::new(move |text| {
+                let _ = done.send(text);
+            });
+            send(&controller, Command::ClipboardRead { primary, done }).await;
+            let text = text.await.map_err(|_dropped| (Errno::Host, ENDED.to_owned()))?;
+            text.map_err(|reason| (Errno::Host, reason))
+        })
+    }
+
+    fn text_input(&self, on: bool) {
+        // An engine that is behind by its whole queue keeps the input method as it is: the next change comes.
+        let _ = self.controller.send(Command::TextInput(on));
     }
 
     fn drop_asset(&self, class: &str, id: LumpId) {
@@ -89,6 +126,12 @@ pub(crate) async fn events(controller: Controller, node: Node) {
     while let Some(event) = controller.event().await {
         match event {
             Event::Input(event) => node.picture_event(PictureEvent::Input(event)),
+            Event::Stroke(stroke) => {
+                for event in heard(&stroke) {
+                    node.picture_event(PictureEvent::Input(event));
+                }
+                node.picture_event(PictureEvent::Stroke(stroke));
+            }
             Event::WantLump(id) => node.picture_event(PictureEvent::WantLump(id)),
             Event::AssetFailed { entities, lump, reason } => {
                 node.picture_event(PictureEvent::AssetFailed { entities, lump, reason });
@@ -97,6 +140,14 @@ pub(crate) async fn events(controller: Controller, node: Node) {
             _ => {}
         }
     }
+}
+
+/// What scripts hear of a stroke: the key, if it has a place on the keyboard, and what it types.
+fn heard(stroke: &Stroke) -> impl Iterator<Item = input::Event> {
+    let Stroke { code, press, text, .. } = stroke;
+    let key = (*code != 0).then_some(input::Event::Key { code: *code, press: *press });
+    let types = *press != Press::Released && !text.is_empty();
+    key.into_iter().chain(types.then(|| input::Event::Text(text.clone())))
 }
 
 /// Writes the picture to a file again and again; a reader sees a whole picture or the one before.
@@ -127,4 +178,33 @@ async fn replace(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let beside = file.with_extension("part");
     tokio::fs::write(&beside, bytes).await?;
     tokio::fs::rename(&beside, file).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hearth_abi::{input::key, terminal::Modifiers};
+
+    #[test]
+    fn scripts_hear_of_the_key_and_then_of_the_text() {
+        let stroke = |code, press, text: &str| Stroke {
+            code,
+            press,
+            modifiers: Modifiers::CONTROL,
+            key: Some('w'),
+            shifted: None,
+            text: text.into(),
+        };
+        let key = |press| input::Event::Key { code: key::W, press };
+        let text = |text: &str| input::Event::Text(text.into());
+        for (stroke, expected) in [
+            (stroke(key::W, Press::Pressed, "w"), vec![key(Press::Pressed), text("w")]),
+            (stroke(key::W, Press::Repeated, "w"), vec![key(Press::Repeated), text("w")]),
+            (stroke(key::W, Press::Released, ""), vec![key(Press::Released)]),
+            (stroke(key::W, Press::Pressed, ""), vec![key(Press::Pressed)]),
+            (stroke(0, Press::Pressed, "é"), vec![text("é")]),
+        ] {
+            assert_eq!(heard(&stroke).collect::<Vec<_>>(), expected, "{stroke:?}");
+        }
+    }
 }

@@ -24,6 +24,21 @@ pub struct TerminalView {
     pub opacity: f32,
 }
 
+impl TerminalView {
+    /// Width of a cell as a part of its height.
+    pub const CELL_WIDTH: f32 = 0.6 / 1.32;
+    /// Width of the edge around all cells, which has the colour of the background, as a part of the height of
+    /// a cell.
+    pub const MARGIN: f32 = 0.35 / 1.32;
+
+    /// Width and height in metres of a terminal of so many columns and rows, with its edge.
+    pub fn size(cell_height: f32, columns: u16, rows: u16) -> [f32; 2] {
+        let width = f32::from(columns) * TerminalView::CELL_WIDTH + 2.0 * TerminalView::MARGIN;
+        let height = f32::from(rows) + 2.0 * TerminalView::MARGIN;
+        [width * cell_height, height * cell_height]
+    }
+}
+
 /// Writing in the entity's xy plane, to be read from +Z. As bytes: `u8` face, `u8` align, `u8` anchor,
 /// `u8` style (bit 0 bold, bit 1 italic), `f32` size, `f32` width, `f32` line spacing, four `f32` colour,
 /// four `f32` background, and UTF-8 to the end.
