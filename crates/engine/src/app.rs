@@ -9,6 +9,7 @@ use crate::{
     look::Looks,
     motion,
     place::Place,
+    text,
     view::{self, Settings},
 };
 use bevy::{
@@ -211,6 +212,7 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
         app.insert_resource(WinitSettings::continuous());
     }
     app.add_plugins(plugins);
+    text::build(&mut app, config);
     if let Some(step) = config.fixed_step {
         app.insert_resource(TimeUpdateStrategy::ManualDuration(step));
     }
@@ -243,7 +245,7 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
             (
                 link::announce,
                 input::read,
-                renew.run_if(resource_exists_and_changed::<RenderDevice>),
+                (renew, text::renew).chain().run_if(resource_exists_and_changed::<RenderDevice>),
                 link::hand_over,
                 link::wake,
                 capture::take,
