@@ -2,9 +2,9 @@
 //! What goes in and what comes out.
 
 use bytes::Bytes;
-use hearth_abi::{EntityId, LumpId, PeerId, input, terminal::Stroke};
+use hearth_abi::{EntityId, LumpId, PeerId, TerminalId, input, screen::Screen, terminal::Stroke};
 use hearth_scene::Change;
-use std::{fmt, io::Cursor, time::Duration};
+use std::{fmt, io::Cursor, path::PathBuf, sync::Arc, time::Duration};
 
 /// How an engine starts.
 #[derive(Clone, Debug)]
@@ -30,6 +30,11 @@ pub struct EngineConfig {
     /// a software renderer takes the processor from those who need it. Events of frames come all the
     /// same, 30 a second at most. A window is always drawn.
     pub draw_on_demand: bool,
+    /// Folder for glyphs that were made, so that they are there at once the next time; `None` keeps
+    /// none.
+    pub glyph_cache: Option<PathBuf>,
+    /// Take characters that our own fonts have not from those of this machine.
+    pub system_fonts: bool,
 }
 
 impl Default for EngineConfig {
@@ -43,6 +48,8 @@ impl Default for EngineConfig {
             fixed_step: None,
             frames_per_second_max: 60,
             draw_on_demand: true,
+            glyph_cache: None,
+            system_fonts: true,
         }
     }
 }
@@ -68,6 +75,15 @@ pub enum Command {
         id: LumpId,
         /// Its bytes, or the reason.
         bytes: Result<Bytes, String>,
+    },
+    /// What a terminal shows now; `None`: nothing, it is gone. Entities with that terminal show it in
+    /// the next picture. Of each terminal only the newest screen waits, so this may be sent as often
+    /// as there is something new.
+    Screen {
+        /// Which terminal.
+        terminal: TerminalId,
+        /// What it shows.
+        screen: Option<Arc<Screen>>,
     },
     /// Hides the pointer and holds it in the window, or sets it free. Answered by
     /// [`input::Event::Captured`]; the engine itself sets it free when the window loses the focus.
@@ -122,6 +138,10 @@ impl fmt::Debug for Command {
                 let bytes = bytes.as_ref().map(Bytes::len);
                 f.debug_struct("Lump").field("id", id).field("bytes", &bytes).finish()
             }
+            Command::Screen { terminal, screen } => {
+                let size = screen.as_ref().map(|screen| (screen.columns(), screen.rows()));
+                f.debug_struct("Screen").field("terminal", terminal).field("size", &size).finish()
+            }
             Command::CapturePointer(on) => write!(f, "CapturePointer({on})"),
             Command::Screenshot(_) => f.write_str("Screenshot"),
             Command::Load { class, id, .. } => write!(f, "Load({class}, {id})"),
@@ -169,6 +189,9 @@ pub enum Event {
         entities: usize,
         /// Assets in use that are not there yet: wanted, or being decoded.
         missing_lumps: usize,
+        /// Glyphs that are being made, texts that are being laid out, and screens that wait for their
+        /// turn: what is to be read is not all there yet.
+        missing_glyphs: usize,
     },
 }
 

@@ -11,6 +11,7 @@ use crate::{
     look::Looks,
     motion,
     place::Place,
+    text,
     view::{self, Settings},
 };
 use bevy::{
@@ -213,6 +214,7 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
         app.insert_resource(WinitSettings::continuous());
     }
     app.add_plugins(plugins);
+    text::build(&mut app, config);
     if let Some(step) = config.fixed_step {
         app.insert_resource(TimeUpdateStrategy::ManualDuration(step));
     }
@@ -246,7 +248,7 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
             (
                 link::announce,
                 input::read,
-                renew.run_if(resource_exists_and_changed::<RenderDevice>),
+                (renew, text::renew).chain().run_if(resource_exists_and_changed::<RenderDevice>),
                 link::hand_over,
                 link::wake,
                 capture::take,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Screenshots: the next picture that shows everything sent before.
 
-use crate::{Picture, reply::Reply, view::Settings};
+use crate::{Picture, reply::Reply, text::Writing, view::Settings};
 use bevy::{
     prelude::*,
     render::{
@@ -27,6 +27,8 @@ const WARM_UP: u64 = 3;
 /// Steps from a change in the world to the count of pipelines that it needs, where the renderer works
 /// beside the world.
 const LAG: u64 = 2;
+/// How long a picture waits for glyphs to be made.
+const GLYPHS_MOST: Duration = Duration::from_secs(10);
 /// How long a picture waits for pipelines to be compiled.
 const COMPILING_MOST: Duration = Duration::from_secs(10);
 
@@ -58,10 +60,17 @@ impl Pending {
         self.asked.is_empty() && self.under_way.is_empty()
     }
 
-    /// Whether the next step is to draw. The one that keeps the picture is enough: what follows only
-    /// brings it back from the card.
-    pub(crate) const fn wants_drawing(&self) -> bool {
+    /// Whether a picture is asked for that is not under way.
+    pub(crate) const fn is_asked(&self) -> bool {
         !self.asked.is_empty()
+    }
+
+    /// Whether the next step is to draw. The one that keeps the picture is enough: what follows only
+    /// brings it back from the card; and while there are glyphs to be made, who makes them needs the
+    /// processor.
+    pub(crate) fn wants_drawing(&self, is_written: bool) -> bool {
+        let is_due = |asked: &Asked| is_written || asked.at.elapsed() > GLYPHS_MOST;
+        self.asked.iter().any(|asked| self.steps <= WARM_UP || is_due(asked))
     }
 
     /// Asks for a picture.
@@ -78,12 +87,15 @@ impl Pending {
 pub(crate) fn take(world: &mut World) {
     let compiles_beside = world.resource::<Settings>().target.is_none();
     let compiling = world.resource::<Compiling>().0.load(Ordering::Relaxed);
+    let is_written = world.resource::<Writing>().missing() == 0;
     let mut pending = world.resource_mut::<Pending>();
     pending.steps += 1;
     let steps = pending.steps;
     let is_whole = |asked: &mut Asked| {
         let counted = !compiles_beside || steps > asked.at_step + LAG && compiling == 0;
-        steps > WARM_UP && (counted || asked.at.elapsed() > COMPILING_MOST)
+        steps > WARM_UP
+            && (counted || asked.at.elapsed() > COMPILING_MOST)
+            && (is_written || asked.at.elapsed() > GLYPHS_MOST)
     };
     let whole: Vec<Asked> = pending.asked.extract_if(.., is_whole).collect();
     for asked in whole {

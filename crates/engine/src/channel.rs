@@ -5,16 +5,21 @@
 //! bytes of lumps among them (one command over a limit is taken if it is alone). A full queue is an
 //! answer to the sender, who gets the command back.
 //!
+//! What terminals show waits beside them: of each terminal only the newest screen, in place of the one
+//! that waited before, so that a flood fills nothing. There is a place for [`SCREENS_MAX`] terminals;
+//! past them a screen is given back like any command. All that wait are taken before each picture,
+//! after the commands: what was sent before a command that is taken is taken with it.
+//!
 //! Events: at most [`EVENTS_MAX`]. When the queue is full, motions and turns of the wheel are added to
 //! the last one waiting, places of the pointer take its place, and frames are dropped: there will be newer ones. Strokes and the like
 //! have [`EVENTS_RESERVE`] places more; past them they are lost, counted, and the log says so. Wanted
 //! lumps and failures stay with the engine until there is room.
 
 use crate::{Command, Event, SendError, reply::Reply};
-use hearth_abi::input;
+use hearth_abi::{TerminalId, input, screen::Screen};
 use parking_lot::{Condvar, Mutex};
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     future::poll_fn,
     sync::Arc,
     task::{Poll, Waker},
@@ -27,6 +32,8 @@ pub const COMMANDS_MAX: usize = 1024;
 pub const CHANGES_MAX: usize = 1 << 16;
 /// Most bytes of lumps waiting.
 pub const LUMP_BYTES_MAX: usize = 256 << 20;
+/// Most terminals whose screens wait.
+pub const SCREENS_MAX: usize = 1024;
 /// Most events waiting.
 pub const EVENTS_MAX: usize = 1024;
 /// Places beyond [`EVENTS_MAX`] for what must not be lost.
@@ -45,11 +52,16 @@ struct Shared {
     event_came: Condvar,
 }
 
+/// What terminals show now; `None` for nothing any more.
+pub(crate) type Screens = BTreeMap<TerminalId, Option<Arc<Screen>>>;
+
 #[derive(Default)]
 struct Commands {
     queue: VecDeque<Command>,
     changes: usize,
     lump_bytes: usize,
+    /// The newest screens that were not taken yet.
+    screens: Screens,
     waiting_for_room: Vec<Waker>,
     ended: bool,
     /// All controllers are gone.
@@ -93,6 +105,16 @@ impl Controller {
         let mut commands = self.shared().commands.lock();
         if commands.ended {
             return Err(SendError::Ended(command));
+        }
+        if let Command::Screen { terminal, screen } = command {
+            if commands.screens.len() >= SCREENS_MAX && !commands.screens.contains_key(&terminal) {
+                return Err(SendError::Full(Command::Screen { terminal, screen }));
+            }
+            let before = commands.screens.insert(terminal, screen);
+            // It may be the last of a large screen: not under the lock.
+            drop(commands);
+            drop(before);
+            return Ok(());
         }
         if !commands.has_room() {
             return Err(SendError::Full(command));
@@ -181,7 +203,10 @@ fn weight(command: &Command) -> (usize, usize) {
 
 impl Commands {
     fn has_room(&self) -> bool {
-        self.queue.len() < COMMANDS_MAX && self.changes < CHANGES_MAX && self.lump_bytes < LUMP_BYTES_MAX
+        self.queue.len() < COMMANDS_MAX
+            && self.changes < CHANGES_MAX
+            && self.lump_bytes < LUMP_BYTES_MAX
+            && self.screens.len() < SCREENS_MAX
     }
 }
 
@@ -211,6 +236,18 @@ impl EngineEnd {
         Some(command)
     }
 
+    /// The screens that wait.
+    pub(crate) fn take_screens(&self) -> Screens {
+        let mut commands = self.shared.commands.lock();
+        let screens = std::mem::take(&mut commands.screens);
+        if screens.len() >= SCREENS_MAX && commands.has_room() {
+            let waiting = std::mem::take(&mut commands.waiting_for_room);
+            drop(commands);
+            waiting.into_iter().for_each(Waker::wake);
+        }
+        screens
+    }
+
     /// Hands an event to the peer. Gives it back if there is no room and it must not be lost.
     pub(crate) fn event(&self, event: Event) -> Result<(), Event> {
         let mut events = self.shared.events.lock();
@@ -225,11 +262,16 @@ impl EngineEnd {
 
 impl Drop for EngineEnd {
     fn drop(&mut self) {
-        let (dropped, rooms) = {
+        let (dropped, rooms, screens) = {
             let mut commands = self.shared.commands.lock();
             commands.ended = true;
-            (std::mem::take(&mut commands.queue), std::mem::take(&mut commands.waiting_for_room))
+            (
+                std::mem::take(&mut commands.queue),
+                std::mem::take(&mut commands.waiting_for_room),
+                std::mem::take(&mut commands.screens),
+            )
         };
+        drop(screens);
         // Outside the lock: an answer may send.
         for command in dropped {
             match command {
@@ -344,7 +386,7 @@ mod tests {
         let (controller, end) = channel();
         end.event(motion(1.0)).unwrap();
         (1..EVENTS_MAX as u16).for_each(|code| end.event(key(code)).unwrap());
-        let frame = Event::FrameShown { number: 1, entities: 0, missing_lumps: 0 };
+        let frame = Event::FrameShown { number: 1, entities: 0, missing_lumps: 0, missing_glyphs: 0 };
         for _ in 0..10 {
             end.event(frame.clone()).unwrap();
             end.event(motion(2.0)).unwrap();
@@ -399,5 +441,40 @@ mod tests {
         drop(end);
         let mut last = pin!(controller.event());
         assert_eq!(last.as_mut().poll(&mut context), Poll::Ready(None));
+    }
+
+    #[test]
+    fn of_a_terminal_only_the_newest_screen_waits() {
+        let (controller, end) = channel();
+        let id = |serial| TerminalId::from_bits(1 << 44 | serial);
+        let send = |serial, screen: Option<&Arc<Screen>>| {
+            controller.send(Command::Screen { terminal: id(serial), screen: screen.cloned() })
+        };
+        let screens: Vec<Arc<Screen>> = (1..=3000).map(|i| Arc::new(Screen::new(1 + i % 7, 1))).collect();
+        // A flood of one terminal leaves one place taken, and no old screens.
+        screens.iter().for_each(|screen| send(1, Some(screen)).unwrap());
+        send(2, Some(&screens[0])).unwrap();
+        send(2, None).unwrap();
+        assert_eq!(Arc::strong_count(&screens[5]), 1);
+        let taken = end.take_screens();
+        assert_eq!(taken.len(), 2);
+        assert!(Arc::ptr_eq(taken[&id(1)].as_ref().unwrap(), screens.last().unwrap()));
+        assert_eq!(taken[&id(2)], None);
+        assert!(end.take_screens().is_empty());
+
+        // A full queue of commands is no hindrance; too many terminals are.
+        (0..COMMANDS_MAX).for_each(|_| controller.send(Command::CapturePointer(false)).unwrap());
+        (0..SCREENS_MAX as u64).for_each(|serial| send(serial + 1, None).unwrap());
+        assert!(matches!(send(5000, None), Err(SendError::Full(Command::Screen { .. }))));
+        send(1, Some(&screens[0])).unwrap();
+        while end.next_command(|_| true).is_some() {}
+        let waker = Waker::noop();
+        let mut room = pin!(controller.room());
+        assert!(room.as_mut().poll(&mut Context::from_waker(waker)).is_pending());
+        assert_eq!(end.take_screens().len(), SCREENS_MAX);
+        assert!(room.as_mut().poll(&mut Context::from_waker(waker)).is_ready());
+        send(5000, None).unwrap();
+        drop(end);
+        assert!(matches!(send(1, None), Err(SendError::Ended(_))));
     }
 }

@@ -13,8 +13,9 @@
 //! How the parts fit: `link` takes a bounded number of changes before each picture, and `place`
 //! applies them to the engine's own entities; `assets` decodes lumps away from the frame and knows
 //! who uses what; `look` shares materials and shapes; `motion` smooths what arrives in steps; `view`
-//! puts the eye where the camera is, under the `sky`; `light` has the lights; `input` turns the
-//! window's events into the contract's, with `stroke` for keys; `clipboard` speaks to the window system's; `capture` makes screenshots; `app` sets it all up.
+//! puts the eye where the camera is, under the `sky`; `light` has the lights; `text` draws terminals and
+//! text; `input` turns the window's events into the contract's, with `stroke` for keys; `clipboard` speaks
+//! to the window system's; `capture` makes screenshots; `app` sets it all up.
 //!
 //! This is the only crate that knows the renderer (Bevy). It must not depend on the network, the
 //! process table, or the store, and none of Bevy's types are part of its interface.
@@ -37,9 +38,10 @@ mod place;
 mod reply;
 mod sky;
 mod stroke;
+mod text;
 mod view;
 
 pub use api::{Command, EngineConfig, EngineError, Event, Picture, PictureError, Quality, SendError};
 pub use app::{Headless, run};
-pub use channel::{CHANGES_MAX, COMMANDS_MAX, EVENTS_MAX, EVENTS_RESERVE, LUMP_BYTES_MAX};
+pub use channel::{CHANGES_MAX, COMMANDS_MAX, EVENTS_MAX, EVENTS_RESERVE, LUMP_BYTES_MAX, SCREENS_MAX};
 pub use channel::{Controller, EngineEnd, channel};

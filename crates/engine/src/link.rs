@@ -10,6 +10,7 @@ use crate::{
     look::Looks,
     place::Place,
     reply::Reply,
+    text::{self, Writing},
     view::{Eye, Settings},
 };
 use bevy::{
@@ -68,9 +69,23 @@ pub(crate) fn hand_over(world: &mut World) {
     world.resource_scope(|world, mut place: Mut<Place>| {
         world.resource_scope(|world, mut store: Mut<Store>| {
             take_commands(world, &mut place, &mut store);
+            take_screens(world);
             advance_assets(world, &mut place, &mut store);
         });
     });
+    text::advance(world);
+}
+
+fn take_screens(world: &mut World) {
+    let screens = world.resource::<Link>().0.take_screens();
+    if screens.is_empty() {
+        return;
+    }
+    let now = world.resource::<Time>().elapsed_secs_f64();
+    let mut writing = world.resource_mut::<Writing>();
+    for (id, screen) in screens {
+        writing.screen(id, screen, now);
+    }
 }
 
 fn take_commands(world: &mut World, place: &mut Place, store: &mut Store) {
@@ -102,6 +117,8 @@ fn take_commands(world: &mut World, place: &mut Place, store: &mut Store) {
                 world.resource_mut::<Clipboard>().read(primary, Reply::new(done));
             }
             Command::TextInput(on) => text_input(world, on),
+            // These wait beside the queue.
+            Command::Screen { .. } => {}
             Command::Quit => {
                 world.write_message(AppExit::Success);
                 return;
@@ -153,17 +170,28 @@ fn advance_assets(world: &mut World, place: &mut Place, store: &mut Store) {
 pub(crate) fn wake(
     settings: Res<Settings>,
     pending: Res<capture::Pending>,
+    writing: Res<Writing>,
     mut eye: Single<&mut Camera, With<Eye>>,
 ) {
-    let draw = !settings.on_demand || pending.wants_drawing();
+    let draw = !settings.on_demand || pending.wants_drawing(writing.missing() == 0);
     if eye.is_active != draw {
         eye.is_active = draw;
     }
 }
 
 /// Tells that a picture was made.
-pub(crate) fn report(link: Res<Link>, place: Res<Place>, store: Res<Store>, mut shown: ResMut<Shown>) {
+pub(crate) fn report(
+    link: Res<Link>,
+    place: Res<Place>,
+    store: Res<Store>,
+    writing: Res<Writing>,
+    mut shown: ResMut<Shown>,
+) {
     shown.0 += 1;
-    let event = Event::FrameShown { number: shown.0, entities: place.len(), missing_lumps: store.missing() };
-    link.say(event);
+    link.say(Event::FrameShown {
+        number: shown.0,
+        entities: place.len(),
+        missing_lumps: store.missing(),
+        missing_glyphs: writing.missing(),
+    });
 }

@@ -7,6 +7,7 @@ use crate::{
     light,
     look::{Looks, texture_keys},
     motion::{Motion, Moving},
+    text::{self, Writing},
 };
 use bevy::{light::NotShadowCaster, prelude::*, world_serialization::WorldAssetRoot};
 use hearth_abi::{
@@ -36,6 +37,8 @@ struct Entry {
     /// What shows the model.
     model_root: Option<Entity>,
     light: Option<Entity>,
+    /// Whether it shows a terminal, and whether it bears text.
+    reads: [bool; 2],
     keys: BTreeSet<Key>,
 }
 
@@ -113,6 +116,7 @@ impl Place {
             model: None,
             model_root: None,
             light: None,
+            reads: [false; 2],
             keys: BTreeSet::new(),
         };
         self.entries.insert(id, entry);
@@ -123,6 +127,12 @@ impl Place {
         let Some(entry) = self.entries.remove(&id) else { return };
         for key in entry.keys {
             store.end_use(key, id);
+        }
+        if entry.reads[0] {
+            text::hide_terminal(world, id);
+        }
+        if entry.reads[1] {
+            text::hide_text(world, id);
         }
         self.dirty.remove(&id);
         self.cameras.remove(&id);
@@ -192,6 +202,14 @@ impl Place {
                 let visibility = if hidden { Visibility::Hidden } else { Visibility::Inherited };
                 world.entity_mut(entity).insert(visibility);
             }
+            Component::Terminal(view) => {
+                entry.reads[0] = true;
+                world.resource_mut::<Writing>().show_terminal(id, entity, view);
+            }
+            Component::Text(text) => {
+                entry.reads[1] = true;
+                world.resource_mut::<Writing>().show_text(id, entity, text);
+            }
             // A camera that everybody has, or a component of a later version of the contract.
             _ => {}
         }
@@ -241,6 +259,14 @@ impl Place {
             }
             ComponentKind::Hidden => {
                 world.entity_mut(entity).insert(Visibility::Inherited);
+            }
+            ComponentKind::Terminal => {
+                entry.reads[0] = false;
+                text::hide_terminal(world, id);
+            }
+            ComponentKind::Text => {
+                entry.reads[1] = false;
+                text::hide_text(world, id);
             }
             _ => {}
         }

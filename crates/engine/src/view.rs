@@ -10,11 +10,12 @@ use crate::{
     sky,
 };
 use bevy::{
-    camera::{Exposure, Hdr, RenderTarget, ShadowLodOrigin},
+    camera::{CameraMainTextureUsages, Exposure, Hdr, RenderTarget, ShadowLodOrigin},
     core_pipeline::tonemapping::{DebandDither, Tonemapping},
     light::{DirectionalLightShadowMap, PointLightShadowMap, ShadowFilteringMethod, Skybox},
     post_process::bloom::Bloom,
     prelude::*,
+    render::render_resource::TextureUsages,
     transform::helper::TransformHelper,
 };
 use hearth_abi::scene;
@@ -68,6 +69,8 @@ pub(crate) fn open(world: &mut World) {
                 Msaa::Sample4,
                 ShadowFilteringMethod::Gaussian,
                 Bloom { intensity: 0.08, ..Bloom::NATURAL },
+                // The picture before the glow is kept aside for what is shown in its own colours.
+                CameraMainTextureUsages::default().with(TextureUsages::COPY_DST),
             ));
         }
     }

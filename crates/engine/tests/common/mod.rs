@@ -24,7 +24,7 @@ use std::{
     collections::HashMap,
     path::{Path, PathBuf},
     sync::mpsc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 pub const SIZE: [u32; 2] = [480, 270];
@@ -33,6 +33,9 @@ const FAR: u8 = 24;
 const FAR_SHARE_MAX: f64 = 0.005;
 /// Pictures after which something that was to happen has not.
 const PICTURES_MAX: usize = 2000;
+
+/// How long a picture may take.
+const PICTURE_MOST: Duration = Duration::from_secs(60);
 
 /// The peer that shows the picture.
 pub const PEER: u32 = 1;
@@ -181,7 +184,9 @@ impl Stage {
         }
         let (tell, told) = mpsc::sync_channel(16);
         self.control.send(Command::Screenshot(Box::new(move |picture| drop(tell.send(picture))))).unwrap();
-        for _ in 0..50 {
+        // Glyphs are made by the clock of the wall.
+        let deadline = Instant::now() + PICTURE_MOST;
+        while Instant::now() < deadline {
             self.step();
             if let Ok(picture) = told.try_recv() {
                 return picture.unwrap();

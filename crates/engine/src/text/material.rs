@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! What the renderer needs to draw terminals and text: two materials that share the atlas and the
+//! table of glyphs.
+
+use bevy::{
+    asset::{embedded_asset, embedded_path, load_embedded_asset},
+    ecs::system::SystemParamItem,
+    mesh::{MeshVertexAttribute, MeshVertexBufferLayoutRef, VertexFormat},
+    pbr::{Material, MaterialPipeline, MaterialPipelineKey},
+    prelude::*,
+    reflect::TypePath,
+    render::{
+        render_resource::{
+            AsBindGroup, AsBindGroupError, BindGroupLayout, BindGroupLayoutEntry, BindingResources,
+            BindingType, BlendComponent, BlendFactor, BlendOperation, BlendState, Buffer, BufferBindingType,
+            OwnedBindingResource, RenderPipelineDescriptor, ShaderStages, SpecializedMeshPipelineError,
+            TextureSampleType, TextureView, TextureViewDimension, UnpreparedBindGroup,
+        },
+        renderer::RenderDevice,
+    },
+    shader::ShaderRef,
+};
+
+/// The pen of a vertex, and which corner of its glyph it is.
+pub(crate) const PEN: MeshVertexAttribute =
+    MeshVertexAttribute::new("Pen", 0x4865_6172_7468_0001, VertexFormat::Float32x4);
+/// Number of a vertex's glyph in the table.
+pub(crate) const GLYPH: MeshVertexAttribute =
+    MeshVertexAttribute::new("Glyph", 0x4865_6172_7468_0002, VertexFormat::Uint32);
+
+/// What all materials bind.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) table: Buffer,
+    pub(crate) atlas: TextureView,
+}
+
+impl Shared {
+    fn bindings(&self) -> Vec<(u32, OwnedBindingResource)> {
+        vec![
+            (0, OwnedBindingResource::Buffer(self.table.clone())),
+            (1, OwnedBindingResource::TextureView(TextureViewDimension::D2Array, self.atlas.clone())),
+        ]
+    }
+
+    fn layout() -> Vec<BindGroupLayoutEntry> {
+        let atlas = BindingType::Texture {
+            sample_type: TextureSampleType::Float { filterable: true },
+            view_dimension: TextureViewDimension::D2Array,
+            multisampled: false,
+        };
+        vec![entry(0, ShaderStages::VERTEX_FRAGMENT, STORAGE), entry(1, ShaderStages::FRAGMENT, atlas)]
+    }
+}
+
+const STORAGE: BindingType = BindingType::Buffer {
+    ty: BufferBindingType::Storage { read_only: true },
+    has_dynamic_offset: false,
+    min_binding_size: None,
+};
+const UNIFORM: BindingType =
+    BindingType::Buffer { ty: BufferBindingType::Uniform, has_dynamic_offset: false, min_binding_size: None };
+
+const fn entry(binding: u32, visibility: ShaderStages, ty: BindingType) -> BindGroupLayoutEntry {
+    BindGroupLayoutEntry { binding, visibility, ty, count: None }
+}
+
+/// A terminal in one place.
+#[derive(Asset, TypePath, Clone)]
+pub(crate) struct TerminalMaterial {
+    pub(crate) shared: Shared,
+    pub(crate) grid: Buffer,
+    pub(crate) view: Buffer,
+    /// Nothing is seen through it.
+    pub(crate) is_opaque: bool,
+}
+
+/// Writing.
+#[derive(Asset, TypePath, Clone)]
+pub(crate) struct LabelMaterial {
+    pub(crate) shared: Shared,
+    pub(crate) colors: Buffer,
+}
+
+impl AsBindGroup for TerminalMaterial {
+    type Data = ();
+    type Param = ();
+
+    fn label() -> &'static str {
+        "terminal"
+    }
+
+    fn bind_group_data(&self) {}
+
+    fn unprepared_bind_group(
+        &self,
+        _layout: &BindGroupLayout,
+        _device: &RenderDevice,
+        _param: &mut SystemParamItem<'_, '_, ()>,
+        _no_bindless: bool,
+    ) -> Result<UnpreparedBindGroup, AsBindGroupError> {
+        let mut bindings = self.shared.bindings();
+        bindings.push((2, OwnedBindingResource::Buffer(self.grid.clone())));
+        bindings.push((3, OwnedBindingResource::Buffer(self.view.clone())));
+        Ok(UnpreparedBindGroup { bindings: BindingResources(bindings) })
+    }
+
+    fn bind_group_layout_entries(_device: &RenderDevice, _no_bindless: bool) -> Vec<BindGroupLayoutEntry> {
+        let mut entries = Shared::layout();
+        entries.push(entry(2, ShaderStages::VERTEX_FRAGMENT, STORAGE));
+        entries.push(entry(3, ShaderStages::FRAGMENT, UNIFORM));
+        entries
+    }
+}
+
+impl AsBindGroup for LabelMaterial {
+    type Data = ();
+    type Param = ();
+
+    fn label() -> &'static str {
+        "writing"
+    }
+
+    fn bind_group_data(&self) {}
+
+    fn unprepared_bind_group(
+        &self,
+        _layout: &BindGroupLayout,
+        _device: &RenderDevice,
+        _param: &mut SystemParamItem<'_, '_, ()>,
+        _no_bindless: bool,
+    ) -> Result<UnpreparedBindGroup, AsBindGroupError> {
+        let mut bindings = self.shared.bindings();
+        bindings.push((2, OwnedBindingResource::Buffer(self.colors.clone())));
+        Ok(UnpreparedBindGroup { bindings: BindingResources(bindings) })
+    }
+
+    fn bind_group_layout_entries(_device: &RenderDevice, _no_bindless: bool) -> Vec<BindGroupLayoutEntry> {
+        let mut entries = Shared::layout();
+        entries.push(entry(2, ShaderStages::FRAGMENT, UNIFORM));
+        entries
+    }
+}
+
+impl Material for TerminalMaterial {
+    fn vertex_shader() -> ShaderRef {
+        path(embedded_path!("terminal.wgsl"))
+    }
+
+    fn fragment_shader() -> ShaderRef {
+        path(embedded_path!("terminal.wgsl"))
+    }
+
+    fn alpha_mode(&self) -> AlphaMode {
+        if self.is_opaque { AlphaMode::Opaque } else { AlphaMode::Blend }
+    }
+
+    fn enable_prepass() -> bool {
+        false
+    }
+
+    fn enable_shadows() -> bool {
+        false
+    }
+
+    fn specialize(
+        _pipeline: &MaterialPipeline,
+        descriptor: &mut RenderPipelineDescriptor,
+        layout: &MeshVertexBufferLayoutRef,
+        _key: MaterialPipelineKey<Self>,
+    ) -> Result<(), SpecializedMeshPipelineError> {
+        let attributes = [Mesh::ATTRIBUTE_POSITION.at_shader_location(0)];
+        descriptor.vertex.buffers = vec![layout.0.get_layout(&attributes)?];
+        in_own_colors(descriptor);
+        Ok(())
+    }
+}
+
+impl Material for LabelMaterial {
+    fn vertex_shader() -> ShaderRef {
+        path(embedded_path!("label.wgsl"))
+    }
+
+    fn fragment_shader() -> ShaderRef {
+        path(embedded_path!("label.wgsl"))
+    }
+
+    fn alpha_mode(&self) -> AlphaMode {
+        AlphaMode::Blend
+    }
+
+    fn enable_prepass() -> bool {
+        false
+    }
+
+    fn enable_shadows() -> bool {
+        false
+    }
+
+    fn specialize(
+        _pipeline: &MaterialPipeline,
+        descriptor: &mut RenderPipelineDescriptor,
+        layout: &MeshVertexBufferLayoutRef,
+        _key: MaterialPipelineKey<Self>,
+    ) -> Result<(), SpecializedMeshPipelineError> {
+        let attributes = [
+            Mesh::ATTRIBUTE_POSITION.at_shader_location(0),
+            PEN.at_shader_location(1),
+            GLYPH.at_shader_location(2),
+        ];
+        descriptor.vertex.buffers = vec![layout.0.get_layout(&attributes)?];
+        in_own_colors(descriptor);
+        Ok(())
+    }
+}
+
+fn path(path: std::path::PathBuf) -> ShaderRef {
+    ShaderRef::Path(bevy::asset::AssetPath::from_path_buf(path).with_source("embedded"))
+}
+
+/// Colours are premultiplied, both sides are drawn, and what is covered has an opacity of 0 in the
+/// picture: that tells the tone mapping to leave it as it is.
+fn in_own_colors(descriptor: &mut RenderPipelineDescriptor) {
+    descriptor.primitive.cull_mode = None;
+    let Some(fragment) = &mut descriptor.fragment else { return };
+    for target in fragment.targets.iter_mut().flatten() {
+        let rest = if target.blend.is_some() { BlendFactor::OneMinusSrcAlpha } else { BlendFactor::Zero };
+        let part =
+            |src_factor| BlendComponent { src_factor, dst_factor: rest, operation: BlendOperation::Add };
+        target.blend = Some(BlendState { color: part(BlendFactor::One), alpha: part(BlendFactor::Zero) });
+    }
+}
+
+/// Makes the materials known, and has their shaders loaded before they are needed.
+pub(crate) fn build(app: &mut App) -> [Handle<Shader>; 3] {
+    embedded_asset!(app, "glyph.wgsl");
+    embedded_asset!(app, "terminal.wgsl");
+    embedded_asset!(app, "label.wgsl");
+    app.add_plugins((
+        MaterialPlugin::<TerminalMaterial>::default(),
+        MaterialPlugin::<LabelMaterial>::default(),
+    ));
+    [
+        load_embedded_asset!(app, "glyph.wgsl"),
+        load_embedded_asset!(app, "terminal.wgsl"),
+        load_embedded_asset!(app, "label.wgsl"),
+    ]
+}
