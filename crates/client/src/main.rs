@@ -106,6 +106,7 @@ fn run_on(
     data: PathBuf,
     password: Password,
 ) -> Result<(), Fatal> {
+    let glyph_cache = data.join("glyphs");
     let mut options = ClientOptions::new(data, cli.connect.clone(), cli.name.clone(), password);
     options.boot = !cli.no_boot;
     if cli.no_picture {
@@ -124,6 +125,7 @@ fn run_on(
         size: cli.size,
         headless: cli.headless,
         peer: node.id(),
+        glyph_cache: Some(glyph_cache),
         ..EngineConfig::default()
     };
     runtime.spawn(picture::events(controller.clone(), node.clone()));

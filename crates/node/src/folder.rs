@@ -15,6 +15,7 @@
 //!   peers           server: number and name of every key that ever joined
 //!   scene.redb      server: entities given to the space
 //!   known-servers   client: pinned keys of servers
+//!   glyphs/         client: letters that were made into pictures, to be made anew if it is lost
 //! ```
 
 use std::{
