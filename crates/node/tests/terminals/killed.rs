@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! A client that is killed outright leaves no shell behind. It is this very program, started again.
+//! A client that is killed outright leaves no shell behind, nor what runs in its foreground: the system hangs
+//! them up. It is this very program, started again.
 
 use crate::{
     common::{PASSWORD, Space, quick_bounds, until},
@@ -30,7 +31,7 @@ async fn as_a_client() {
     let terminal = hands.shell().await;
     hands.show(terminal).await;
     let shell = pid_of(&mut hands, terminal).await;
-    hands.text(terminal, "yes > /dev/null & yes\n").await.unwrap();
+    hands.text(terminal, "yes | cat\n").await.unwrap();
     std::fs::write(folder.join("part"), shell).unwrap();
     std::fs::rename(folder.join("part"), folder.join("shell")).unwrap();
     std::future::pending().await
