@@ -4,7 +4,7 @@
 #![allow(clippy::print_stdout, reason = "it tells what it writes")]
 
 use hearth_abi::{
-    EntityId, Errno, LumpId, PeerId, ProcessId,
+    EntityId, Errno, LumpId, PeerId, ProcessId, TerminalId,
     input::{Event, Press, key},
     mesh::Mesh,
     scene::{
@@ -14,7 +14,7 @@ use hearth_abi::{
     signal::{Header, Kind, encode_args},
 };
 use hearth_fuzz::TARGETS;
-use hearth_protocol::{bulk, control, hot};
+use hearth_protocol::{bulk, control, hot, screen};
 use hearth_scene::{
     Owner,
     wire::{Down, Refusal, SnapshotEntity, Up},
@@ -268,6 +268,13 @@ fn peer_frames() -> Seeds {
     ];
     let message = hot::Frame::Message { to: process(1), from: process(2), body: b"hello".to_vec().into() };
     let kill = hot::Frame::Kill { to: process(1), from: None, reason: "enough".into() };
+    let terminal = TerminalId::from_bits(process(5).to_bits());
+    let typed = hot::Frame::Terminal {
+        terminal,
+        from: process(2),
+        command: hearth_abi::terminal::Command::Text("ls".into()).encode().into(),
+    };
+    let shown = screen::Frame::Update { terminal, is_last: true, piece: vec![7; 40].into() };
     let mut seeds: Seeds =
         controls.iter().map(|(name, frame)| (*name, lane(0, &frame.encode().unwrap()))).collect();
     seeds.extend([
@@ -277,6 +284,10 @@ fn peer_frames() -> Seeds {
         ("ok-head", lane(2, &bulk::Frame::Head { transfer: 1, size: u64::MAX }.encode())),
         ("ok-piece", lane(2, &bulk::Frame::Piece { transfer: 1, bytes: vec![9; 40].into() }.encode())),
         ("ok-missing", lane(2, &bulk::Frame::Missing { transfer: 1 }.encode())),
+        ("ok-typed", lane(1, &typed.encode())),
+        ("ok-update", lane(3, &shown.encode())),
+        ("ok-gone", lane(3, &screen::Frame::Gone { terminal }.encode())),
+        ("ok-all", lane(3, &screen::Frame::All.encode())),
         ("long-list", lane(0, &hex("01 03 00 ffffffff0f"))),
     ]);
     seeds
@@ -361,7 +372,7 @@ fn host_calls() -> Seeds {
     }
     let (inside, edge, beyond) = (8, 65_535, u64::from(u32::MAX));
     let each =
-        |ptr: u64, len: u64| (0..32).flat_map(|n| call(n, &[ptr, len, ptr, len, ptr, len, 9])).collect();
+        |ptr: u64, len: u64| (0..37).flat_map(|n| call(n, &[ptr, len, ptr, len, ptr, len, 9])).collect();
     let busy = [
         call(9, &[inside, 20]),
         call(11, &[inside, 20]),

@@ -4,9 +4,10 @@
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use hearth_abi::{
-    EntityId, Errno, LumpId, PeerId, ProcessId,
+    EntityId, Errno, LumpId, PeerId, ProcessId, TerminalId,
     scene::{ComponentKind, decode_batch},
     signal::{BODY_LEN_MAX, encode_args},
+    terminal::{Command, TEXT_LEN_MAX, WORDS_MAX},
 };
 use hearth_process::{Config, ExitKind, ExitReason, Host, Limits, Processes, ReplyTo, SendError, Spec};
 use hearth_wasm::{Caller, Request, Services, Wasm, WasmConfig};
@@ -50,6 +51,11 @@ const CALLS: &[(&str, &str, &str)] = &[
     ("peer_name", "iii", "i"),
     ("file_load", "iiI", "i"),
     ("command", "iiI", "i"),
+    ("terminal_open", "iiI", "i"),
+    ("terminal_command", "Iii", "i"),
+    ("keyboard_focus", "I", "i"),
+    ("clipboard_write", "ii", "i"),
+    ("clipboard_read", "I", "i"),
 ];
 
 /// Bytes of one call in the guest's script: its number, and seven arguments of eight bytes.
@@ -178,6 +184,10 @@ impl Services for Stub {
         match request {
             Request::FileLoad { .. } => assert!(has_authority(caller)),
             Request::Command { args } => assert!(has_authority(caller) && !args.is_empty()),
+            Request::TerminalOpen { open } => {
+                assert!(has_authority(caller) && open.command.len() <= WORDS_MAX);
+            }
+            Request::ClipboardRead => assert!(has_authority(caller)),
             Request::LumpRead { len, .. } => assert!(len as usize <= BODY_LEN_MAX),
             _ => {}
         }
@@ -219,6 +229,22 @@ impl Services for Stub {
     fn pointer_capture(&self, caller: &Caller, _: bool) -> Result<(), Errno> {
         assert!(has_authority(caller));
         Ok(())
+    }
+
+    fn terminal_command(&self, caller: &Caller, _: TerminalId, command: Command) -> Result<(), Errno> {
+        assert!(has_authority(caller));
+        assert_eq!(Command::decode(&command.encode()), Ok(command));
+        Err(Errno::NotFound)
+    }
+
+    fn keyboard_focus(&self, caller: &Caller, _: Option<TerminalId>) -> Result<(), Errno> {
+        assert!(has_authority(caller));
+        Err(Errno::Unsupported)
+    }
+
+    fn clipboard_write(&self, caller: &Caller, text: String) -> Result<(), Errno> {
+        assert!(has_authority(caller) && text.len() <= TEXT_LEN_MAX);
+        Err(Errno::Unsupported)
     }
 
     fn peer_name(&self, peer: PeerId) -> Option<String> {

@@ -58,7 +58,8 @@ enum {
     HEARTH_DOWN = 3,    /* a monitored process ended; the body is the reason */
     HEARTH_TIMEOUT = 4, /* a timer of this process went off */
     HEARTH_REPLY = 5,   /* the answer to a request */
-    HEARTH_INPUT = 6    /* an input event; see docs/formats/input.md */
+    HEARTH_INPUT = 6,   /* an input event; see docs/formats/input.md */
+    HEARTH_TERMINAL = 7 /* something happened to a terminal; see docs/formats/terminal.md */
 };
 
 /* What try_recv and recv write, before the body. */
@@ -149,6 +150,14 @@ enum { HEARTH_KEYBOARD = 1, HEARTH_MOUSE = 2, HEARTH_FRAMES = 4 };
 HEARTH_IMPORT(input_subscribe) int32_t hearth_input_subscribe(uint32_t mask);
 HEARTH_IMPORT(pointer_capture) int32_t hearth_pointer_capture(uint32_t on);
 HEARTH_IMPORT(file_load) int32_t hearth_file_load(const char *path, size_t len, uint64_t tag);
+/* Options, commands and events of terminals: docs/formats/terminal.md. */
+HEARTH_IMPORT(terminal_open) int32_t hearth_terminal_open(const void *options, size_t len, uint64_t tag);
+HEARTH_IMPORT(terminal_command)
+int32_t hearth_terminal_command(uint64_t terminal, const void *command, size_t len);
+/* 0 gives the keyboard back to the scripts. */
+HEARTH_IMPORT(keyboard_focus) int32_t hearth_keyboard_focus(uint64_t terminal);
+HEARTH_IMPORT(clipboard_write) int32_t hearth_clipboard_write(const char *text, size_t len);
+HEARTH_IMPORT(clipboard_read) int32_t hearth_clipboard_read(uint64_t tag);
 HEARTH_IMPORT(command) int32_t hearth_command(const void *args, size_t len, uint64_t tag);
 
 /* ---- Waiting on the script's own stack. A script that uses these does not park. ---- */
@@ -169,7 +178,9 @@ enum {
     HEARTH_CAMERA = 7,
     HEARTH_MODEL = 8,
     HEARTH_BILLBOARD = 9,
-    HEARTH_HIDDEN = 10
+    HEARTH_HIDDEN = 10,
+    HEARTH_TERMINAL_VIEW = 11,
+    HEARTH_TEXT = 12
 };
 
 /* A batch under construction. What does not fit is left out, and `overflow` says so. */

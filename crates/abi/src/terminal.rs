@@ -7,7 +7,7 @@
 use crate::{
     DecodeError, TerminalId,
     codec::{Reader, put_floats},
-    input::Press,
+    input::{Press, key},
     signal::{decode_args, encode_args},
 };
 use alloc::{string::String, vec::Vec};
@@ -22,7 +22,7 @@ pub const WORDS_MAX: usize = 256;
 pub const STROKE_LEN_MAX: usize = 64;
 
 /// How a terminal is opened.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Open {
     /// Columns, brought within 1 and [`COLUMNS_MAX`](crate::screen::COLUMNS_MAX).
     pub columns: u16,
@@ -350,6 +350,16 @@ impl Theme {
 }
 
 impl Stroke {
+    /// Whether it is the chord that gives the user's keyboard back to the scripts: Ctrl+Shift+Space, and nothing
+    /// else held but locks. It is no key of a terminal, whichever program runs there: the peer takes it itself, so
+    /// that no script and no program can keep the keyboard.
+    pub fn is_release_chord(&self) -> bool {
+        let locks = Modifiers::CAPS_LOCK.and(Modifiers::NUM_LOCK);
+        self.code == key::SPACE
+            && self.press == Press::Pressed
+            && self.modifiers.0 & !locks.0 == Modifiers::CONTROL.and(Modifiers::SHIFT).0
+    }
+
     fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.code.to_le_bytes());
         out.extend_from_slice(&[self.press as u8, self.modifiers.0]);
@@ -387,6 +397,30 @@ fn rest(reader: &mut Reader<'_>, len_max: usize) -> Result<String, DecodeError> 
 }
 
 impl Command {
+    /// Whether a peer may say it to whom another has granted its terminals: what types, points, scrolls and
+    /// selects. The rest (size, colours, consent, the end) is for processes of the hosting peer.
+    pub const fn is_typing(&self) -> bool {
+        match self {
+            Command::Key(_)
+            | Command::Text(_)
+            | Command::Paste(_)
+            | Command::Pointer(_)
+            | Command::Wheel { .. }
+            | Command::Scroll(_)
+            | Command::Focus(_)
+            | Command::SelectAll
+            | Command::Deselect
+            | Command::Search { .. } => true,
+            Command::Resize { .. }
+            | Command::Theme(_)
+            | Command::Copy
+            | Command::Restart
+            | Command::Signal(_)
+            | Command::Consent { .. }
+            | Command::Close => false,
+        }
+    }
+
     /// The command as bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
@@ -596,6 +630,29 @@ mod tests {
             let bytes = command.encode();
             assert_eq!(usize::from(bytes[0]), index + 1, "{command:?}");
             assert_eq!(Command::decode(&bytes), Ok(command));
+        }
+    }
+
+    #[test]
+    fn the_release_chord_is_one_chord() {
+        let stroke = |code, press, modifiers| Stroke {
+            code,
+            press,
+            modifiers: Modifiers(modifiers),
+            key: None,
+            shifted: None,
+            text: String::new(),
+        };
+        assert!(stroke(key::SPACE, Press::Pressed, 0b101).is_release_chord());
+        assert!(stroke(key::SPACE, Press::Pressed, 0b1100_0101).is_release_chord(), "locks are on");
+        for (code, press, modifiers) in [
+            (key::SPACE, Press::Repeated, 0b101),
+            (key::SPACE, Press::Released, 0b101),
+            (key::SPACE, Press::Pressed, 0b100),
+            (key::SPACE, Press::Pressed, 0b111),
+            (key::ENTER, Press::Pressed, 0b101),
+        ] {
+            assert!(!stroke(code, press, modifiers).is_release_chord());
         }
     }
 

@@ -40,6 +40,7 @@ struct Lanes {
     control: bin::Receiver,
     hot: bin::Receiver,
     bulk: bin::Receiver,
+    screen: bin::Receiver,
     pulse: bin::Receiver,
 }
 
@@ -97,8 +98,9 @@ pub(crate) async fn establish(
         let (control_tx, control) = bin::channel();
         let (hot_tx, hot) = bin::channel();
         let (bulk_tx, bulk) = bin::channel();
+        let (screen_tx, screen) = bin::channel();
         let (pulse_tx, pulse) = bin::channel();
-        let ours = Lanes { control, hot, bulk, pulse };
+        let ours = Lanes { control, hot, bulk, screen, pulse };
         base_sender.send(ours).await.map_err(lanes_error)?;
         let theirs = base_receiver
             .recv()
@@ -109,20 +111,24 @@ pub(crate) async fn establish(
             control: theirs.control.into_inner().await.map_err(lanes_error)?,
             hot: theirs.hot.into_inner().await.map_err(lanes_error)?,
             bulk: theirs.bulk.into_inner().await.map_err(lanes_error)?,
+            screen: theirs.screen.into_inner().await.map_err(lanes_error)?,
         };
         let mut pulse_rx = theirs.pulse.into_inner().await.map_err(lanes_error)?;
         pulse_rx.set_max_data_size(PULSE_BYTES_MAX);
         let mut bulk_tx = bulk_tx.into_inner().await.map_err(lanes_error)?;
         bulk_tx.set_global_credits_allowed(lane::BULK.shared_credits);
+        let mut screen_tx = screen_tx.into_inner().await.map_err(lanes_error)?;
+        screen_tx.set_global_credits_allowed(lane::SCREEN.shared_credits);
         Ok((
             control_tx.into_inner().await.map_err(lanes_error)?,
             hot_tx.into_inner().await.map_err(lanes_error)?,
             bulk_tx,
+            screen_tx,
             Pulse::new(pulse_tx.into_inner().await.map_err(lanes_error)?, pulse_rx),
             ports,
         ))
     };
-    let (control_tx, hot_tx, bulk_tx, pulse, ports) = tokio::select! {
+    let (control_tx, hot_tx, bulk_tx, screen_tx, pulse, ports) = tokio::select! {
         ended = &mut connection => return Err(EstablishError::Ended(reason_of(ended))),
         exchanged = exchange => exchanged?,
     };
@@ -132,6 +138,7 @@ pub(crate) async fn establish(
     writers.spawn(state.control.clone().run(control_tx));
     writers.spawn(state.hot.clone().run(hot_tx));
     writers.spawn(state.bulk.clone().run(bulk_tx));
+    writers.spawn(state.screen.clone().run(screen_tx));
     let link = Link::new(&state, ports);
     let keeper = Keeper { connection: Some(connection), pulse, writers, state, reader_back, writer_back };
     // The task ends with the link: when the connection does, or the last handle is dropped.
@@ -200,7 +207,7 @@ impl Keeper {
 
     /// Sends what is queued, then the word, and waits for the peer's.
     async fn say_farewell(&mut self, connection: &mut Connection) {
-        for queue in [&self.state.control, &self.state.hot, &self.state.bulk] {
+        for queue in self.state.queues() {
             queue.close();
         }
         let farewell = async {
@@ -216,7 +223,7 @@ impl Keeper {
 
     /// The peer is going and reads no more: nothing is worth sending but the answer.
     async fn answer_farewell(&mut self, connection: &mut Connection) {
-        for queue in [&self.state.control, &self.state.hot, &self.state.bulk] {
+        for queue in self.state.queues() {
             queue.abandon();
         }
         let answer = async {
@@ -267,7 +274,7 @@ const PING: u8 = 0;
 const PONG: u8 = 1;
 const FAREWELL: u8 = 2;
 
-/// The fourth lane: the link's own. A byte of kind, and for ping and pong eight of a number.
+/// The last lane: the link's own. A byte of kind, and for ping and pong eight of a number.
 ///
 /// Silence is watched by Remoc, to which any byte is a sign of life; this lane measures.
 struct Pulse {

@@ -14,7 +14,9 @@ use remoc::chmux;
 use tokio::sync::Notify;
 
 use crate::link::{AppSide, CloseReason};
-use crate::{BULK_MESSAGE_BYTES_MAX, CONTROL_MESSAGE_BYTES_MAX, HOT_MESSAGE_BYTES_MAX};
+use crate::{
+    BULK_MESSAGE_BYTES_MAX, CONTROL_MESSAGE_BYTES_MAX, HOT_MESSAGE_BYTES_MAX, SCREEN_MESSAGE_BYTES_MAX,
+};
 
 /// Before every message: its length.
 const PREFIX_BYTES: usize = 4;
@@ -29,8 +31,8 @@ pub(crate) struct LaneSpec {
     /// What may wait in front of the lane, before senders wait or are told that it is full.
     pub(crate) queue_bytes_max: usize,
     pub(crate) queue_messages_max: usize,
-    /// Whether it may draw on Remoc's shared credits. Bulk must not: what it has in flight is what
-    /// a small message waits behind.
+    /// Whether it may draw on Remoc's shared credits. Bulk and screen must not: what they have in flight is
+    /// what a small message waits behind.
     pub(crate) shared_credits: bool,
 }
 
@@ -55,10 +57,19 @@ pub(crate) const BULK: LaneSpec = LaneSpec {
     queue_messages_max: 4096,
     shared_credits: false,
 };
+/// Little waits here, so that whoever fills it as room comes sends what is newest then.
+pub(crate) const SCREEN: LaneSpec = LaneSpec {
+    name: "screen",
+    message_bytes_max: SCREEN_MESSAGE_BYTES_MAX,
+    queue_bytes_max: 32 * 1024,
+    queue_messages_max: 256,
+    shared_credits: false,
+};
 
 const _: () = assert!(CONTROL.queue_bytes_max >= CONTROL.message_bytes_max + PREFIX_BYTES);
 const _: () = assert!(HOT.queue_bytes_max >= HOT.message_bytes_max + PREFIX_BYTES);
 const _: () = assert!(BULK.queue_bytes_max >= BULK.message_bytes_max + PREFIX_BYTES);
+const _: () = assert!(SCREEN.queue_bytes_max >= SCREEN.message_bytes_max + PREFIX_BYTES);
 
 impl LaneSpec {
     /// The largest batch: a full one, or one message that is longer.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! The session between two peers: login, encryption, and three lanes of opaque messages.
+//! The session between two peers: login, encryption, and four lanes of opaque messages.
 //!
 //! `net` is the post office. It carries bytes and never reads them: it knows nothing of
 //! processes, lumps or scenes, and must not depend on the crates that do. `node` gives the bytes a
@@ -14,7 +14,7 @@
 //! - [`throttle`]: how often an address may guess.
 //! - [`Listener`] and [`connect()`]: the sockets, the deadlines and the bounds. Nothing but
 //!   authenticated peers comes out.
-//! - [`Link`]: three ordered, bounded lanes over Remoc, inside the encrypted stream.
+//! - [`Link`]: four ordered, bounded lanes over Remoc, inside the encrypted stream.
 //!
 //! The bytes are described in `docs/formats/session.md`.
 
@@ -54,6 +54,8 @@ pub const HOT_MESSAGE_BYTES_MAX: usize = 1024 * 1024 + 4096;
 ///
 /// A chunk of a lump and what its sender puts before it.
 pub const BULK_MESSAGE_BYTES_MAX: usize = 64 * 1024 + 1024;
+/// The largest message of the screen lane, in bytes.
+pub const SCREEN_MESSAGE_BYTES_MAX: usize = 16 * 1024 + 64;
 /// The longest name of a peer, in bytes of UTF-8.
 pub const NAME_BYTES_MAX: usize = 64;
 /// The longest agent string, in bytes of UTF-8.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! A connection to an authenticated peer: three lanes, a measured round trip, a reason for its end.
+//! A connection to an authenticated peer: four lanes, a measured round trip, a reason for its end.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -109,6 +109,7 @@ impl Link {
                 control: receiver(lane::CONTROL, ports.control),
                 hot: receiver(lane::HOT, ports.hot),
                 bulk: receiver(lane::BULK, ports.bulk),
+                screen: receiver(lane::SCREEN, ports.screen),
             },
             sender: LinkSender { app },
         }
@@ -119,6 +120,7 @@ pub(crate) struct ReceivePorts {
     pub(crate) control: remoc::chmux::Receiver,
     pub(crate) hot: remoc::chmux::Receiver,
     pub(crate) bulk: remoc::chmux::Receiver,
+    pub(crate) screen: remoc::chmux::Receiver,
 }
 
 /// The sending side of a link: cheap to clone, shared by everybody who sends to this peer.
@@ -179,6 +181,14 @@ impl LinkSender {
         self.app.link.state.bulk.try_send(&message)
     }
 
+    /// Queues a screen message of at most [`crate::SCREEN_MESSAGE_BYTES_MAX`], waiting for room.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub async fn screen(&self, message: Bytes) -> Result<(), SendError> {
+        self.app.link.state.screen.send(message).await
+    }
+
     /// The link itself: who, how far, and its end.
     pub fn link(&self) -> &LinkControl {
         &self.app.link
@@ -237,6 +247,8 @@ pub struct LinkReceiver {
     pub hot: LaneReceiver,
     /// Chunks of lumps.
     pub bulk: LaneReceiver,
+    /// What terminals show.
+    pub screen: LaneReceiver,
 }
 
 /// Held by everything through which the application uses the link; the last one closes it.
@@ -269,6 +281,7 @@ pub(crate) struct LinkState {
     pub(crate) control: Arc<LaneQueue>,
     pub(crate) hot: Arc<LaneQueue>,
     pub(crate) bulk: Arc<LaneQueue>,
+    pub(crate) screen: Arc<LaneQueue>,
     /// Zero until measured.
     rtt_micros: AtomicU64,
     /// Why this side wants an end, if it does. The first wish counts.
@@ -284,11 +297,17 @@ impl LinkState {
             control: Arc::new(LaneQueue::new(lane::CONTROL)),
             hot: Arc::new(LaneQueue::new(lane::HOT)),
             bulk: Arc::new(LaneQueue::new(lane::BULK)),
+            screen: Arc::new(LaneQueue::new(lane::SCREEN)),
             rtt_micros: AtomicU64::new(0),
             wish: Mutex::new(None),
             asked: CancellationToken::new(),
             reason: watch::Sender::new(None),
         })
+    }
+
+    /// What waits in front of each lane.
+    pub(crate) fn queues(&self) -> [&Arc<LaneQueue>; 4] {
+        [&self.control, &self.hot, &self.bulk, &self.screen]
     }
 
     fn ask_to_end(&self, reason: CloseReason) {
@@ -312,7 +331,7 @@ impl LinkState {
 
     /// The end: senders fail from now on, and whoever asks learns why. The first reason stays.
     pub(crate) fn ended(&self, reason: CloseReason) {
-        for queue in [&self.control, &self.hot, &self.bulk] {
+        for queue in self.queues() {
             queue.abandon();
         }
         self.reason.send_if_modified(|current| {

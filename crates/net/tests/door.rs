@@ -252,10 +252,10 @@ async fn what_cannot_be_joined_is_told_apart() {
     let mut client = client_config("alice");
     client.timeout = Duration::from_millis(300);
 
-    let (addr, _task) = impostor(b"\x06\x00\x06\x01\x02\x00\x00\x00").await;
+    let (addr, _task) = impostor(b"\x06\x00\x06\x01\x03\x00\x00\x00").await;
     assert!(matches!(
         connect(&addr, &client).await,
-        Err(ConnectError::VersionMismatch { theirs: 2, ours: PROTOCOL_VERSION })
+        Err(ConnectError::VersionMismatch { theirs: 3, ours: PROTOCOL_VERSION })
     ));
     let (addr, _task) = impostor(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
     assert!(matches!(connect(&addr, &client).await, Err(ConnectError::Protocol(_))));

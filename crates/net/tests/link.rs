@@ -10,7 +10,7 @@ use bytes::Bytes;
 use common::{client_config, listen, pair, server_config, within};
 use hearth_net::{
     BULK_MESSAGE_BYTES_MAX, CONTROL_MESSAGE_BYTES_MAX, CloseReason, HOT_MESSAGE_BYTES_MAX, LaneReceiver,
-    SendError, TrySendError, connect,
+    SCREEN_MESSAGE_BYTES_MAX, SendError, TrySendError, connect,
 };
 
 fn numbered(number: u32, length: usize) -> Bytes {
@@ -52,12 +52,14 @@ async fn every_lane_carries_whole_messages_in_order_both_ways() {
     let lengths = [4, 0, 1, 64, 1000, 16 * 1024 - 4, 16 * 1024, 60_000, 65_536];
     let count = 300_u32;
     let length = move |n: u32| lengths[n as usize % lengths.len()].max(4);
+    let short = move |n: u32| length(n).min(SCREEN_MESSAGE_BYTES_MAX);
     for (tx, rx) in [(&a_tx, &mut b_rx), (&b_tx, &mut a_rx)] {
         let send = async {
             for n in 0..count {
                 tx.control(numbered(n, length(n))).await.unwrap();
                 tx.hot(numbered(n, length(n))).await.unwrap();
                 tx.bulk(numbered(n, length(n))).await.unwrap();
+                tx.screen(numbered(n, short(n))).await.unwrap();
             }
         };
         async fn check(lane: &mut LaneReceiver, count: u32, length: impl Fn(u32) -> usize) {
@@ -71,7 +73,8 @@ async fn every_lane_carries_whole_messages_in_order_both_ways() {
                 send,
                 check(&mut rx.control, count, length),
                 check(&mut rx.hot, count, length),
-                check(&mut rx.bulk, count, length)
+                check(&mut rx.bulk, count, length),
+                check(&mut rx.screen, count, short)
             );
         })
         .await;
@@ -85,15 +88,17 @@ async fn the_longest_message_of_each_lane_passes_and_a_longer_one_is_refused() {
     let (_b_tx, mut rx) = b.split();
     let long = |length: usize| numbered(7, length);
     within(10, "the messages", async {
-        let (control, hot, bulk, ..) =
-            tokio::join!(rx.control.recv(), rx.hot.recv(), rx.bulk.recv(), async {
+        let (control, hot, bulk, screen, ..) =
+            tokio::join!(rx.control.recv(), rx.hot.recv(), rx.bulk.recv(), rx.screen.recv(), async {
                 tx.control(long(CONTROL_MESSAGE_BYTES_MAX)).await.unwrap();
                 tx.hot(long(HOT_MESSAGE_BYTES_MAX)).await.unwrap();
                 tx.bulk(long(BULK_MESSAGE_BYTES_MAX)).await.unwrap();
+                tx.screen(long(SCREEN_MESSAGE_BYTES_MAX)).await.unwrap();
             });
         assert_eq!(control.unwrap(), long(CONTROL_MESSAGE_BYTES_MAX));
         assert_eq!(hot.unwrap(), long(HOT_MESSAGE_BYTES_MAX));
         assert_eq!(bulk.unwrap(), long(BULK_MESSAGE_BYTES_MAX));
+        assert_eq!(screen.unwrap(), long(SCREEN_MESSAGE_BYTES_MAX));
     })
     .await;
     assert!(matches!(
@@ -102,6 +107,7 @@ async fn the_longest_message_of_each_lane_passes_and_a_longer_one_is_refused() {
     ));
     assert!(matches!(tx.try_hot(long(HOT_MESSAGE_BYTES_MAX + 1)), Err(TrySendError::TooLarge { .. })));
     assert!(matches!(tx.bulk(long(BULK_MESSAGE_BYTES_MAX + 1)).await, Err(SendError::TooLarge { .. })));
+    assert!(matches!(tx.screen(long(SCREEN_MESSAGE_BYTES_MAX + 1)).await, Err(SendError::TooLarge { .. })));
 }
 
 /// The flood ends at the sender, where it is an answer, and the other lanes do not feel it.
@@ -231,7 +237,7 @@ async fn dropping_the_last_handle_closes_the_link() {
     let (a_tx, a_rx) = a.split();
     let watch = a_tx.link().clone();
     let hot = a_rx.hot;
-    drop((a_rx.control, a_rx.bulk));
+    drop((a_rx.control, a_rx.bulk, a_rx.screen));
     a_tx.try_hot(numbered(1, 10)).unwrap();
     drop(a_tx);
     // One lane is still held, so the link stands.

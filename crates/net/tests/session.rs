@@ -134,12 +134,12 @@ fn the_hellos_are_those_of_the_document() {
     let mut client = client(PASSWORD);
     let hello = client.take_output();
     assert_eq!(hello.len(), 42);
-    assert_eq!(hello[..10], *b"\x28\x00\x01HRTH\x01\x00\x01");
+    assert_eq!(hello[..10], *b"\x28\x00\x01HRTH\x02\x00\x01");
     let mut server = ServerSession::new(SERVER.clone()).unwrap();
     server.receive(&mut BytesMut::from(&hello[..])).unwrap();
     let answer = server.take_output();
     assert_eq!(answer.len(), 102);
-    assert_eq!(answer[..10], *b"\x64\x00\x02HRTH\x01\x00\x01");
+    assert_eq!(answer[..10], *b"\x64\x00\x02HRTH\x02\x00\x01");
     assert_eq!(answer[42..58], SERVER.secrets().space());
     assert_eq!(answer[58..90], SERVER.secrets().public_key());
     assert_eq!(answer[90..], *b"\x40\0\0\0\x01\0\0\0\x01\0\0\0");

@@ -153,6 +153,37 @@ pub enum Request {
         /// What to write.
         text: String,
     },
+    /// The user of the asking peer grants something to the asked one, or takes it back.
+    Grant {
+        /// What.
+        what: Grantable,
+        /// Whether it is granted from now on.
+        granted: bool,
+    },
+}
+
+/// What a peer's user can grant to another peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Grantable {
+    /// Typing into the terminals that the user's peer hosts.
+    Terminal,
+}
+
+impl Grantable {
+    /// All of them.
+    pub const ALL: [Grantable; 1] = [Grantable::Terminal];
+
+    /// The name that people use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Grantable::Terminal => "terminal",
+        }
+    }
+
+    /// What has this name.
+    pub fn from_name(name: &str) -> Option<Grantable> {
+        Grantable::ALL.into_iter().find(|what| what.name() == name)
+    }
 }
 
 /// What a peer answers.
@@ -257,6 +288,12 @@ mod tests {
                 to: 1,
                 id: 3,
                 result: Err(Failure { errno: 5, reason: "refused".into() }),
+            },
+            Control::Call {
+                from: 1,
+                to: 2,
+                id: 3,
+                request: Request::Grant { what: Grantable::Terminal, granted: true },
             },
             Control::Left { peer: 4 },
             Control::Resume { transfer: 7, offset: 1 << 40 },

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! Frames of the hot lane: messages of processes and changes of the scene.
+//! Frames of the hot lane: messages of processes, what is typed into terminals, and changes of the scene.
 //!
-//! The first byte is the type. A server relays [`Frame::Message`] and [`Frame::Kill`] by their header
-//! alone (see [`route`]); the bytes go on as they came.
+//! The first byte is the type. A server relays [`Frame::Message`], [`Frame::Kill`] and [`Frame::Terminal`] by
+//! their header alone (see [`route`]); the bytes go on as they came.
 
 use crate::FrameError;
 use bytes::{BufMut, Bytes, BytesMut};
-use hearth_abi::{ProcessId, codec::Reader};
+use hearth_abi::{ProcessId, TerminalId, codec::Reader, terminal::Command};
 
 /// Longest frame in bytes: a message of the largest body and its header, or a batch of the scene.
 pub const FRAME_LEN_MAX: usize = (1 << 20) + 64;
@@ -14,6 +14,7 @@ pub const FRAME_LEN_MAX: usize = (1 << 20) + 64;
 const MESSAGE: u8 = 1;
 const KILL: u8 = 2;
 const SCENE: u8 = 3;
+const TERMINAL: u8 = 4;
 
 /// A frame of the hot lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,12 +39,21 @@ pub enum Frame {
     },
     /// Type 3: a unit of the scene's own layout (`docs/formats/scene.md`) to the end.
     Scene(Bytes),
+    /// Type 4: `u64` terminal, `u64` from, then a command (`docs/formats/terminal.md`) to the end.
+    Terminal {
+        /// The terminal that shall do it; its upper bits are its peer, as those of a process are.
+        terminal: TerminalId,
+        /// The process that wants it, or that gave the terminal its user's keyboard.
+        from: ProcessId,
+        /// What it shall do.
+        command: Bytes,
+    },
 }
 
 /// Where a frame goes, read from its header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// The process that receives it.
+    /// The process that receives it, or the terminal, whose id has the same form.
     pub to: ProcessId,
     /// The process it came from; bits of zero if an operator sent it.
     pub from: ProcessId,
@@ -57,7 +67,7 @@ pub fn route(frame: &[u8]) -> Result<Option<Route>, FrameError> {
     let mut reader = Reader::new(frame);
     let unknown = reader.error("unknown type of frame");
     match reader.u8()? {
-        MESSAGE | KILL => Ok(Some(Route {
+        MESSAGE | KILL | TERMINAL => Ok(Some(Route {
             to: ProcessId::from_bits(reader.u64()?),
             from: ProcessId::from_bits(reader.u64()?),
         })),
@@ -66,20 +76,25 @@ pub fn route(frame: &[u8]) -> Result<Option<Route>, FrameError> {
     }
 }
 
-/// Whether a frame between processes is one that [`Frame::decode`] reads, without a copy: whoever passes a
+/// Whether a frame between processes is one that its receiver will read: whoever passes a
 /// frame on vouches for that.
 ///
 /// # Errors
-/// As [`Frame::decode`].
+/// As [`Frame::decode`], or the command of a terminal is malformed.
 pub fn check(frame: &[u8]) -> Result<(), FrameError> {
     if frame.len() > FRAME_LEN_MAX {
         return Err(FrameError::TooLong { len: frame.len(), limit: FRAME_LEN_MAX });
     }
     let mut reader = Reader::new(frame);
-    if reader.u8()? == KILL {
+    let kind = reader.u8()?;
+    if kind == KILL || kind == TERMINAL {
         reader.u64()?;
         reader.u64()?;
-        reader.text(reader.remaining())?;
+    }
+    match kind {
+        KILL => drop(reader.text(reader.remaining())?),
+        TERMINAL => drop(Command::decode(reader.bytes(reader.remaining())?)?),
+        _ => {}
     }
     Ok(())
 }
@@ -106,6 +121,13 @@ impl Frame {
                 out.reserve(1 + unit.len());
                 out.put_u8(SCENE);
                 out.put_slice(unit);
+            }
+            Frame::Terminal { terminal, from, command } => {
+                out.reserve(17 + command.len());
+                out.put_u8(TERMINAL);
+                out.put_u64_le(terminal.to_bits());
+                out.put_u64_le(from.to_bits());
+                out.put_slice(command);
             }
         }
         out.freeze()
@@ -134,6 +156,11 @@ impl Frame {
                 Ok(Frame::Kill { to, from: (from != 0).then(|| ProcessId::from_bits(from)), reason })
             }
             SCENE => Ok(Frame::Scene(bytes.slice(1..))),
+            TERMINAL => {
+                let terminal = TerminalId::from_bits(reader.u64()?);
+                let from = ProcessId::from_bits(reader.u64()?);
+                Ok(Frame::Terminal { terminal, from, command: bytes.slice(reader.offset()..) })
+            }
             _ => Err(unknown.into()),
         }
     }
@@ -145,6 +172,22 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// The document's example.
+    #[test]
+    fn golden_vectors() {
+        let frame = Frame::Terminal {
+            terminal: TerminalId::from_bits(0x0000_1000_0000_0002),
+            from: ProcessId::from_bits(0x0000_2000_0000_0003),
+            command: Command::Text("ls".into()).encode().into(),
+        };
+        let bytes = [4, 2, 0, 0, 0, 0, 0x10, 0, 0, 3, 0, 0, 0, 0, 0x20, 0, 0, 3, b'l', b's'];
+        assert_eq!(frame.encode()[..], bytes);
+        assert_eq!(check(&bytes), Ok(()));
+        assert!(check(&bytes[..17]).is_err(), "no command");
+        assert!(check(&bytes[..16]).is_err(), "no sender");
+        assert!(check(&[&bytes[..17], &[99]].concat()).is_err(), "no such command");
+    }
+
     proptest! {
         #[test]
         fn frames_read_back(to: u64, from: u64, body: Vec<u8>, reason: String) {
@@ -152,6 +195,11 @@ mod tests {
             for frame in [
                 Frame::Message { to, from, body: body.clone().into() },
                 Frame::Kill { to, from: (from.to_bits() != 0).then_some(from), reason },
+                Frame::Terminal {
+                    terminal: TerminalId::from_bits(to.to_bits()),
+                    from,
+                    command: body.clone().into(),
+                },
                 Frame::Scene(body.into()),
             ] {
                 let bytes = frame.encode();

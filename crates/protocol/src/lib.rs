@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! The contracts between programs: what two peers say to each other inside an authenticated session
-//! ([`hot`], [`control`], [`bulk`]), and what an operator says to a peer over its local socket
+//! ([`hot`], [`control`], [`bulk`], [`screen`]), and what an operator says to a peer over its local socket
 //! ([`operator`]).
 //!
 //! The byte layouts are documented in `docs/formats/peer.md` and `docs/formats/operator.md`. This crate
@@ -11,9 +11,10 @@ pub mod bulk;
 pub mod control;
 pub mod hot;
 pub mod operator;
+pub mod screen;
 
 /// Version of the peer-to-peer contract. Peers of different versions refuse each other in the hello.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// Why a frame could not be decoded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

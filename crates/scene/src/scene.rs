@@ -5,7 +5,7 @@ use crate::{
     ApplyError, Change, Entity, Owner, Problem, SavedChange, SavedEntity, changes::Tracker, entity::Slot,
 };
 use hearth_abi::{
-    EntityId, PeerId, ProcessId,
+    EntityId, PeerId, ProcessId, TerminalId,
     scene::{Component, ComponentKind, Op, Scope},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,6 +66,8 @@ pub struct Scene {
     limits: Limits,
     entities: BTreeMap<EntityId, Entity>,
     owned: BTreeMap<ProcessId, BTreeSet<EntityId>>,
+    /// Entities that show a terminal.
+    showing: BTreeSet<EntityId>,
     changes: Option<Tracker>,
     /// Entities that belong to the space, or did, and have changed.
     unsaved: Option<BTreeSet<EntityId>>,
@@ -138,6 +140,17 @@ impl Scene {
     /// The entities that belong to a process, in order of id.
     pub fn owned_by(&self, process: ProcessId) -> impl Iterator<Item = EntityId> {
         self.owned.get(&process).into_iter().flatten().copied()
+    }
+
+    /// The terminals that entities of the shared scene show.
+    pub fn shared_terminals(&self) -> BTreeSet<TerminalId> {
+        let entities = self.showing.iter().filter_map(|id| self.entities.get(id));
+        let shared = entities.filter(|entity| entity.scope == Scope::Shared);
+        let shown = shared.filter_map(|entity| match entity.get(ComponentKind::Terminal) {
+            Some(Component::Terminal(view)) => Some(view.terminal),
+            _ => None,
+        });
+        shown.collect()
     }
 
     /// Number of entities above this one; `None` if it is not there.
@@ -370,7 +383,7 @@ impl Scene {
             let Some(entity) = self.entities.get(id) else { continue };
             let mut entity = entity.clone();
             entity.children.retain(|child| all.contains(child));
-            part.index(*id, entity.owner);
+            part.index(*id, &entity);
             part.entities.insert(*id, entity);
         }
         part
@@ -380,8 +393,9 @@ impl Scene {
     // undoes it, and `commit` tells it to those who record changes.
 
     pub(crate) fn insert(&mut self, id: EntityId, scope: Scope, owner: Owner) -> Undo {
-        self.entities.insert(id, Entity::new(scope, owner));
-        self.index(id, owner);
+        let entity = Entity::new(scope, owner);
+        self.index(id, &entity);
+        self.entities.insert(id, entity);
         Undo::Created(id)
     }
 
@@ -395,7 +409,8 @@ impl Scene {
         let mut removed = Vec::with_capacity(ids.len());
         for id in ids {
             if let Some(entity) = self.entities.remove(&id) {
-                self.unindex(id, entity.owner);
+                self.unindex_owner(id, entity.owner);
+                self.showing.remove(&id);
                 removed.push((id, entity));
             }
         }
@@ -415,8 +430,11 @@ impl Scene {
     }
 
     pub(crate) fn put(&mut self, id: EntityId, kind: ComponentKind, slot: Option<Slot>) -> Undo {
-        let before = self.entities.get_mut(&id).and_then(|entity| entity.exchange(kind, slot));
-        Undo::Put(id, kind, before)
+        let Some(entity) = self.entities.get_mut(&id) else { return Undo::Put(id, kind, None) };
+        if kind == ComponentKind::Terminal {
+            if slot.is_some() { self.showing.insert(id) } else { self.showing.remove(&id) };
+        }
+        Undo::Put(id, kind, entity.exchange(kind, slot))
     }
 
     pub(crate) fn own(&mut self, owners: Vec<(EntityId, Owner)>) -> Undo {
@@ -424,21 +442,28 @@ impl Scene {
         for (id, owner) in owners {
             if let Some(entity) = self.entities.get_mut(&id) {
                 let from = std::mem::replace(&mut entity.owner, owner);
-                self.unindex(id, from);
-                self.index(id, owner);
+                self.unindex_owner(id, from);
+                self.index_owner(id, owner);
                 before.push((id, from));
             }
         }
         Undo::Owned(before)
     }
 
-    fn index(&mut self, id: EntityId, owner: Owner) {
+    fn index(&mut self, id: EntityId, entity: &Entity) {
+        self.index_owner(id, entity.owner);
+        if entity.get(ComponentKind::Terminal).is_some() {
+            self.showing.insert(id);
+        }
+    }
+
+    fn index_owner(&mut self, id: EntityId, owner: Owner) {
         if let Owner::Process(process) = owner {
             self.owned.entry(process).or_default().insert(id);
         }
     }
 
-    fn unindex(&mut self, id: EntityId, owner: Owner) {
+    fn unindex_owner(&mut self, id: EntityId, owner: Owner) {
         if let Owner::Process(process) = owner
             && let Some(owned) = self.owned.get_mut(&process)
         {
@@ -461,7 +486,7 @@ impl Scene {
                     parent.children.insert(*top);
                 }
                 for (id, entity) in removed {
-                    self.index(id, entity.owner);
+                    self.index(id, &entity);
                     self.entities.insert(id, entity);
                 }
             }

@@ -229,3 +229,33 @@ proptest! {
         }
     }
 }
+
+/// What an index says is what all entities say, also after what was refused and undone.
+#[test]
+fn terminals_are_shown_while_a_shared_entity_shows_them() {
+    use hearth_abi::{
+        TerminalId,
+        scene::{Component, TerminalView},
+    };
+    let me = process(1, 7);
+    let [a, b, c] = [1, 2, 3].map(|n| entity(1, n));
+    let view = |id, serial| {
+        let terminal = TerminalId::from_bits(serial);
+        Op::Set(id, Component::Terminal(TerminalView { terminal, cell_height: 0.1, opacity: 1.0 }))
+    };
+    let shown = |scene: &Scene| -> Vec<u64> {
+        scene.shared_terminals().into_iter().map(TerminalId::to_bits).collect()
+    };
+    let mut scene = scene();
+    scene.apply(me, &[create(a), create(b), Op::Create(c, Scope::Local), under(b, a)]).unwrap();
+    scene.apply(me, &[view(a, 7), view(b, 8), view(c, 9)]).unwrap();
+    assert_eq!(shown(&scene), [7, 8], "what only one user sees is not shown");
+    let refused = [Op::Remove(a), create(a), view(a, 5), under(a, c)];
+    assert!(scene.apply(me, &refused).is_err());
+    assert_eq!(shown(&scene), [7, 8]);
+    scene.apply(me, &[view(b, 7), Op::Unset(a, ComponentKind::Terminal)]).unwrap();
+    assert_eq!(shown(&scene), [7]);
+    assert_eq!(shown(&scene.clone()), [7]);
+    scene.remove_owned_by(me);
+    assert_eq!(shown(&scene), [0u64; 0]);
+}

@@ -3,7 +3,11 @@
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use hearth_abi::{EntityId, Errno, LumpId, PeerId, ProcessId, scene::ComponentKind};
+use hearth_abi::{
+    EntityId, Errno, LumpId, PeerId, ProcessId, TerminalId,
+    scene::ComponentKind,
+    terminal::{Command, Open},
+};
 use hearth_process::ReplyTo;
 use std::time::Duration;
 
@@ -79,12 +83,20 @@ pub enum Request {
         /// The program and its arguments; at least one.
         args: Vec<Vec<u8>>,
     },
+    /// Open a terminal of this machine. Reply: its id (8 bytes).
+    TerminalOpen {
+        /// How.
+        open: Open,
+    },
+    /// Read the user's clipboard. Reply: its text.
+    ClipboardRead,
 }
 
 /// What guests need of the peer. None of the plain functions may block for long. Arguments are
 /// checked: sizes are within the contract's, and machine authority has been checked for
-/// [`Request::FileLoad`], [`Request::Command`], [`Services::pointer_capture`] and the keyboard and mouse of
-/// [`Services::input_subscribe`].
+/// [`Request::FileLoad`], [`Request::Command`], [`Request::TerminalOpen`], [`Request::ClipboardRead`],
+/// [`Services::pointer_capture`], [`Services::terminal_command`], [`Services::keyboard_focus`],
+/// [`Services::clipboard_write`], and the keyboard and mouse of [`Services::input_subscribe`].
 pub trait Services: Send + Sync + 'static {
     /// Begins what takes time.
     fn request(&self, caller: &Caller, request: Request, reply: ReplyTo);
@@ -136,6 +148,25 @@ pub trait Services: Send + Sync + 'static {
     /// # Errors
     /// [`Errno::Unsupported`] without a picture.
     fn pointer_capture(&self, caller: &Caller, on: bool) -> Result<(), Errno>;
+
+    /// Makes a terminal do something, of this peer or of another.
+    ///
+    /// # Errors
+    /// [`Errno::NotFound`]: no such terminal. [`Errno::Permission`]: it is one of another peer whose user has
+    /// not granted it. [`Errno::NoPeer`], [`Errno::Full`]: it, or the way there, takes nothing now.
+    fn terminal_command(&self, caller: &Caller, terminal: TerminalId, command: Command) -> Result<(), Errno>;
+
+    /// Gives the user's keyboard to a terminal, or back to the scripts.
+    ///
+    /// # Errors
+    /// As [`Services::terminal_command`], and [`Errno::Unsupported`] without a picture.
+    fn keyboard_focus(&self, caller: &Caller, terminal: Option<TerminalId>) -> Result<(), Errno>;
+
+    /// Puts a text of at most [`hearth_abi::terminal::TEXT_LEN_MAX`] bytes on the user's clipboard.
+    ///
+    /// # Errors
+    /// [`Errno::Unsupported`] without a window.
+    fn clipboard_write(&self, caller: &Caller, text: String) -> Result<(), Errno>;
 
     /// The name that a connected peer goes by.
     fn peer_name(&self, peer: PeerId) -> Option<String>;

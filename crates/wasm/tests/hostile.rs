@@ -122,6 +122,13 @@ async fn ranges_outside_of_the_memory_are_faults() {
         ("(call $file_load (i32.const 0) (i32.const 1) (i64.const 1))", -2),
         ("(call $command (i32.const 0) (i32.const 0) (i64.const 1))", -2),
         ("(call $command (i32.const 0) (i32.const 3) (i64.const 1))", -2),
+        ("(call $terminal_open (i32.const 0) (i32.const 0) (i64.const 1))", -2),
+        ("(call $terminal_open (i32.const 0) (i32.const 80) (i64.const 1))", -2),
+        ("(call $terminal_open (i32.const 65535) (i32.const 2) (i64.const 1))", -1),
+        ("(call $terminal_command (i64.const 7) (i32.const 65535) (i32.const 2))", -1),
+        ("(call $terminal_command (i64.const 7) (i32.const 0) (i32.const 0))", -2),
+        ("(call $terminal_command (i64.const 7) (i32.const 0) (i32.const 1))", -2),
+        ("(call $clipboard_write (i32.const 65535) (i32.const 2))", -1),
         (
             "(call $spawn_on (i32.const 0) (i32.const 65505) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i64.const 1))",
             -1,

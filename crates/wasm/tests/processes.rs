@@ -8,6 +8,7 @@ use common::{HERE, Probe, With, World, elsewhere, eventually, guest};
 use hearth_abi::{
     Errno, LumpId, ProcessId,
     signal::{decode_args, encode_args},
+    terminal::{Command, Open},
 };
 use hearth_process::{ExitKind, ExitReason, Lane, Limits, SendError, State};
 use hearth_wasm::{Caller, Request};
@@ -280,9 +281,13 @@ async fn requests_reach_the_peer_as_they_were_made() {
     let world = World::new();
     world.peer.hold.store(true, SeqCst);
     let args = encode_args(["a", ""]);
-    let data: String = args.iter().map(|byte| format!("\\{byte:02x}")).collect();
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("\\{byte:02x}")).collect::<String>();
+    let open = Open { folder: "/".into(), command: vec!["vim".into()], ..Open::default() };
+    let (data, opening, resize) =
+        (hex(&args), hex(&open.encode()), hex(&Command::Resize { columns: 80, rows: 24 }.encode()));
     let body = format!(
-        r#"(data (i32.const 32) "Mesh") (data (i32.const 40) "/tmp/file") (data (i32.const 64) "{data}")
+        r#"(data (i32.const 512) "{opening}") (data (i32.const 1024) "{resize}")
+        (data (i32.const 32) "Mesh") (data (i32.const 40) "/tmp/file") (data (i32.const 64) "{data}")
         (func (export "start")
           (drop (call $lump_size (i32.const 0) (i32.const 9) (i64.const 1)))
           (drop (call $lump_push (i32.const 0) (i32.const 5) (i64.const 2)))
@@ -296,8 +301,16 @@ async fn requests_reach_the_peer_as_they_were_made() {
           (call $check32 (i32.const 9) (call $scene_apply (i32.const 0) (i32.const 0)) (i32.const 0))
           (call $check32 (i32.const 10) (call $scene_apply (i32.const 0) (i32.const 2)) (i32.const -2))
           (call $check32 (i32.const 11) (call $peer_name (i32.const 5) (i32.const 0) (i32.const 8)) (i32.const 8))
-          (call $check32 (i32.const 12) (call $peer_name (i32.const 6) (i32.const 0) (i32.const 8)) (i32.const -9)))"#,
+          (call $check32 (i32.const 12) (call $peer_name (i32.const 6) (i32.const 0) (i32.const 8)) (i32.const -9))
+          (drop (call $terminal_open (i32.const 512) (i32.const {opening_len}) (i64.const 7)))
+          (drop (call $clipboard_read (i64.const 8)))
+          (call $check32 (i32.const 13) (call $terminal_command (i64.const 7) (i32.const 1024) (i32.const 5)) (i32.const 0))
+          (call $check32 (i32.const 14) (call $terminal_command (i64.const 8) (i32.const 1024) (i32.const 5)) (i32.const -4))
+          (call $check32 (i32.const 15) (call $keyboard_focus (i64.const 7)) (i32.const 0))
+          (call $check32 (i32.const 16) (call $keyboard_focus (i64.const 0)) (i32.const 0))
+          (call $check32 (i32.const 17) (call $clipboard_write (i32.const 32) (i32.const 4)) (i32.const 0)))"#,
         len = args.len(),
+        opening_len = open.encode().len(),
     );
     let id = world.spawn(&body);
     assert_eq!(world.processes.exited(id).await, ExitReason::normal());
@@ -310,16 +323,28 @@ async fn requests_reach_the_peer_as_they_were_made() {
         Request::Command { args: decode_args(&args).unwrap().into_iter().map(<[u8]>::to_vec).collect() },
         Request::SpawnOn { peer: elsewhere(), module: lump, name: Some("Mesh".into()), args: args.into() },
         Request::SpawnOn { peer: HERE, module: lump, name: None, args: Default::default() },
+        Request::TerminalOpen { open },
+        Request::ClipboardRead,
     ];
     let asked = world.peer.asked.lock();
     assert!(asked.iter().all(|(caller, _)| *caller == Caller { process: id, origin: HERE }));
     let asked: Vec<_> = asked.iter().map(|(_, request)| request.clone()).collect();
     assert_eq!(asked, wanted);
+    let called = world.peer.called.lock();
+    let wanted = [
+        "terminal_command 0.7 Resize { columns: 80, rows: 24 }",
+        "terminal_command 0.8 Resize { columns: 80, rows: 24 }",
+        "keyboard_focus Some(0.7)",
+        "keyboard_focus None",
+        "clipboard_write Mesh",
+    ];
+    assert_eq!(called[called.len() - wanted.len()..], wanted);
 }
 
 #[tokio::test]
 async fn code_of_another_peer_has_no_authority_over_this_machine() {
     let body = r#"(data (i32.const 0) "/etc/passwd") (data (i32.const 20) "\02\00\00\00sh")
+        (data (i32.const 512) "OPEN")
         (func (export "start")
           (call $check32 (i32.const 1) (call $origin) (i32.const ORIGIN))
           (call $check32 (i32.const 2) (call $file_load (i32.const 0) (i32.const 11) (i64.const 1)) (i32.const REFUSED))
@@ -328,7 +353,17 @@ async fn code_of_another_peer_has_no_authority_over_this_machine() {
           (call $check32 (i32.const 5) (call $input_subscribe (i32.const 2)) (i32.const REFUSED))
           (call $check32 (i32.const 6) (call $input_subscribe (i32.const 7)) (i32.const REFUSED))
           (call $check32 (i32.const 7) (call $input_subscribe (i32.const 4)) (i32.const 0))
-          (call $check32 (i32.const 8) (call $pointer_capture (i32.const 1)) (i32.const REFUSED)))"#;
+          (call $check32 (i32.const 8) (call $pointer_capture (i32.const 1)) (i32.const REFUSED))
+          (call $check32 (i32.const 9) (call $terminal_open (i32.const 512) (i32.const LENGTH) (i64.const 3)) (i32.const REFUSED))
+          (call $check32 (i32.const 10) (call $terminal_command (i64.const 7) (i32.const 600) (i32.const 1)) (i32.const REFUSED))
+          (call $check32 (i32.const 11) (call $keyboard_focus (i64.const 7)) (i32.const REFUSED))
+          (call $check32 (i32.const 12) (call $keyboard_focus (i64.const 0)) (i32.const REFUSED))
+          (call $check32 (i32.const 13) (call $clipboard_write (i32.const 0) (i32.const 1)) (i32.const REFUSED))
+          (call $check32 (i32.const 14) (call $clipboard_read (i64.const 4)) (i32.const REFUSED)))
+        (data (i32.const 600) "\0a")"#;
+    let open = Open::default().encode();
+    let opening: String = open.iter().map(|byte| format!("\\{byte:02x}")).collect();
+    let body = body.replace("OPEN", &opening).replace("LENGTH", &open.len().to_string());
     let world = World::new();
     let stranger = body.replace("ORIGIN", "5").replace("REFUSED", "-5");
     let with = With { origin: elsewhere(), ..With::default() };
@@ -339,8 +374,8 @@ async fn code_of_another_peer_has_no_authority_over_this_machine() {
     let world = World::new();
     let own = body.replace("ORIGIN", "0").replace("REFUSED", "0");
     assert_eq!(world.run(&own).await, ExitReason::normal());
-    assert_eq!(world.peer.asked.lock().len(), 2);
-    assert_eq!(world.peer.called.lock().len(), 5);
+    assert_eq!(world.peer.asked.lock().len(), 4);
+    assert_eq!(world.peer.called.lock().len(), 9);
 }
 
 #[tokio::test]

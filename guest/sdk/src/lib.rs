@@ -26,12 +26,13 @@
 //!
 //! How the parts fit: [`sys`] has the calls as they are; the executor takes signals from the mailbox,
 //! wakes whoever waits for a reply or a timer by its tag, and queues messages for [`recv`] and events
-//! for [`input::Input`]. [`scene`], [`mesh`], [`font`] and [`math`] are about what is seen. On a native
+//! for [`input::Input`] and [`terminal::Terminal`]. [`scene`], [`mesh`], [`font`] and [`math`] are about what is seen. On a native
 //! target the calls go to [`testing`], so that a script's logic is tested by `cargo test` without a peer.
 //!
 //! It must depend on nothing but the contract (`hearth-abi`) and on serialisation: it is compiled into
 //! every script.
 
+pub mod clipboard;
 pub mod font;
 pub mod input;
 pub mod log;
@@ -44,6 +45,7 @@ mod runtime;
 pub mod scene;
 pub mod sys;
 pub mod task;
+pub mod terminal;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 pub mod time;
@@ -65,6 +67,7 @@ pub mod prelude {
     pub use crate::math::{Quat, Vec3, vec3};
     pub use crate::mesh::Shape;
     pub use crate::scene::{self, Batch, Entity, glow, matte, metal, srgb};
+    pub use crate::terminal::Terminal;
     pub use crate::{
         Asset, Either, EntityId, Envelope, Errno, Error, Lump, LumpId, PeerId, ProcessId, args, call, debug,
         error, exit, info, interval, kill, peer, race, recv, self_id, send, sleep, spawn, spawn_local,

@@ -6,9 +6,10 @@
 
 use crate::{Error, message, sys};
 use hearth_abi::{
-    Errno, ProcessId,
+    Errno, ProcessId, TerminalId,
     input::Event,
     signal::{HEADER_LEN, Header, Kind},
+    terminal,
 };
 use std::{
     cell::RefCell,
@@ -26,6 +27,10 @@ const MESSAGES_MAX: usize = 4096;
 const MESSAGES_BYTES_MAX: usize = 8 << 20;
 /// Most input events that wait. A script that does not read them loses the oldest.
 const EVENTS_MAX: usize = 1024;
+/// Most events of one terminal that wait. A script that does not read them loses the oldest.
+const TERMINAL_EVENTS_MAX: usize = 256;
+/// Most terminals whose events wait before somebody asks for them.
+const TERMINALS_MAX: usize = 64;
 /// First length of the buffer for signals.
 const BUFFER_LEN: usize = 4096;
 
@@ -64,6 +69,13 @@ impl Wait {
     }
 }
 
+/// What happened to one terminal, and who waits for it.
+#[derive(Default)]
+struct TerminalEvents {
+    events: VecDeque<terminal::Event>,
+    wakers: Vec<Waker>,
+}
+
 #[derive(Default)]
 struct Runtime {
     /// `None` while the task is being polled.
@@ -76,6 +88,7 @@ struct Runtime {
     message_wakers: Vec<Waker>,
     events: VecDeque<Event>,
     event_wakers: Vec<Waker>,
+    terminals: BTreeMap<TerminalId, TerminalEvents>,
     last_number: u64,
 }
 
@@ -227,6 +240,25 @@ pub(crate) fn clear_events() {
     with(|runtime| runtime.events.clear());
 }
 
+/// The next event of a terminal.
+pub(crate) fn poll_terminal(terminal: TerminalId, context: &Context<'_>) -> Poll<terminal::Event> {
+    with(|runtime| {
+        let of_terminal = runtime.terminals.entry(terminal).or_default();
+        match of_terminal.events.pop_front() {
+            Some(event) => {
+                if event == terminal::Event::Closed {
+                    runtime.terminals.remove(&terminal);
+                }
+                Poll::Ready(event)
+            }
+            None => {
+                keep(&mut of_terminal.wakers, context);
+                Poll::Pending
+            }
+        }
+    })
+}
+
 /// Puts one signal where it belongs, and wakes who waits for it.
 fn accept(signal: &[u8]) {
     // The peer made it; a kind that this SDK does not know is of a later version of the contract.
@@ -259,6 +291,20 @@ fn accept(signal: &[u8]) {
             }
             runtime.events.push_back(event);
             std::mem::take(&mut runtime.event_wakers)
+        }
+        Kind::Terminal => {
+            let Ok((terminal, event)) = terminal::decode_event(body) else { return Vec::new() };
+            // The reply with its id may come after its first event; more than that is for nobody.
+            let is_known = runtime.terminals.contains_key(&terminal);
+            if !is_known && runtime.terminals.len() >= TERMINALS_MAX {
+                return Vec::new();
+            }
+            let of_terminal = runtime.terminals.entry(terminal).or_default();
+            if of_terminal.events.len() >= TERMINAL_EVENTS_MAX {
+                of_terminal.events.pop_front();
+            }
+            of_terminal.events.push_back(event);
+            std::mem::take(&mut of_terminal.wakers)
         }
         _ => Vec::new(),
     });

@@ -22,10 +22,11 @@
 
 use crate::{runtime, sys::HOST};
 use hearth_abi::{
-    Errno, LumpId, ProcessId,
+    Errno, LumpId, ProcessId, TerminalId,
     input::Event,
     scene::{Op, decode_batch},
     signal::{Kind, encode_args},
+    terminal,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{cell::RefCell, future::Future, rc::Rc, time::Duration};
@@ -82,6 +83,29 @@ pub fn deliver_bytes(from: ProcessId, body: &[u8]) {
 /// Puts an input event into the mailbox.
 pub fn input(event: &Event) {
     HOST.with_borrow_mut(|host| host.signal(Kind::Input, 0, 0, 0, &event.encode()));
+}
+
+/// Puts an event of a terminal into the mailbox.
+pub fn terminal_event(terminal: TerminalId, event: &terminal::Event) {
+    let body = terminal::encode_event(terminal, event);
+    HOST.with_borrow_mut(|host| host.signal(Kind::Terminal, 0, 0, 0, &body));
+}
+
+/// Takes what the script told terminals to do.
+pub fn terminal_commands() -> Vec<(TerminalId, terminal::Command)> {
+    let commands = HOST.with_borrow_mut(|host| std::mem::take(&mut host.commands));
+    commands.into_iter().map(|(terminal, command)| (TerminalId::from_bits(terminal), command)).collect()
+}
+
+/// Takes the terminals that the script gave the keyboard to; `None` where it gave it back.
+pub fn focuses() -> Vec<Option<TerminalId>> {
+    let focuses = HOST.with_borrow_mut(|host| std::mem::take(&mut host.focuses));
+    focuses.into_iter().map(|bits| (bits != 0).then(|| TerminalId::from_bits(bits))).collect()
+}
+
+/// What is on the clipboard.
+pub fn clipboard() -> String {
+    HOST.with_borrow(|host| host.clipboard.clone())
 }
 
 /// Refuses input from now on, as a peer without a picture does.

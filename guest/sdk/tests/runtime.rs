@@ -313,3 +313,36 @@ fn whole_numbers_are_floats_where_floats_are_wanted() {
     assert!(message::decode::<i32>(&message::encode(&1.5).unwrap()).is_err());
     assert!(message::decode::<f32>(&message::encode("1").unwrap()).is_err());
 }
+
+#[test]
+fn events_of_terminals_come_to_who_asks_for_that_terminal() {
+    use hearth_sdk::{
+        abi::TerminalId,
+        clipboard,
+        terminal::{Command, Event, Open, Terminal},
+    };
+    let (own, other) = (TerminalId::from_bits(9), Terminal::of(TerminalId::from_bits(10)));
+    // The first event is there before the reply that names the terminal.
+    testing::terminal_event(own, &Event::Title("vim".into()));
+    testing::terminal_event(other.id(), &Event::Keyboard(true));
+    let script = async move { race(Terminal::open(&Open::default()), sleep(Duration::from_secs(1))).await };
+    assert!(matches!(testing::run_for(script, Duration::from_secs(2)), Some(Either::Right(()))));
+    assert_eq!(testing::answer(Ok(0), &own.to_bits().to_le_bytes()), Some("terminal_open"));
+    let script = async move {
+        let terminal = Terminal::of(own);
+        assert_eq!(terminal.event().await, Event::Title("vim".into()));
+        assert_eq!(other.event().await, Event::Keyboard(true));
+        terminal.resize(100, 30).unwrap();
+        terminal.text("ls\n").unwrap();
+        other.focus().unwrap();
+        hearth_sdk::terminal::unfocus().unwrap();
+        clipboard::write("copied").unwrap();
+        assert_eq!(clipboard::read().await.unwrap(), "copied");
+        terminal.event().await
+    };
+    testing::terminal_event(own, &Event::Closed);
+    assert_eq!(testing::run_for(script, Duration::from_secs(1)), Some(Event::Closed));
+    let commands = [Command::Resize { columns: 100, rows: 30 }, Command::Text("ls\n".into())];
+    assert_eq!(testing::terminal_commands(), commands.map(|command| (own, command)));
+    assert_eq!(testing::focuses(), [Some(other.id()), None]);
+}

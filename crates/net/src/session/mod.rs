@@ -34,7 +34,7 @@ use crate::record::{Opener, RecordError, Sealer};
 use crate::{AGENT_BYTES_MAX, NAME_BYTES_MAX};
 
 /// The protocol version that this build speaks.
-pub const PROTOCOL_VERSION: u16 = 1;
+pub const PROTOCOL_VERSION: u16 = 2;
 
 /// The only suite so far: ristretto255, 3DH, SHA-512, Argon2id, ChaCha20-Poly1305, Ed25519.
 pub const SUITE: u8 = 1;

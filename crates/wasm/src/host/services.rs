@@ -10,9 +10,10 @@ use super::{
 use crate::Request;
 use bytes::Bytes;
 use hearth_abi::{
-    EntityId, Errno, IMPORT_MODULE, LumpId, ProcessId, input,
+    EntityId, Errno, IMPORT_MODULE, LumpId, ProcessId, TerminalId, input,
     scene::{BATCH_LEN_MAX, ComponentKind},
     signal::{BODY_LEN_MAX, decode_args},
+    terminal::{Command, Open, TEXT_LEN_MAX},
 };
 use std::{
     sync::{
@@ -37,7 +38,8 @@ pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     link_spawning(linker)?;
     link_lumps(linker)?;
     link_scene(linker)?;
-    link_machine(linker)
+    link_machine(linker)?;
+    link_terminals(linker)
 }
 
 fn link_spawning(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
@@ -153,6 +155,36 @@ fn link_machine(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
                 return Err(Errno::Invalid);
             }
             Ok(Request::Command { args: args.into_iter().map(<[u8]>::to_vec).collect() })
+        }))
+    })?;
+    Ok(())
+}
+
+fn link_terminals(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    let m = IMPORT_MODULE;
+    linker.func_wrap(m, "terminal_open", |mut call: Call<'_>, ptr: u32, len: u32, tag: u64| {
+        returned(request(&mut call, tag, |memory, guest| {
+            authority::check(guest, Act::Terminal)?;
+            let options = memory::bytes(memory, ptr, len)?;
+            if options.len() > BODY_LEN_MAX {
+                return Err(Errno::Limit);
+            }
+            Ok(Request::TerminalOpen { open: Open::decode(options).or(Err(Errno::Invalid))? })
+        }))
+    })?;
+    linker.func_wrap(m, "terminal_command", |mut call: Call<'_>, terminal: u64, ptr: u32, len: u32| {
+        returned(terminal_command(&mut call, terminal, ptr, len))
+    })?;
+    linker.func_wrap(m, "keyboard_focus", |call: Call<'_>, terminal: u64| {
+        returned(keyboard_focus(&call, terminal).map(|()| 0))
+    })?;
+    linker.func_wrap(m, "clipboard_write", |mut call: Call<'_>, ptr: u32, len: u32| {
+        returned(clipboard_write(&mut call, ptr, len))
+    })?;
+    linker.func_wrap(m, "clipboard_read", |mut call: Call<'_>, tag: u64| {
+        returned(request(&mut call, tag, |_, guest| {
+            authority::check(guest, Act::Clipboard)?;
+            Ok(Request::ClipboardRead)
         }))
     })?;
     Ok(())
@@ -306,4 +338,28 @@ fn pointer_capture(call: &Call<'_>, on: bool) -> Result<(), Errno> {
     let guest = call.data();
     authority::check(guest, Act::Pointer)?;
     guest.wasm.services.pointer_capture(&guest.caller, on)
+}
+
+fn terminal_command(call: &mut Call<'_>, terminal: u64, ptr: u32, len: u32) -> Result<u32, Errno> {
+    let (memory, guest) = memory::open(call)?;
+    authority::check(guest, Act::Terminal)?;
+    let command = Command::decode(memory::bytes(memory, ptr, len)?).or(Err(Errno::Invalid))?;
+    let terminal = TerminalId::from_bits(terminal);
+    guest.wasm.services.terminal_command(&guest.caller, terminal, command)?;
+    Ok(0)
+}
+
+fn keyboard_focus(call: &Call<'_>, terminal: u64) -> Result<(), Errno> {
+    let guest = call.data();
+    authority::check(guest, Act::Terminal)?;
+    let terminal = (terminal != 0).then(|| TerminalId::from_bits(terminal));
+    guest.wasm.services.keyboard_focus(&guest.caller, terminal)
+}
+
+fn clipboard_write(call: &mut Call<'_>, ptr: u32, len: u32) -> Result<u32, Errno> {
+    let (memory, guest) = memory::open(call)?;
+    authority::check(guest, Act::Clipboard)?;
+    let text = memory::text(memory, ptr, len, TEXT_LEN_MAX)?.to_owned();
+    guest.wasm.services.clipboard_write(&guest.caller, text)?;
+    Ok(0)
 }

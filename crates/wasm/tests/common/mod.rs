@@ -4,7 +4,9 @@
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use hearth_abi::{EntityId, Errno, LumpId, PeerId, ProcessId, scene::ComponentKind};
+use hearth_abi::{
+    EntityId, Errno, LumpId, PeerId, ProcessId, TerminalId, scene::ComponentKind, terminal::Command,
+};
 use hearth_process::{
     Config, Context, ExitReason, Host, Limits, Processes, Program, ReplyTo, SendError, Signal, Spec, State,
     Take,
@@ -120,6 +122,21 @@ impl Services for Peer {
 
     fn pointer_capture(&self, _: &Caller, on: bool) -> Result<(), Errno> {
         self.called.lock().push(format!("pointer_capture {on}"));
+        Ok(())
+    }
+
+    fn terminal_command(&self, _: &Caller, terminal: TerminalId, command: Command) -> Result<(), Errno> {
+        self.called.lock().push(format!("terminal_command {terminal} {command:?}"));
+        if terminal.serial() == 7 { Ok(()) } else { Err(Errno::NotFound) }
+    }
+
+    fn keyboard_focus(&self, _: &Caller, terminal: Option<TerminalId>) -> Result<(), Errno> {
+        self.called.lock().push(format!("keyboard_focus {terminal:?}"));
+        Ok(())
+    }
+
+    fn clipboard_write(&self, _: &Caller, text: String) -> Result<(), Errno> {
+        self.called.lock().push(format!("clipboard_write {text}"));
         Ok(())
     }
 
@@ -307,7 +324,7 @@ pub(crate) fn documented_calls() -> Vec<DocumentedCall> {
         let result = result.trim().strip_prefix("-> ").map(str::to_owned);
         calls.push((module.clone(), name.to_owned(), params, result));
     }
-    assert_eq!(calls.len(), 35, "calls found in the document");
+    assert_eq!(calls.len(), 40, "calls found in the document");
     calls
 }
 

@@ -28,6 +28,9 @@ pub(crate) struct Host {
     pub(crate) input: u32,
     pub(crate) input_refused: Option<Errno>,
     pub(crate) captured: Vec<bool>,
+    pub(crate) commands: Vec<(u64, hearth_abi::terminal::Command)>,
+    pub(crate) focuses: Vec<u64>,
+    pub(crate) clipboard: String,
     next_serial: u64,
     random: u64,
 }
@@ -265,6 +268,39 @@ pub fn peer_name(peer: u32, out: &mut [u8]) -> i32 {
 
 pub fn file_load(_path: &str, tag: u64) -> i32 {
     host(|host| host.request("file_load", tag))
+}
+
+pub fn terminal_open(open: &[u8], tag: u64) -> i32 {
+    if hearth_abi::terminal::Open::decode(open).is_err() {
+        return Errno::Invalid.as_return();
+    }
+    host(|host| host.request("terminal_open", tag))
+}
+
+pub fn terminal_command(terminal: u64, command: &[u8]) -> i32 {
+    let Ok(command) = hearth_abi::terminal::Command::decode(command) else {
+        return Errno::Invalid.as_return();
+    };
+    host(|host| host.commands.push((terminal, command)));
+    0
+}
+
+pub fn keyboard_focus(terminal: u64) -> i32 {
+    host(|host| host.focuses.push(terminal));
+    0
+}
+
+pub fn clipboard_write(text: &str) -> i32 {
+    host(|host| host.clipboard = text.into());
+    0
+}
+
+pub fn clipboard_read(tag: u64) -> i32 {
+    host(|host| {
+        let text = host.clipboard.clone();
+        host.signal(Kind::Reply, 0, tag, 0, text.as_bytes());
+    });
+    0
 }
 
 pub fn command(_args: &[u8], tag: u64) -> i32 {

@@ -59,6 +59,11 @@ mod import {
         pub(super) fn pointer_capture(on: u32) -> i32;
         pub(super) fn peer_name(peer: u32, ptr: *mut u8, cap: usize) -> i32;
         pub(super) fn file_load(path: *const u8, len: usize, tag: u64) -> i32;
+        pub(super) fn terminal_open(open: *const u8, len: usize, tag: u64) -> i32;
+        pub(super) fn terminal_command(terminal: u64, command: *const u8, len: usize) -> i32;
+        pub(super) fn keyboard_focus(terminal: u64) -> i32;
+        pub(super) fn clipboard_write(text: *const u8, len: usize) -> i32;
+        pub(super) fn clipboard_read(tag: u64) -> i32;
         pub(super) fn command(args: *const u8, len: usize, tag: u64) -> i32;
     }
 
@@ -262,6 +267,36 @@ pub fn peer_name(peer: u32, out: &mut [u8]) -> i32 {
 pub fn file_load(path: &str, tag: u64) -> i32 {
     // SAFETY: the host reads within the slice.
     unsafe { import::file_load(path.as_ptr(), path.len(), tag) }
+}
+
+/// Opens a terminal of this machine.
+pub fn terminal_open(open: &[u8], tag: u64) -> i32 {
+    // SAFETY: the host reads within the slice.
+    unsafe { import::terminal_open(open.as_ptr(), open.len(), tag) }
+}
+
+/// Something for a terminal to do.
+pub fn terminal_command(terminal: u64, command: &[u8]) -> i32 {
+    // SAFETY: the host reads within the slice.
+    unsafe { import::terminal_command(terminal, command.as_ptr(), command.len()) }
+}
+
+/// Gives the user's keyboard to a terminal, or back to the scripts with 0.
+pub fn keyboard_focus(terminal: u64) -> i32 {
+    // SAFETY: no pointers.
+    unsafe { import::keyboard_focus(terminal) }
+}
+
+/// Puts text on the user's clipboard.
+pub fn clipboard_write(text: &str) -> i32 {
+    // SAFETY: the host reads within the slice.
+    unsafe { import::clipboard_write(text.as_ptr(), text.len()) }
+}
+
+/// Reads the user's clipboard.
+pub fn clipboard_read(tag: u64) -> i32 {
+    // SAFETY: no pointers.
+    unsafe { import::clipboard_read(tag) }
 }
 
 /// Runs a program of this machine.
