@@ -4,7 +4,11 @@
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use hearth_abi::LumpId;
+use hearth_abi::{
+    LumpId,
+    input::{self, Press},
+    terminal::Stroke,
+};
 use hearth_engine::{Command, Controller, Event, SendError};
 use hearth_node::{Node, Picture, PictureEvent};
 use hearth_scene::Change;
@@ -82,6 +86,11 @@ pub(crate) async fn events(controller: Controller, node: Node) {
     while let Some(event) = controller.event().await {
         match event {
             Event::Input(event) => node.picture_event(PictureEvent::Input(event)),
+            Event::Stroke(stroke) => {
+                for event in heard(&stroke) {
+                    node.picture_event(PictureEvent::Input(event));
+                }
+            }
             Event::WantLump(id) => node.picture_event(PictureEvent::WantLump(id)),
             Event::AssetFailed { entities, lump, reason } => {
                 node.picture_event(PictureEvent::AssetFailed { entities, lump, reason });
@@ -90,6 +99,14 @@ pub(crate) async fn events(controller: Controller, node: Node) {
             _ => {}
         }
     }
+}
+
+/// What scripts hear of a stroke: the key, if it has a place on the keyboard, and what it types.
+fn heard(stroke: &Stroke) -> impl Iterator<Item = input::Event> {
+    let Stroke { code, press, text, .. } = stroke;
+    let key = (*code != 0).then_some(input::Event::Key { code: *code, press: *press });
+    let types = *press != Press::Released && !text.is_empty();
+    key.into_iter().chain(types.then(|| input::Event::Text(text.clone())))
 }
 
 /// Writes the picture to a file again and again; a reader sees a whole picture or the one before.
@@ -120,4 +137,33 @@ async fn replace(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let beside = file.with_extension("part");
     tokio::fs::write(&beside, bytes).await?;
     tokio::fs::rename(&beside, file).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hearth_abi::{input::key, terminal::Modifiers};
+
+    #[test]
+    fn scripts_hear_of_the_key_and_then_of_the_text() {
+        let stroke = |code, press, text: &str| Stroke {
+            code,
+            press,
+            modifiers: Modifiers::CONTROL,
+            key: Some('w'),
+            shifted: None,
+            text: text.into(),
+        };
+        let key = |press| input::Event::Key { code: key::W, press };
+        let text = |text: &str| input::Event::Text(text.into());
+        for (stroke, expected) in [
+            (stroke(key::W, Press::Pressed, "w"), vec![key(Press::Pressed), text("w")]),
+            (stroke(key::W, Press::Repeated, "w"), vec![key(Press::Repeated), text("w")]),
+            (stroke(key::W, Press::Released, ""), vec![key(Press::Released)]),
+            (stroke(key::W, Press::Pressed, ""), vec![key(Press::Pressed)]),
+            (stroke(0, Press::Pressed, "é"), vec![text("é")]),
+        ] {
+            assert_eq!(heard(&stroke).collect::<Vec<_>>(), expected, "{stroke:?}");
+        }
+    }
 }

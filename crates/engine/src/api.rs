@@ -2,7 +2,7 @@
 //! What goes in and what comes out.
 
 use bytes::Bytes;
-use hearth_abi::{EntityId, LumpId, PeerId, input};
+use hearth_abi::{EntityId, LumpId, PeerId, input, terminal::Stroke};
 use hearth_scene::Change;
 use std::{fmt, io::Cursor, time::Duration};
 
@@ -92,6 +92,24 @@ pub enum Command {
         /// Which lump.
         id: LumpId,
     },
+    /// Puts a text on the user's clipboard. Lost, with a line in the log, if the window system does not
+    /// take it. One window's text: without a window nothing happens.
+    ClipboardWrite {
+        /// The text.
+        text: String,
+        /// The selection that the middle button pastes, where the window system has one.
+        primary: bool,
+    },
+    /// Asks for the text on the user's clipboard; empty if there is none. `done` is called once, on a
+    /// thread of the engine, and must be quick.
+    ClipboardRead {
+        /// The selection that the middle button pastes, where the window system has one.
+        primary: bool,
+        /// Hears the text, or why there is none to be had.
+        done: Box<dyn FnOnce(Result<String, String>) + Send>,
+    },
+    /// Whether the user types text now, so that input methods may take the keys and give text instead.
+    TextInput(bool),
     /// Ends the engine.
     Quit,
 }
@@ -108,6 +126,11 @@ impl fmt::Debug for Command {
             Command::Screenshot(_) => f.write_str("Screenshot"),
             Command::Load { class, id, .. } => write!(f, "Load({class}, {id})"),
             Command::Drop { class, id } => write!(f, "Drop({class}, {id})"),
+            Command::ClipboardWrite { text, primary } => {
+                write!(f, "ClipboardWrite({} bytes, {primary})", text.len())
+            }
+            Command::ClipboardRead { primary, .. } => write!(f, "ClipboardRead({primary})"),
+            Command::TextInput(on) => write!(f, "TextInput({on})"),
             Command::Quit => f.write_str("Quit"),
         }
     }
@@ -117,9 +140,12 @@ impl fmt::Debug for Command {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
-    /// The user did something, or a picture is about to be made. Times of [`input::Event::Frame`]
-    /// count from the start of the engine.
+    /// The user did something other than press keys, or a picture is about to be made. Times of
+    /// [`input::Event::Frame`] count from the start of the engine.
     Input(input::Event),
+    /// A key went down or up, or text came without one. Keys that are held when the window loses the
+    /// keyboard are released before [`input::Event::Focus`].
+    Stroke(Stroke),
     /// The engine needs this lump; answered by [`Command::Lump`]. Said once, and again only if the
     /// lump was let go, or lost with the graphics card's memory, and is needed anew.
     WantLump(LumpId),

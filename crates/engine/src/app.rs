@@ -4,7 +4,9 @@
 use crate::{
     EngineConfig, EngineEnd, EngineError, adapter,
     assets::{SOURCE, Store},
-    capture, icon, input, light,
+    capture,
+    clipboard::Clipboard,
+    icon, input, light,
     link::{self, Link},
     look::Looks,
     motion,
@@ -231,6 +233,7 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
         .insert_resource(Place::new(config.peer))
         .insert_resource(Store::new(files))
         .init_resource::<input::Held>()
+        .insert_resource(Clipboard::new(!config.headless))
         .init_resource::<capture::Pending>()
         .init_resource::<link::Shown>()
         .init_resource::<view::Up>();

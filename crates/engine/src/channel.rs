@@ -6,7 +6,7 @@
 //! answer to the sender, who gets the command back.
 //!
 //! Events: at most [`EVENTS_MAX`]. When the queue is full, motions and turns of the wheel are added to
-//! the last one waiting, and frames are dropped: there will be newer ones. Key presses and the like
+//! the last one waiting, places of the pointer take its place, and frames are dropped: there will be newer ones. Strokes and the like
 //! have [`EVENTS_RESERVE`] places more; past them they are lost, counted, and the log says so. Wanted
 //! lumps and failures stay with the engine until there is room.
 
@@ -235,6 +235,7 @@ impl Drop for EngineEnd {
             match command {
                 Command::Screenshot(done) => drop(Reply::new(done)),
                 Command::Load { done, .. } => drop(Reply::new(done)),
+                Command::ClipboardRead { done, .. } => drop(Reply::new(done)),
                 _ => {}
             }
         }
@@ -268,6 +269,20 @@ impl Events {
                     input::Event::Wheel(sum) => Some(sum),
                     _ => None,
                 });
+                Ok(())
+            }
+            Event::Input(input::Event::Pointer { .. }) => {
+                // Only where it is now counts; one that waits says so in the order of buttons.
+                let last = self.queue.iter_mut().rev().find(|waiting| {
+                    matches!(
+                        waiting,
+                        Event::Input(input::Event::Pointer { .. } | input::Event::Button { .. })
+                    )
+                });
+                match last {
+                    Some(waiting @ Event::Input(input::Event::Pointer { .. })) => *waiting = event,
+                    _ => self.lost += 1,
+                }
                 Ok(())
             }
             Event::WantLump(_) | Event::AssetFailed { .. } => Err(event),
@@ -304,11 +319,16 @@ impl Events {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
-    use hearth_abi::{LumpId, input::Press};
+    use hearth_abi::{
+        LumpId,
+        input::Press,
+        terminal::{Modifiers, Stroke},
+    };
     use std::{pin::pin, task::Context};
 
     fn key(code: u16) -> Event {
-        Event::Input(input::Event::Key { code, press: Press::Pressed })
+        let (press, modifiers) = (Press::Pressed, Modifiers::default());
+        Event::Stroke(Stroke { code, press, modifiers, key: None, shifted: None, text: String::new() })
     }
 
     fn motion(by: f32) -> Event {
@@ -330,13 +350,15 @@ mod tests {
             end.event(motion(2.0)).unwrap();
         }
         end.event(key(9999)).unwrap();
+        let pointer = |x| Event::Input(input::Event::Pointer { at: [x, 0.0], picture: [8.0, 8.0] });
+        end.event(pointer(1.0)).unwrap();
         // What must not be lost comes back, for later.
         let want = Event::WantLump(LumpId([1; 32]));
         assert_eq!(end.event(want.clone()), Err(want));
         let events = read(&controller);
         assert_eq!(events.len(), EVENTS_MAX + 1);
         assert_eq!((&events[0], &events[EVENTS_MAX]), (&motion(21.0), &key(9999)));
-        assert_eq!(controller.events_lost(), 0);
+        assert_eq!(controller.events_lost(), 1, "no place of the pointer waited");
     }
 
     #[test]

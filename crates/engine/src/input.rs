@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! What the user does at the window, as events of the contract.
 
-use crate::{Event, keys, link::Link};
-use bevy::{
-    input::{ButtonState, mouse::MouseButton, mouse::MouseScrollUnit},
-    prelude::*,
-    window::{CursorGrabMode, CursorOptions, PrimaryWindow, WindowEvent},
+use crate::{
+    Event, keys,
+    link::Link,
+    stroke::{KeyEvent, Keyboard},
 };
-use hearth_abi::input::{self, Press, TEXT_LEN_MAX};
-use std::collections::BTreeSet;
+use bevy::{
+    ecs::message::{MessageCursor, Messages},
+    input::{ButtonState, keyboard::KeyboardInput, mouse::MouseButton, mouse::MouseScrollUnit},
+    prelude::*,
+    window::{CursorGrabMode, CursorOptions, Ime, PrimaryWindow, WindowEvent},
+    winit::RawWinitWindowEvent,
+};
+use hearth_abi::input::{self, Press};
+use std::collections::{BTreeSet, VecDeque};
+use winit::platform::modifier_supplement::KeyEventExtModifierSupplement as _;
 
 /// Logical pixels that a touchpad scrolls for a line of a wheel.
 const PIXELS_PER_LINE: f32 = 40.0;
@@ -16,7 +23,7 @@ const PIXELS_PER_LINE: f32 = 40.0;
 /// What is down, and where the pointer is.
 #[derive(Resource, Default)]
 pub(crate) struct Held {
-    keys: BTreeSet<u16>,
+    keyboard: Keyboard,
     buttons: BTreeSet<u8>,
     pointer: [f32; 2],
     captured: bool,
@@ -25,12 +32,7 @@ pub(crate) struct Held {
 
 impl Held {
     /// Hides the pointer and holds it, or sets it free.
-    pub(crate) fn capture(
-        &mut self,
-        cursor: &mut CursorOptions,
-        on: bool,
-        say: &mut impl FnMut(input::Event),
-    ) {
+    pub(crate) fn capture(&mut self, cursor: &mut CursorOptions, on: bool, say: &mut impl FnMut(Event)) {
         // A window without the focus has no right to the pointer.
         let on = on && self.focused;
         if on != self.captured {
@@ -38,16 +40,81 @@ impl Held {
             cursor.visible = !on;
             self.captured = on;
         }
-        say(input::Event::Captured(on));
+        say(Event::Input(input::Event::Captured(on)));
     }
 
     /// Whatever is down goes up: its release will go to another window.
-    fn let_go(&mut self, say: &mut impl FnMut(input::Event)) {
-        for code in std::mem::take(&mut self.keys) {
-            say(input::Event::Key { code, press: Press::Released });
-        }
+    fn let_go(&mut self, say: &mut impl FnMut(Event)) {
+        self.keyboard.let_go().into_iter().for_each(|stroke| say(Event::Stroke(stroke)));
         for button in std::mem::take(&mut self.buttons) {
-            say(input::Event::Button { button, press: Press::Released, at: self.pointer });
+            say(Event::Input(input::Event::Button { button, press: Press::Released, at: self.pointer }));
+        }
+    }
+
+    /// A key, with what the window system says of it beyond what the engine hands on.
+    fn key(&mut self, key: &KeyboardInput, raw: &mut Raw, say: &mut impl FnMut(Event)) {
+        let press = match (key.state, key.repeat) {
+            (ButtonState::Released, _) => Press::Released,
+            (ButtonState::Pressed, false) => Press::Pressed,
+            (ButtonState::Pressed, true) => Press::Repeated,
+        };
+        let unmodified = raw.take(key, &mut self.keyboard);
+        let event = KeyEvent {
+            code: keys::usage(key.key_code).unwrap_or(0),
+            press,
+            logical: &key.logical_key,
+            unmodified: unmodified.as_ref(),
+            text: key.text.as_deref(),
+        };
+        if let Some(stroke) = self.keyboard.stroke(&event) {
+            say(Event::Stroke(stroke));
+        }
+    }
+}
+
+/// What the window system said about keys, which comes beside the engine's own events: in the same
+/// order, but without those that the engine makes itself when the focus goes.
+struct Raw(VecDeque<winit::event::WindowEvent>);
+
+impl Raw {
+    fn read(
+        messages: Option<&Messages<RawWinitWindowEvent>>,
+        cursor: &mut MessageCursor<RawWinitWindowEvent>,
+    ) -> Raw {
+        let of_keys = |raw: &RawWinitWindowEvent| {
+            use winit::event::WindowEvent as Raw;
+            match &raw.event {
+                Raw::KeyboardInput { is_synthetic: false, .. } | Raw::ModifiersChanged(_) => {
+                    Some(raw.event.clone())
+                }
+                _ => None,
+            }
+        };
+        Raw(messages.map(|messages| cursor.read(messages).filter_map(of_keys).collect()).unwrap_or_default())
+    }
+
+    /// What the layout puts on this key without modifiers; tells the keyboard which were held then.
+    fn take(&mut self, key: &KeyboardInput, keyboard: &mut Keyboard) -> Option<winit::keyboard::Key> {
+        self.modifiers(keyboard);
+        match self.0.front() {
+            Some(winit::event::WindowEvent::KeyboardInput { event, .. })
+                if event.state.is_pressed() == key.state.is_pressed()
+                    && bevy::winit::converters::convert_physical_key_code(event.physical_key)
+                        == key.key_code =>
+            {
+                let unmodified = event.key_without_modifiers();
+                self.0.pop_front();
+                Some(unmodified)
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes what is said about modifiers before the next key.
+    fn modifiers(&mut self, keyboard: &mut Keyboard) {
+        while let Some(winit::event::WindowEvent::ModifiersChanged(modifiers)) = self.0.front() {
+            keyboard.modifiers(modifiers.state());
+            self.0.pop_front();
         }
     }
 }
@@ -55,47 +122,35 @@ impl Held {
 /// Passes on what happened at the window.
 pub(crate) fn read(
     mut happened: MessageReader<WindowEvent>,
+    raw: Option<Res<Messages<RawWinitWindowEvent>>>,
+    mut raw_read: Local<MessageCursor<RawWinitWindowEvent>>,
     mut held: ResMut<Held>,
     mut cursor: Option<Single<&mut CursorOptions, With<PrimaryWindow>>>,
+    window: Option<Single<&Window, With<PrimaryWindow>>>,
     mut exit: MessageWriter<AppExit>,
     link: Res<Link>,
 ) {
     let held = &mut *held;
-    let mut say = |event| link.say(Event::Input(event));
+    let mut raw = Raw::read(raw.as_deref(), &mut raw_read);
+    let mut say = |event| link.say(event);
     for event in happened.read() {
         match event {
-            WindowEvent::KeyboardInput(key) => {
-                let press = match (key.state, key.repeat) {
-                    (ButtonState::Released, _) => Press::Released,
-                    (ButtonState::Pressed, false) => Press::Pressed,
-                    (ButtonState::Pressed, true) => Press::Repeated,
-                };
-                if let Some(code) = keys::usage(key.key_code) {
-                    // One that was down when the window got the focus is not ours to let go.
-                    let known = match press {
-                        Press::Released => held.keys.remove(&code),
-                        _ => {
-                            held.keys.insert(code);
-                            true
-                        }
-                    };
-                    if known {
-                        say(input::Event::Key { code, press });
-                    }
-                }
-                if press != Press::Released
-                    && let Some(text) = &key.text
-                    && !text.is_empty()
-                    && text.len() <= TEXT_LEN_MAX
-                    && !text.chars().any(char::is_control)
-                {
-                    say(input::Event::Text(text.as_str().into()));
-                }
+            WindowEvent::KeyboardInput(key) => held.key(key, &mut raw, &mut say),
+            WindowEvent::Ime(Ime::Commit { value, .. }) => {
+                Keyboard::typed(value).into_iter().for_each(|stroke| say(Event::Stroke(stroke)));
             }
             WindowEvent::MouseMotion(motion) if held.captured => {
-                say(input::Event::Motion(motion.delta.into()));
+                say(Event::Input(input::Event::Motion(motion.delta.into())));
             }
-            WindowEvent::CursorMoved(moved) => held.pointer = moved.position.into(),
+            WindowEvent::CursorMoved(moved) => {
+                held.pointer = moved.position.into();
+                if let Some(window) = &window
+                    && !held.captured
+                {
+                    let picture = [window.width(), window.height()];
+                    say(Event::Input(input::Event::Pointer { at: held.pointer, picture }));
+                }
+            }
             WindowEvent::MouseButtonInput(pressed) => {
                 let button = match pressed.button {
                     MouseButton::Left => 0,
@@ -110,7 +165,7 @@ pub(crate) fn read(
                     ButtonState::Released => (Press::Released, held.buttons.remove(&button)),
                 };
                 if known {
-                    say(input::Event::Button { button, press, at: held.pointer });
+                    say(Event::Input(input::Event::Button { button, press, at: held.pointer }));
                 }
             }
             WindowEvent::MouseWheel(wheel) => {
@@ -119,7 +174,7 @@ pub(crate) fn read(
                     MouseScrollUnit::Pixel => 1.0 / PIXELS_PER_LINE,
                 };
                 // The window system tells where the content goes, which for x is the other way.
-                say(input::Event::Wheel([-wheel.x * lines, wheel.y * lines]));
+                say(Event::Input(input::Event::Wheel([-wheel.x * lines, wheel.y * lines])));
             }
             WindowEvent::WindowFocused(focus) => {
                 held.focused = focus.focused;
@@ -131,7 +186,7 @@ pub(crate) fn read(
                         held.capture(cursor, false, &mut say);
                     }
                 }
-                say(input::Event::Focus(focus.focused));
+                say(Event::Input(input::Event::Focus(focus.focused)));
             }
             WindowEvent::WindowCloseRequested(_) => {
                 link.say(Event::Closed);
@@ -140,4 +195,5 @@ pub(crate) fn read(
             _ => {}
         }
     }
+    raw.modifiers(&mut held.keyboard);
 }

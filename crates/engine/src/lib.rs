@@ -14,7 +14,7 @@
 //! applies them to the engine's own entities; `assets` decodes lumps away from the frame and knows
 //! who uses what; `look` shares materials and shapes; `motion` smooths what arrives in steps; `view`
 //! puts the eye where the camera is, under the `sky`; `light` has the lights; `input` turns the
-//! window's events into the contract's; `capture` makes screenshots; `app` sets it all up.
+//! window's events into the contract's, with `stroke` for keys; `clipboard` speaks to the window system's; `capture` makes screenshots; `app` sets it all up.
 //!
 //! This is the only crate that knows the renderer (Bevy). It must not depend on the network, the
 //! process table, or the store, and none of Bevy's types are part of its interface.
@@ -25,6 +25,7 @@ mod app;
 mod assets;
 mod capture;
 mod channel;
+mod clipboard;
 mod icon;
 mod input;
 mod keys;
@@ -35,6 +36,7 @@ mod motion;
 mod place;
 mod reply;
 mod sky;
+mod stroke;
 mod view;
 
 pub use api::{Command, EngineConfig, EngineError, Event, Picture, PictureError, Quality, SendError};

@@ -5,6 +5,7 @@ use crate::{
     Command, EngineEnd, Event,
     assets::Store,
     capture,
+    clipboard::Clipboard,
     input::Held,
     look::Looks,
     place::Place,
@@ -94,6 +95,13 @@ fn take_commands(world: &mut World, place: &mut Place, store: &mut Store) {
             Command::Screenshot(done) => world.resource_mut::<capture::Pending>().ask(Reply::new(done)),
             Command::Load { class, id, done } => store.load(&class, id, Reply::new(done)),
             Command::Drop { class, id } => store.drop_load(&class, id),
+            Command::ClipboardWrite { text, primary } => {
+                world.resource_mut::<Clipboard>().write(text, primary)
+            }
+            Command::ClipboardRead { primary, done } => {
+                world.resource_mut::<Clipboard>().read(primary, Reply::new(done));
+            }
+            Command::TextInput(on) => text_input(world, on),
             Command::Quit => {
                 world.write_message(AppExit::Success);
                 return;
@@ -109,11 +117,21 @@ fn capture_pointer(world: &mut World, on: bool) {
         match cursors.single_mut(world) {
             Ok(mut cursor) => held.capture(&mut cursor, on, &mut |event| events.push(event)),
             // Without a window there is no pointer.
-            Err(_) => events.push(input::Event::Captured(false)),
+            Err(_) => events.push(Event::Input(input::Event::Captured(false))),
         }
         let link = world.resource::<Link>();
-        events.into_iter().for_each(|event| link.say(Event::Input(event)));
+        events.into_iter().for_each(|event| link.say(event));
     });
+}
+
+/// Asks input methods for what is typed, or leaves them alone.
+fn text_input(world: &mut World, on: bool) {
+    let mut windows = world.query_filtered::<&mut Window, With<PrimaryWindow>>();
+    if let Ok(mut window) = windows.single_mut(world)
+        && window.ime_enabled != on
+    {
+        window.ime_enabled = on;
+    }
 }
 
 fn advance_assets(world: &mut World, place: &mut Place, store: &mut Store) {

@@ -11,7 +11,10 @@
     reason = "a test fails by panicking, and says what it does"
 )]
 
-use hearth_abi::input::{Event as Input, Press, key};
+use hearth_abi::{
+    input::{Event as Input, Press, key},
+    terminal::{Modifiers, Stroke},
+};
 use hearth_engine::{Command as Order, Controller, EngineConfig, Event, Quality, channel, run};
 use std::{
     io::{BufRead, BufReader},
@@ -27,6 +30,9 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(text) = std::env::var_os("HEARTH_TEST_IS_ANOTHER") {
+        return another_program(&text.into_string().unwrap());
+    }
     if std::env::var_os("HEARTH_TEST_IS_WINDOW").is_some() {
         return window();
     }
@@ -37,10 +43,11 @@ fn main() {
     if !filters.is_empty() && !filters.iter().any(|filter| NAME.contains(filter.as_str())) {
         return;
     }
-    let missing: Vec<&str> = ["Xvfb", "xdotool"].into_iter().filter(|program| !exists(program)).collect();
+    let missing: Vec<&str> =
+        ["Xvfb", "xdotool", "setxkbmap"].into_iter().filter(|program| !exists(program)).collect();
     if !missing.is_empty() {
         eprintln!(
-            "\n*** NOT TESTED: {NAME}: {} is missing (apt-get install xvfb xdotool) ***\n",
+            "\n*** NOT TESTED: {NAME}: {} is missing (apt-get install xvfb xdotool x11-xkb-utils) ***\n",
             missing.join(" and ")
         );
         exit(i32::from(std::env::var_os("HEARTH_TEST_WINDOW").is_some_and(|v| v == "1")));
@@ -141,17 +148,16 @@ fn act(control: &Controller) {
     xdotool(&["windowfocus", "--sync", id]);
     wait(control, "the focus", |event| *event == Event::Input(Input::Focus(true)));
 
-    xdotool(&["key", "--window", "0", "w"]);
-    let w = |press| Event::Input(Input::Key { code: key::W, press });
-    wait(control, "w goes down", |event| *event == w(Press::Pressed));
-    wait(control, "w is typed", |event| *event == Event::Input(Input::Text("w".into())));
-    wait(control, "w goes up", |event| *event == w(Press::Released));
+    types(control);
+    copies(control);
 
     xdotool(&["mousemove", "--window", id, "100", "50", "click", "1"]);
     let button = |event: &Event, wanted| match event {
         Event::Input(Input::Button { button: 0, press, at }) => *press == wanted && *at == [100.0, 50.0],
         _ => false,
     };
+    let place = Event::Input(Input::Pointer { at: [100.0, 50.0], picture: [320.0, 240.0] });
+    wait(control, "the pointer's place", |event| *event == place);
     wait(control, "a click", |event| button(event, Press::Pressed));
     wait(control, "its end", |event| button(event, Press::Released));
     xdotool(&["click", "4"]);
@@ -171,13 +177,9 @@ fn act(control: &Controller) {
 
     // What is down goes up, and the pointer is free, when the focus goes.
     xdotool(&["keydown", "d"]);
-    wait(control, "d goes down", |event| {
-        *event == Event::Input(Input::Key { code: key::D, press: Press::Pressed })
-    });
+    stroke(control, "d goes down", |s| s.code == key::D && s.press == Press::Pressed);
     xdotool(&["getwindowfocus", "windowunmap", id]);
-    wait(control, "d is let go", |event| {
-        *event == Event::Input(Input::Key { code: key::D, press: Press::Released })
-    });
+    stroke(control, "d is let go", |s| s.code == key::D && s.press == Press::Released && s.key == Some('d'));
     wait(control, "the pointer is free", |event| *event == Event::Input(Input::Captured(false)));
     wait(control, "the focus is lost", |event| *event == Event::Input(Input::Focus(false)));
     xdotool(&["keyup", "d", "windowmap", "--sync", id]);
@@ -186,6 +188,124 @@ fn act(control: &Controller) {
 
     close(id);
     wait(control, "it is closed", |event| *event == Event::Closed);
+}
+
+/// Keys by their numbers under Linux, which are those of evdev and 8.
+mod code {
+    pub(super) const ACUTE: &str = "21";
+    pub(super) const Q: &str = "24";
+    pub(super) const E: &str = "26";
+    pub(super) const NUM_LOCK: &str = "77";
+    pub(super) const KEYPAD_7: &str = "79";
+    pub(super) const ALT_GR: &str = "108";
+}
+
+const LOCKS: u8 = Modifiers::CAPS_LOCK.0 | Modifiers::NUM_LOCK.0;
+
+fn types(control: &Controller) {
+    let held = |s: &Stroke| Modifiers(s.modifiers.0 & !LOCKS);
+    xdotool(&["key", "w"]);
+    let w = |s: &Stroke| s.code == key::W && s.key == Some('w') && held(s) == Modifiers::default();
+    stroke(control, "w", |s| w(s) && s.press == Press::Pressed && s.text == "w");
+    stroke(control, "w goes up", |s| w(s) && s.press == Press::Released && s.text.is_empty());
+
+    xdotool(&["key", "ctrl+c"]);
+    let c = |s: &Stroke| s.code == key::C && s.key == Some('c') && s.press == Press::Pressed;
+    stroke(control, "control itself", |s| s.code == key::LEFT_CONTROL && held(s) == Modifiers::CONTROL);
+    stroke(control, "Ctrl+C", |s| c(s) && held(s) == Modifiers::CONTROL && s.text == "c");
+    stroke(control, "the end of control", |s| {
+        s.code == key::LEFT_CONTROL && s.press == Press::Released && held(s) == Modifiers::default()
+    });
+    xdotool(&["key", "ctrl+shift+c"]);
+    let both = Modifiers::CONTROL.and(Modifiers::SHIFT);
+    stroke(control, "Ctrl+Shift+C", |s| c(s) && held(s) == both && s.shifted == Some('C'));
+    xdotool(&["key", "alt+Return"]);
+    stroke(control, "Alt+Enter", |s| {
+        s.code == key::ENTER && held(s) == Modifiers::ALT && s.key.is_none() && s.text.is_empty()
+    });
+    xdotool(&["key", "shift+Tab"]);
+    stroke(control, "Shift+Tab", |s| s.code == 0x2B && held(s) == Modifiers::SHIFT);
+
+    xdotool(&["keydown", "w"]);
+    for _ in 0..3 {
+        stroke(control, "w repeats", |s| w(s) && s.press == Press::Repeated && s.text == "w");
+    }
+    xdotool(&["keyup", "w"]);
+    stroke(control, "its end", |s| w(s) && s.press == Press::Released);
+
+    layout("de");
+    xdotool(&["keydown", code::ALT_GR, "key", code::Q, "keyup", code::ALT_GR]);
+    stroke(control, "AltGr+Q", |s| s.text == "@" && s.key == Some('q') && held(s) == Modifiers::default());
+    xdotool(&["key", code::ACUTE, "key", code::E]);
+    stroke(control, "a dead key", |s| s.code == 0x2E && s.text.is_empty() && s.press == Press::Pressed);
+    stroke(control, "what it makes", |s| s.code == key::E && s.text == "é" && s.key == Some('e'));
+    xdotool(&["key", "z"]);
+    stroke(control, "Z where Y is elsewhere", |s| s.code == 0x1C && s.key == Some('z'));
+    xdotool(&["key", code::KEYPAD_7]);
+    let seven = |s: &Stroke| s.code == 0x5F && s.press == Press::Pressed;
+    stroke(control, "home", |s| seven(s) && s.text.is_empty() && !s.modifiers.has(Modifiers::NUM_LOCK));
+    xdotool(&["key", code::NUM_LOCK, "key", code::KEYPAD_7, "key", code::NUM_LOCK]);
+    stroke(control, "7", |s| seven(s) && s.text == "7" && s.modifiers.has(Modifiers::NUM_LOCK));
+    layout("ru");
+    xdotool(&["key", "54"]);
+    stroke(control, "a Cyrillic letter", |s| s.code == key::C && s.text == "с" && s.key == Some('с'));
+
+    // With input methods asked (there is none here) keys come as before, and what dead keys make in any case.
+    layout("de");
+    control.send(Order::TextInput(true)).unwrap();
+    xdotool(&["key", "w"]);
+    stroke(control, "w again", |s| w(s) && s.text == "w");
+    xdotool(&["key", code::ACUTE, "key", code::E]);
+    stroke(control, "what a dead key makes", |s| s.text == "é");
+    control.send(Order::TextInput(false)).unwrap();
+    layout("us");
+}
+
+/// Sets the keyboard's layout.
+fn layout(name: &str) {
+    let arguments = ["-rules", "evdev", "-model", "pc105", "-layout", name];
+    assert!(Command::new("setxkbmap").args(arguments).status().unwrap().success(), "setxkbmap {name}");
+}
+
+fn stroke(control: &Controller, what: &str, mut holds: impl FnMut(&Stroke) -> bool) {
+    wait(control, what, |event| matches!(event, Event::Stroke(stroke) if holds(stroke)));
+}
+
+/// Text goes to other programs, and comes from them.
+fn copies(control: &Controller) {
+    let read = |primary| {
+        let (tell, told) = mpsc::sync_channel(1);
+        let done = Box::new(move |text| drop(tell.send(text)));
+        control.send(Order::ClipboardRead { primary, done }).unwrap();
+        told.recv_timeout(TIMEOUT).unwrap()
+    };
+    assert_eq!(read(false), Ok(String::new()), "nobody has copied anything");
+    control.send(Order::ClipboardWrite { text: "grüße\n".into(), primary: false }).unwrap();
+    control.send(Order::ClipboardWrite { text: "selected".into(), primary: true }).unwrap();
+    assert_eq!((read(false), read(true)), (Ok("grüße\n".into()), Ok("selected".into())));
+    let another = |text: &str| {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.env("HEARTH_TEST_IS_ANOTHER", text).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let reader = another("").wait_with_output().unwrap();
+    assert_eq!(String::from_utf8(reader.stdout).unwrap(), "grüße\n");
+    let mut writer = another("from elsewhere");
+    BufReader::new(writer.stdout.as_mut().unwrap()).read_line(&mut String::new()).unwrap();
+    assert_eq!(read(false), Ok("from elsewhere".into()));
+    drop(writer.stdin.take());
+    assert!(writer.wait().unwrap().success());
+}
+
+/// A program that prints what is on the clipboard, or puts a text there until its input ends.
+fn another_program(text: &str) {
+    let mut clipboard = arboard::Clipboard::new().unwrap();
+    if text.is_empty() {
+        return print!("{}", clipboard.get_text().unwrap());
+    }
+    clipboard.set_text(text).unwrap();
+    println!("ready");
+    std::io::stdin().read_line(&mut String::new()).unwrap();
 }
 
 fn looks_like_something(control: &Controller) {
