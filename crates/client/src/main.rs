@@ -114,7 +114,8 @@ fn run_on(
         return runtime.block_on(running.ended()).map_err(|error| fatal(&error));
     }
     let (controller, end) = channel();
-    options.picture = Some(Arc::new(EnginePicture { controller: controller.clone() }));
+    let has_window = !cli.headless;
+    options.picture = Some(Arc::new(EnginePicture { controller: controller.clone(), has_window }));
     let running = runtime.block_on(join(options)).map_err(|error| fatal(&error))?;
     announce(runtime, &running);
     let node = running.node.clone();
@@ -127,7 +128,8 @@ fn run_on(
     };
     runtime.spawn(picture::events(controller.clone(), node.clone()));
     if let Some(file) = cli.picture {
-        runtime.spawn(picture::write_file(EnginePicture { controller: controller.clone() }, file));
+        runtime
+            .spawn(picture::write_file(EnginePicture { controller: controller.clone(), has_window }, file));
     }
     // Whatever ends the node ends the engine, and the other way round.
     let quitter = runtime.spawn(async move {

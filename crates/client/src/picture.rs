@@ -5,14 +5,18 @@
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use hearth_abi::{
-    LumpId,
+    Errno, LumpId, TerminalId,
     input::{self, Press},
-    terminal::Stroke,
+    screen::Screen,
+    terminal::{Stroke, TEXT_LEN_MAX},
 };
 use hearth_engine::{Command, Controller, Event, SendError};
 use hearth_node::{Node, Picture, PictureEvent};
 use hearth_scene::Change;
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use tokio::sync::oneshot;
 
 /// How long the picture of a file stays before it is written again.
@@ -21,6 +25,8 @@ const FILE_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
 /// The node's way to the engine.
 pub(crate) struct EnginePicture {
     pub(crate) controller: Controller,
+    /// Whether there is a window, and with it the user's clipboard.
+    pub(crate) has_window: bool,
 }
 
 const ENDED: &str = "the picture has ended";
@@ -75,6 +81,47 @@ impl Picture for EnginePicture {
         })
     }
 
+    fn screen(&self, _terminal: TerminalId, _screen: Option<Arc<Screen>>) {
+        // The engine has no command for it yet: entities that show a terminal show nothing.
+    }
+
+    fn clipboard_write(&self, text: String) -> Result<(), Errno> {
+        if !self.has_window {
+            return Err(Errno::Unsupported);
+        }
+        let command = Command::ClipboardWrite { text, primary: false };
+        self.controller.send(command).map_err(|error| match error {
+            SendError::Full(_) => Errno::Full,
+            _ => Errno::Host,
+        })
+    }
+
+    fn clipboard_read(&self, primary: bool) -> BoxFuture<'static, Result<String, (Errno, String)>> {
+        let (controller, has_window) = (self.controller.clone(), self.has_window);
+        Box::pin(async move {
+            if !has_window {
+                return Err((Errno::Unsupported, "there is no window".into()));
+            }
+            let (done, text) = oneshot::channel();
+            let done = Box::new(move |text| {
+                let _ = done.send(text);
+            });
+            send(&controller, Command::ClipboardRead { primary, done }).await;
+            let text = text.await.map_err(|_dropped| (Errno::Host, ENDED.to_owned()))?;
+            match text.map_err(|reason| (Errno::Host, reason))? {
+                text if text.len() > TEXT_LEN_MAX => {
+                    Err((Errno::Limit, format!("the clipboard holds {} bytes", text.len())))
+                }
+                text => Ok(text),
+            }
+        })
+    }
+
+    fn text_input(&self, on: bool) {
+        // An engine that is behind hears of it at the next change: until then keys come as they are.
+        let _ = self.controller.send(Command::TextInput(on));
+    }
+
     fn drop_asset(&self, class: &str, id: LumpId) {
         let (controller, class) = (self.controller.clone(), class.to_owned());
         tokio::spawn(async move { send(&controller, Command::Drop { class, id }).await });
@@ -90,6 +137,7 @@ pub(crate) async fn events(controller: Controller, node: Node) {
                 for event in heard(&stroke) {
                     node.picture_event(PictureEvent::Input(event));
                 }
+                node.picture_event(PictureEvent::Stroke(stroke));
             }
             Event::WantLump(id) => node.picture_event(PictureEvent::WantLump(id)),
             Event::AssetFailed { entities, lump, reason } => {

@@ -4,6 +4,7 @@
 use crate::exit::Exit;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
 use hearth_abi::{LumpId, ProcessId};
+use hearth_protocol::control::Grantable;
 use std::path::PathBuf;
 
 /// Command and observe a running Hearth peer.
@@ -191,6 +192,36 @@ Examples:
         #[arg(long, value_name = "S", default_value = "10", requires = "reply", value_parser = seconds)]
         timeout: f64,
     },
+    /// Allow another peer something on this machine
+    #[command(after_help = "\
+`terminal`: its user may type into every terminal that this peer hosts, as you. It holds for that peer's key,
+also after a restart, until it is revoked.
+
+Example:
+  hearth-ctl grant ann terminal")]
+    Grant {
+        /// The peer: its number or its name
+        peer: String,
+        /// What
+        #[arg(value_parser = grantable)]
+        what: Grantable,
+    },
+    /// Undo `grant`
+    #[command(after_help = "Example:\n  hearth-ctl revoke ann terminal")]
+    Revoke {
+        /// The peer: its number or its name; of one that is not connected the number that it had
+        peer: String,
+        /// What
+        #[arg(value_parser = grantable)]
+        what: Grantable,
+    },
+    /// List what other peers may do on this machine
+    #[command(after_help = "\
+Fields: number of the peer, name, what it may do, `connected` or `-`, key.
+
+Example:
+  hearth-ctl list-grants")]
+    ListGrants,
     /// List the peers that are in the space
     #[command(after_help = "\
 Fields: id, name, address, version, system, what it offers (separated by commas), round trip in milliseconds.
@@ -267,6 +298,13 @@ pub(crate) struct Module {
     /// Arguments for the process
     #[arg(last = true, value_name = "ARG")]
     pub(crate) args: Vec<String>,
+}
+
+fn grantable(text: &str) -> Result<Grantable, String> {
+    Grantable::from_name(text).ok_or_else(|| {
+        let names: Vec<&str> = Grantable::ALL.iter().map(|what| what.name()).collect();
+        format!("there is: {}", names.join(", "))
+    })
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

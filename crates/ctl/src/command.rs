@@ -2,6 +2,7 @@
 //! The commands.
 
 mod file;
+mod grants;
 mod log;
 mod lumps;
 mod peers;
@@ -40,6 +41,9 @@ pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<()>
             let wait = reply.then_some(std::time::Duration::from_secs_f64(timeout));
             send::send(&peer, id, text, raw, wait, output).await
         }
+        Command::Grant { peer: whom, what } => grants::grant(&peer, &whom, what, output).await,
+        Command::Revoke { peer: whom, what } => grants::revoke(&peer, &whom, what, output).await,
+        Command::ListGrants => grants::list(&peer, output).await,
         Command::ListPeers => peers::list(&peer, output).await,
         Command::Status => peers::status(&peer, output).await,
         Command::Shutdown => peers::shutdown(&peer, output).await,
@@ -74,16 +78,23 @@ impl Peer {
 
     /// The number of the peer that the user names by number or by name.
     async fn number_of(&self, place: &Place) -> Result<Option<PeerId>> {
-        let Some(text) = &place.peer else { return Ok(None) };
+        match &place.peer {
+            Some(text) => self.number_of_peer(text).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The number of the peer with this number or name.
+    async fn number_of_peer(&self, text: &str) -> Result<PeerId> {
         if let Ok(id) = text.parse() {
-            return Ok(Some(id));
+            return Ok(id);
         }
         let mut peers: Vec<PeerInfo> = self.list(&Request::ListPeers {}).await?;
-        peers.retain(|peer| peer.name == *text);
+        peers.retain(|peer| peer.name == text);
         match &peers[..] {
             [] => Err(Problem::new(Exit::NoPeer, format!("no peer `{text}` is connected"))
                 .hint("`hearth-ctl list-peers` shows who is here")),
-            [peer] => Ok(Some(peer.id)),
+            [peer] => Ok(peer.id),
             _ => {
                 let ids: Vec<String> = peers.iter().map(|peer| format!("--peer {}", peer.id)).collect();
                 Err(Problem::new(Exit::Usage, format!("{} peers have the name `{text}`", peers.len()))

@@ -6,7 +6,7 @@ mod fake;
 
 use fake::{Fake, LUMP, NO_LUMP, PATIENCE, lump_bytes, process, text};
 use hearth_abi::PeerId;
-use hearth_protocol::operator::Request;
+use hearth_protocol::{control::Grantable, operator::Request};
 use std::{
     fs,
     io::Read,
@@ -313,6 +313,25 @@ fn peers_and_status_are_printed() {
     assert!(output.stdout.starts_with(b"{\"role\":\"server\",\"peer\":0,"), "{output:?}");
     fake.check(&["shutdown"], "", 0, "", "");
     fake.check(&["shutdown", "--json"], "", 0, "{\"ok\":true}\n", "");
+}
+
+#[test]
+fn grants_are_given_taken_and_listed() {
+    let fake = Fake::start();
+    let (key, terminal) = ("0b".repeat(32), Grantable::Terminal);
+    let ann = PeerId::new(3).unwrap();
+    let line = format!("3\tpeer 3\tterminal\tconnected\t{key}\n");
+    fake.check(&["grant", "ann", "terminal"], "", 0, &line, "");
+    assert_eq!(fake.saw().0, Request::ListPeers {});
+    assert_eq!(fake.saw().0, Request::Grant { peer: ann, what: terminal });
+    fake.check(&["revoke", "3", "terminal"], "", 0, &line, "");
+    assert_eq!(fake.saw().0, Request::Revoke { peer: ann, what: terminal });
+    fake.check(&["list-grants"], "", 0, &format!("{line}9\tpeer 9\tterminal\t-\t{key}\n"), "");
+    let no_peer = "error: no peer `9` is connected\n\nhint: `hearth-ctl list-peers` shows who is here\n";
+    fake.check(&["grant", "9", "terminal"], "", 68, "", no_peer);
+    let output = fake.run(&["grant", "3", "house"], b"");
+    assert_eq!(output.status.code(), Some(64));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("there is: terminal"), "{output:?}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use hearth_abi::{LumpId, PeerId, ProcessId};
+use hearth_protocol::control::Grantable;
 use hearth_protocol::operator::{
     ErrorCode, ExitKind, Failure, Level, LogEvent, LumpInfo, ProcessInfo, ProcessState, Request,
 };
@@ -48,6 +49,15 @@ fn requests() -> Vec<(Request, Value)> {
             Request::Send { to: who, reply: true, timeout_ms: Some(9) },
             json!({"op": "send", "to": "0.17", "reply": true, "timeout_ms": 9}),
         ),
+        (
+            Request::Grant { peer: peer.unwrap(), what: Grantable::Terminal },
+            json!({"op": "grant", "peer": 3, "what": "terminal"}),
+        ),
+        (
+            Request::Revoke { peer: peer.unwrap(), what: Grantable::Terminal },
+            json!({"op": "revoke", "peer": 3, "what": "terminal"}),
+        ),
+        (Request::ListGrants {}, json!({"op": "list-grants"})),
         (Request::ListPeers {}, json!({"op": "list-peers"})),
         (Request::Status {}, json!({"op": "status"})),
         (Request::Shutdown {}, json!({"op": "shutdown"})),

@@ -191,6 +191,10 @@ async fn run(
         let end = session::run(&inner, PeerId::SERVER, &joined.link, joined.lanes).await;
         inner.network.unlink(PeerId::SERVER, &joined.link);
         inner.world.disconnected();
+        inner.screens.leave(PeerId::SERVER);
+        for peer in inner.network.peers().iter().filter_map(Peer::peer_id).filter(|id| *id != inner.me) {
+            inner.terminal_peer_went(peer);
+        }
         if inner.shutdown.is_cancelled() {
             break Ok(());
         }
@@ -252,9 +256,12 @@ fn is_final(error: &ConnectError) -> bool {
 }
 
 /// From now on there is a way to the others.
-fn enter(inner: &Inner, joined: &Joined) {
+fn enter(inner: &Arc<Inner>, joined: &Joined) {
     note_peers(inner, joined);
     inner.world.connected();
+    for peer in joined.peers.iter().filter_map(Peer::peer_id).filter(|id| *id != inner.me) {
+        inner.terminal_peer_came(peer);
+    }
 }
 
 /// Takes over the server's list of who is here.

@@ -6,6 +6,7 @@
 //!   lock            held by the peer that runs, with the number of its process
 //!   key             this peer's Ed25519 key, 0600
 //!   serials         high-water marks of process and entity numbers
+//!   grants          what this peer's user has granted, to which keys
 //!   lumps/          the lump store
 //!   space.toml      server: what the space starts        peer.toml  client: what this peer starts
 //!   password        server: the first password, until it is changed, 0600

@@ -97,7 +97,7 @@ impl Grants {
     }
 
     /// Takes back what was granted to the peer with this key, and to whoever last had this number; on disk when
-    /// this returns. Tells the keys that had it.
+    /// this returns. Tells what was taken back.
     ///
     /// # Errors
     /// The list could not be written.
@@ -106,16 +106,14 @@ impl Grants {
         what: Grantable,
         peer: PeerId,
         key: Option<[u8; 32]>,
-    ) -> Result<Vec<[u8; 32]>, GrantError> {
+    ) -> Result<Vec<Grant>, GrantError> {
         let mut removed = Vec::new();
         self.change(|by_key| {
-            by_key.retain(|(granted, of), (number, _)| {
-                let is_meant = *granted == what && (Some(*of) == key || *number == peer);
-                if is_meant {
-                    removed.push(*of);
-                }
-                !is_meant
-            });
+            let is_meant = |granted: &Grantable, of: &[u8; 32], number: &PeerId| {
+                *granted == what && (Some(*of) == key || *number == peer)
+            };
+            let meant = by_key.extract_if(.., |(granted, of), (number, _)| is_meant(granted, of, number));
+            removed.extend(meant.map(|((what, key), (peer, name))| Grant { what, key, peer, name }));
         })?;
         Ok(removed)
     }
@@ -171,12 +169,12 @@ mod tests {
         assert_eq!(again.list(), [grant(1, 4, "adalovelace "), grant(2, 5, "")]);
         assert!(has(&again, 1) && !again.has(Grantable::Terminal, &[1; 31]));
         let four = PeerId::new(4).unwrap();
-        assert_eq!(again.remove(Grantable::Terminal, four, None).unwrap(), [[1; 32]]);
-        assert_eq!(again.remove(Grantable::Terminal, four, Some([9; 32])).unwrap(), [[0u8; 32]; 0]);
+        assert_eq!(again.remove(Grantable::Terminal, four, None).unwrap(), [grant(1, 4, "adalovelace ")]);
+        assert_eq!(again.remove(Grantable::Terminal, four, Some([9; 32])).unwrap(), []);
         let again = Grants::open(path).unwrap();
         assert!(!has(&again, 1) && has(&again, 2));
         // It has another number now, in another space.
-        assert_eq!(again.remove(Grantable::Terminal, four, Some([2; 32])).unwrap(), [[2; 32]]);
+        assert_eq!(again.remove(Grantable::Terminal, four, Some([2; 32])).unwrap(), [grant(2, 5, "")]);
         assert!(again.list().is_empty());
     }
 

@@ -117,7 +117,9 @@ impl Keyboard {
         }
         let is_known = match stroke.press {
             // What was typed without a key is never released.
-            Press::Pressed => stroke.code == 0 || is_shortcut(stroke).is_some() || state.of_terminal.insert(stroke.code),
+            Press::Pressed => {
+                stroke.code == 0 || is_shortcut(stroke).is_some() || state.of_terminal.insert(stroke.code)
+            }
             Press::Repeated => state.of_terminal.contains(&stroke.code) || is_shortcut(stroke).is_some(),
             Press::Released => state.of_terminal.remove(&stroke.code),
         };

@@ -8,6 +8,8 @@
 //! - `network` knows who is here and how to reach them; `session` serves one link.
 //! - `lumps` fetches what is missing (a `transfer` is one of them on its way), `world` keeps the scene,
 //!   `inputs` hands on what the user does.
+//! - `terminals` are those of this machine, `screens` what all of them show, `keyboard` says whose the keys are,
+//!   and `grants` what the user has granted to others.
 //! - `services` is what guests ask of their peer, `operator` what the local socket asks.
 //! - [`program`] is what the two programs share around a node.
 //! - `folder`, `serials`, `roster` and `manifest` are what is on disk, [`repair()`] mends it.
@@ -17,7 +19,9 @@
 
 mod client;
 mod folder;
+mod grants;
 mod inputs;
+mod keyboard;
 mod lumps;
 mod manifest;
 mod network;
@@ -27,10 +31,12 @@ mod picture;
 pub mod program;
 mod repair;
 mod roster;
+mod screens;
 mod serials;
 mod server;
 mod services;
 mod session;
+mod terminals;
 mod transfer;
 mod world;
 

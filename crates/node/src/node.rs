@@ -3,18 +3,22 @@
 
 use crate::{
     folder::Folder,
+    grants::Grants,
     inputs::Inputs,
     lumps::{LumpError, Lumps, chain},
     manifest::{Manifest, ManifestError, ModuleSource, Service},
     network::{Network, PeerChange, failure},
     picture::{Picture, PictureEvent},
+    screens::Screens,
     serials::Serials,
     services::{ASSET_LEN_MAX, Held, get_bounded},
+    terminals::Terminals,
     world::World,
 };
 use bytes::Bytes;
 use hearth_abi::{
-    Errno, LumpId, PeerId, ProcessId,
+    Errno, LumpId, PeerId, ProcessId, TerminalId,
+    screen::Screen,
     signal::{Header, Kind, encode_args},
 };
 use hearth_process::{ExitReason, Level, Limits, Processes, SendError, Signal, Spec};
@@ -23,6 +27,7 @@ use hearth_store::{Store, StoreOptions};
 use hearth_wasm::Wasm;
 use std::{
     io,
+    path::PathBuf,
     sync::{
         Arc, OnceLock, Weak,
         atomic::{AtomicU64, Ordering},
@@ -127,6 +132,9 @@ pub(crate) struct Inner {
     pub(crate) wasm: Wasm,
     pub(crate) world: World,
     pub(crate) inputs: Inputs,
+    pub(crate) terminals: Terminals,
+    pub(crate) screens: Screens,
+    pub(crate) grants: Grants,
     pub(crate) held: Held,
     pub(crate) picture: OnceLock<Arc<dyn Picture>>,
     /// Cancelled when the peer is asked to end.
@@ -136,6 +144,8 @@ pub(crate) struct Inner {
     pub(crate) started: SystemTime,
     /// Where the server listens, or where a client found it.
     pub(crate) server_address: OnceLock<String>,
+    /// Path of the local socket.
+    pub(crate) socket: OnceLock<PathBuf>,
     /// Changes the password, where this peer keeps one.
     pub(crate) password: OnceLock<Arc<hearth_net::ServerConfig>>,
     lost: AtomicU64,
@@ -171,6 +181,9 @@ impl Inner {
         let serials_path = folder.path("serials");
         let serials = Serials::open(serials_path.clone())
             .map_err(|error| StartError::File { path: serials_path.display().to_string(), error })?;
+        let grants_path = folder.path("grants");
+        let grants = Grants::open(grants_path.clone())
+            .map_err(|error| StartError::File { path: grants_path.display().to_string(), error })?;
         let data_dir = Some(folder.root().to_owned());
         let store = Store::open(&folder.path("lumps"), StoreOptions { data_dir, ..StoreOptions::default() })?;
         let network = Arc::new(Network::new(me));
@@ -192,12 +205,16 @@ impl Inner {
             wasm,
             world,
             inputs: Inputs::default(),
+            terminals: Terminals::default(),
+            screens: Screens::new(me),
+            grants,
             held: Held::default(),
             picture: OnceLock::new(),
             shutdown,
             ended: CancellationToken::new(),
             started: SystemTime::now(),
             server_address: OnceLock::new(),
+            socket: OnceLock::new(),
             password: OnceLock::new(),
             lost: AtomicU64::new(0),
         });
@@ -228,8 +245,11 @@ impl Inner {
     }
 
     /// Ends processes and writes what is not on disk yet. The local socket goes last.
-    pub(crate) async fn finish(&self) {
+    pub(crate) async fn finish(self: &Arc<Self>) {
         self.processes.shutdown().await;
+        let waiting = self.clone();
+        // A panic of it was printed by its thread.
+        let _ = tokio::task::spawn_blocking(move || waiting.wait_for_terminals()).await;
         let store = self.lumps.store().clone();
         match tokio::task::spawn_blocking(move || store.flush()).await {
             Ok(Ok(())) => {}
@@ -341,6 +361,10 @@ impl Inner {
                 self.processes.log(process, Level::Error, &target, &text);
                 Ok(Response::Done)
             }
+            Request::Grant { what, granted } => {
+                self.note_grant(from, what, granted);
+                Ok(Response::Done)
+            }
             Request::Operator { json } => crate::operator::answer_peer(self, from, &json).await,
             Request::Log { process, from_line, lines, wait_ms } => {
                 crate::operator::answer_log(self, ProcessId::from_bits(process), from_line, lines, wait_ms)
@@ -442,6 +466,7 @@ impl hearth_process::Host for Handle {
             tracing::debug!(process = %id, kind = ?reason.kind, reason = reason.text, "ended");
             inner.inputs.forget(id);
             inner.held.ended(&inner, id);
+            inner.terminals_ended(id);
             inner.world.process_ended(&inner, id);
         }
     }
@@ -519,7 +544,12 @@ impl Node {
     pub fn picture_event(&self, event: PictureEvent) {
         let inner = self.inner.clone();
         match event {
-            PictureEvent::Input(event) => inner.inputs.deliver(&inner.processes, &event),
+            PictureEvent::Input(event) => {
+                if inner.is_for_scripts(&event) {
+                    inner.inputs.deliver(&inner.processes, &event);
+                }
+            }
+            PictureEvent::Stroke(stroke) => inner.stroke(stroke),
             PictureEvent::WantLump(id) => {
                 tokio::spawn(async move { bring_to_picture(&inner, id).await });
             }
@@ -529,6 +559,14 @@ impl Node {
                     inner.log_anywhere(writer, Level::Error, "asset", &text);
                 }
             }
+        }
+    }
+
+    /// What a terminal shows, of this peer or of another that shows it to this one.
+    pub fn screen(&self, terminal: TerminalId) -> Option<Arc<Screen>> {
+        match terminal.peer() == self.inner.me {
+            true => self.inner.terminals.screen(terminal),
+            false => self.inner.screens.get(terminal),
         }
     }
 

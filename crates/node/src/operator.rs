@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! The operator's door: answers what comes over the local socket, here or on the peer that it is about.
 
+mod grants;
+
 use crate::{
     lumps::{LumpError, chain},
     network::failure,
@@ -58,6 +60,8 @@ pub(crate) fn listen(inner: &Arc<Inner>, folder: Option<&Path>, label: &str) -> 
     let role = if inner.is_server() { Role::Server } else { Role::Client };
     let server = hearth_ipc::Server::bind(&folder, &hearth_ipc::socket_name(role, label))?;
     let path = server.path().to_owned();
+    // Nobody set it before: the node is new.
+    let _ = inner.socket.set(path.clone());
     let operator = Arc::new(Door { inner: inner.clone() });
     let ended = inner.ended.clone();
     tokio::spawn(async move {
@@ -133,6 +137,9 @@ impl Door {
             }
             Request::Tail { id, lines, follow } => self.tail(id, lines, follow, io).await?,
             Request::Send { to, reply, timeout_ms } => self.send(to, reply, timeout_ms, io).await?,
+            Request::Grant { peer, what } => io.reply(&grants::grant(inner, peer, what).await?).await?,
+            Request::Revoke { peer, what } => io.reply_all(grants::revoke(inner, peer, what).await?).await?,
+            Request::ListGrants {} => io.reply_all(grants::list(inner)).await?,
             Request::ListPeers {} => io.reply_all(self.list_peers()).await?,
             Request::Status {} => io.reply(&self.status().await?).await?,
             Request::Shutdown {} => inner.shutdown.cancel(),

@@ -4,8 +4,9 @@
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use hearth_abi::{EntityId, LumpId, input::Event};
+use hearth_abi::{EntityId, Errno, LumpId, TerminalId, input::Event, screen::Screen, terminal::Stroke};
 use hearth_scene::Change;
+use std::sync::Arc;
 
 /// The engine, as the node sees it. No call waits for a frame.
 pub trait Picture: Send + Sync + 'static {
@@ -27,6 +28,33 @@ pub trait Picture: Send + Sync + 'static {
 
     /// Lets go of an asset that was loaded.
     fn drop_asset(&self, class: &str, id: LumpId);
+
+    /// A terminal shows this now; `None`: nothing any more. Called from several threads, in order for each
+    /// terminal but for the last call, after which one that was under way may still come; only what is newest
+    /// when a picture is made is ever seen.
+    fn screen(&self, terminal: TerminalId, screen: Option<Arc<Screen>>);
+
+    /// Puts a text on the user's clipboard. A picture without a window has none.
+    ///
+    /// # Errors
+    /// [`Errno::Unsupported`] without a window; [`Errno::Host`] if the system refuses.
+    fn clipboard_write(&self, text: String) -> Result<(), Errno> {
+        let _ = text;
+        Err(Errno::Unsupported)
+    }
+
+    /// The text on the user's clipboard, or, where the system has one, of what is selected (`primary`); empty if
+    /// there is none. Fails as [`Picture::clipboard_write`] does, with the reason for people.
+    fn clipboard_read(&self, primary: bool) -> BoxFuture<'static, Result<String, (Errno, String)>> {
+        let _ = primary;
+        Box::pin(std::future::ready(Err((Errno::Unsupported, "there is no window".to_owned()))))
+    }
+
+    /// Whether what the user types may go through an input method: while a terminal has the keyboard. Without a
+    /// window nothing is typed.
+    fn text_input(&self, on: bool) {
+        let _ = on;
+    }
 }
 
 /// What the engine tells the node.
@@ -34,6 +62,9 @@ pub trait Picture: Send + Sync + 'static {
 pub enum PictureEvent {
     /// The user did something.
     Input(Event),
+    /// A key, as terminals want it. Comes after the events that tell scripts of the same key. What was typed
+    /// without a key comes with code 0.
+    Stroke(Stroke),
     /// The engine needs a lump.
     WantLump(LumpId),
     /// A lump that entities refer to does not load.

@@ -5,12 +5,12 @@
 //! that it sent last, and makes the next update from that one to the newest, when there is room for it. Screens
 //! that came and went meanwhile were never made into anything.
 
+use bytes::Bytes;
 use hearth_abi::{
     PeerId, TerminalId,
     screen::{Numbers, Screen, UPDATE_LEN_MAX},
 };
 use hearth_protocol::screen::{CELLS_MAX, Frame, TERMINALS_MAX};
-use bytes::Bytes;
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -214,9 +214,7 @@ impl Screens {
                 received.numbers.remove(&terminal);
                 Ok(self.forget(|id| id == terminal))
             }
-            Frame::All => {
-                Ok(self.forget(|id| self.may_say(peer, id) && !received.numbers.contains_key(&id)))
-            }
+            Frame::All => Ok(self.forget(|id| self.may_say(peer, id) && !received.numbers.contains_key(&id))),
         }
     }
 
@@ -233,9 +231,9 @@ impl Screens {
             let mut screen = base.map_or_else(|| Screen::new(1, 1), |base| (*base).clone());
             hearth_terminal::unpack(&mut screen, &update).map(|numbers| (numbers, screen))
         });
-        let (numbers, screen) = taken
-            .await
-            .map_err(|error| format!("malformed update of terminal {terminal}: {}", crate::lumps::chain(&error)))?;
+        let (numbers, screen) = taken.await.map_err(|error| {
+            format!("malformed update of terminal {terminal}: {}", crate::lumps::chain(&error))
+        })?;
         if numbers.base != 0 && Some(numbers.base) != before {
             return Err(format!("an update of terminal {terminal} builds on one that was not sent"));
         }
@@ -257,7 +255,11 @@ impl Screens {
             }
             !is_gone
         });
-        gone.iter().map(|terminal| terminal.peer()).collect::<BTreeSet<_>>().into_iter().for_each(|peer| self.tell(peer));
+        gone.iter()
+            .map(|terminal| terminal.peer())
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .for_each(|peer| self.tell(peer));
         gone.into_iter().map(|terminal| Change { terminal, screen: None }).collect()
     }
 }
@@ -435,7 +437,10 @@ mod tests {
             ([keyframe(own), change(own, 2)].concat(), "not sent"),
             (vec![half(own), Frame::All], "ends early"),
             ([vec![half(own)], keyframe(terminal(1, 8))].concat(), "ends early"),
-            (vec![half(own), Frame::Update { terminal: own, is_last: true, piece: b"y"[..].into() }], "malformed"),
+            (
+                vec![half(own), Frame::Update { terminal: own, is_last: true, piece: b"y"[..].into() }],
+                "malformed",
+            ),
         ] {
             let server = Screens::new(PeerId::SERVER);
             let mut received = Received::default();

@@ -297,6 +297,7 @@ impl Server {
             self.let_go(id, &old);
         }
 
+        inner.terminal_peer_came(id);
         let end = session::run(inner, id, &link, lanes).await;
         if self.let_go(id, &link) {
             tracing::info!(peer = %id, "connection ended: {}", end.reason);
@@ -339,6 +340,8 @@ impl Server {
         let same = self.inner.network.unlink(id, link);
         if same {
             self.inner.world.leave(id);
+            self.inner.screens.leave(id);
+            self.inner.terminal_peer_went(id);
         }
         same
     }
@@ -355,6 +358,7 @@ impl Server {
             tracing::info!(peer = %id, "left");
             tell_others(&inner.network, id, &Control::Left { peer: id.number() });
             inner.world.peer_left(inner, id);
+            inner.screens.peer_left(id);
         }
     }
 }

@@ -9,7 +9,10 @@ use crate::{
 };
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use hearth_abi::{EntityId, Errno, LumpId, PeerId, ProcessId, scene::ComponentKind, signal::BODY_LEN_MAX};
+use hearth_abi::{
+    EntityId, Errno, LumpId, PeerId, ProcessId, TerminalId, scene::ComponentKind, signal::BODY_LEN_MAX,
+    terminal::Command,
+};
 use hearth_process::ReplyTo;
 use hearth_protocol::control::{Failure, Response};
 use hearth_wasm::{Caller, Request, Services, WasmConfig};
@@ -109,8 +112,13 @@ impl Services for Handle {
         let (process, origin) = (caller.process, caller.origin);
         // What only the asker would have of it ends with the asker. What others may already know of (the id
         // of a lump, a process) is brought to its end.
-        let for_asker_only =
-            matches!(request, Request::LumpRead { .. } | Request::LumpSize { .. } | Request::Command { .. });
+        let for_asker_only = matches!(
+            request,
+            Request::LumpRead { .. }
+                | Request::LumpSize { .. }
+                | Request::Command { .. }
+                | Request::ClipboardRead
+        );
         // At once, for what the process does next may name the lump to others.
         let announced = match &request {
             Request::LumpPut { id, .. } => Some(inner.lumps.announce(*id)),
@@ -207,6 +215,18 @@ impl Services for Handle {
         Ok(())
     }
 
+    fn terminal_command(&self, caller: &Caller, terminal: TerminalId, command: Command) -> Result<(), Errno> {
+        self.get().ok_or(Errno::Host)?.command_terminal(caller.process, terminal, command)
+    }
+
+    fn keyboard_focus(&self, caller: &Caller, terminal: Option<TerminalId>) -> Result<(), Errno> {
+        self.get().ok_or(Errno::Host)?.focus_keyboard(caller.process, terminal)
+    }
+
+    fn clipboard_write(&self, _caller: &Caller, text: String) -> Result<(), Errno> {
+        self.get().ok_or(Errno::Host)?.clipboard_write(text)
+    }
+
     fn peer_name(&self, peer: PeerId) -> Option<String> {
         Some(self.get()?.network.peer(peer)?.name)
     }
@@ -253,6 +273,11 @@ async fn answer(inner: &Arc<Inner>, process: ProcessId, origin: PeerId, request:
             }
         }
         Request::FileLoad { path } => load_file(inner, &path).await,
+        Request::TerminalOpen { open } => {
+            let id = inner.open_terminal(process, open).await?;
+            Ok((0, Bytes::copy_from_slice(&id.to_bits().to_le_bytes())))
+        }
+        Request::ClipboardRead => Ok((0, inner.clipboard_read().await?.into())),
         Request::Command { args } => {
             let Ok(_place) = inner.held.commands.try_acquire() else {
                 return Err(failure(Errno::Limit, format!("{COMMANDS_MAX} programs are running already")));

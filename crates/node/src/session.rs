@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! What goes on over one link, on either side: a task for each lane, and one that sends the scene.
+//! What goes on over one link, on either side: what comes in each lane, and what of scene and screens goes out.
 
 use crate::{
     lumps::chain,
     network::{Link, failure},
     node::Inner,
+    screens::{INTERVAL, Received, Sent},
 };
 use bytes::Bytes;
 use hearth_abi::{Errno, LumpId, PeerId};
 use hearth_net::{CloseReason, LaneReceiver, LinkReceiver};
-use hearth_protocol::{FrameError, bulk, control::Control, hot};
+use hearth_protocol::{FrameError, bulk, control::Control, hot, screen};
 use std::{collections::HashMap, sync::Arc};
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 /// Most lumps that a neighbour may want at a time.
@@ -28,6 +29,10 @@ pub(crate) struct End {
 /// Serves a link until it ends. `peer` is who is at the other end.
 pub(crate) async fn run(inner: &Arc<Inner>, peer: PeerId, link: &Link, lanes: LinkReceiver) -> End {
     let session = Session { inner: inner.clone(), peer, link: link.clone() };
+    // Tasks of their own: a large screen takes a while to read and to make, and no message waits for that.
+    let mut screens = JoinSet::new();
+    screens.spawn(session.clone().screens_in(lanes.screen));
+    screens.spawn(session.clone().screens_out());
     let closed = link.sender.link().clone();
     let mut said = false;
     let reason = tokio::select! {
@@ -39,11 +44,14 @@ pub(crate) async fn run(inner: &Arc<Inner>, peer: PeerId, link: &Link, lanes: Li
         error = session.hot(lanes.hot) => error,
         error = session.bulk(lanes.bulk) => error,
         error = session.scene() => error,
+        Some(ended) = screens.join_next() => ended.unwrap_or_else(|error| error.to_string()),
         () = inner.shutdown.cancelled() => {
             closed.close().await;
             "this peer shuts down".into()
         }
     };
+    // Before the next link to this peer may begin.
+    screens.shutdown().await;
     link.closed.cancel();
     link.transfers.close();
     // Also when it is this side that found a reason: the other is told.
@@ -60,6 +68,7 @@ struct Want {
     resume: Option<oneshot::Sender<u64>>,
 }
 
+#[derive(Clone)]
 struct Session {
     inner: Arc<Inner>,
     peer: PeerId,
@@ -128,10 +137,12 @@ impl Session {
                 Control::Joined { peer } if !self.inner.is_server() => {
                     if let Some(id) = peer.peer_id() {
                         self.inner.network.insert(id, peer, None);
+                        self.inner.terminal_peer_came(id);
                     }
                 }
                 Control::Left { peer } if !self.inner.is_server() => {
                     if let Some(id) = PeerId::new(peer).filter(|id| *id != PeerId::SERVER) {
+                        self.inner.terminal_peer_went(id);
                         self.inner.network.remove(id);
                     }
                 }
@@ -238,6 +249,9 @@ impl Session {
                 // Killing what has ended is no error.
                 let _ = self.inner.processes.kill(from, to, &reason);
             }
+            hot::Frame::Terminal { terminal, from, command } => {
+                return Ok(self.inner.terminal_input(from.peer(), terminal, &command));
+            }
             hot::Frame::Scene(_) => {}
         }
         Ok(Ok(()))
@@ -262,6 +276,54 @@ impl Session {
                 if self.link.sender.hot(hot::Frame::Scene(unit).encode()).await.is_err() {
                     return lane_ended().await;
                 }
+            }
+            woken.await;
+        }
+    }
+}
+
+impl Session {
+    /// Takes what the neighbour says that terminals show.
+    async fn screens_in(self, mut lane: LaneReceiver) -> String {
+        let mut received = Received::default();
+        while let Some(bytes) = lane.recv().await {
+            let frame = match screen::Frame::decode(&bytes) {
+                Ok(frame) => frame,
+                Err(error) => return protocol_error(&error),
+            };
+            match self.inner.screens.receive(self.peer, &mut received, frame).await {
+                Ok(changes) => self.inner.screens_changed(changes),
+                Err(reason) => return reason,
+            }
+        }
+        lane_ended().await
+    }
+
+    /// Sends what terminals show, of each the newest when there is room for it.
+    async fn screens_out(self) -> String {
+        let screens = &self.inner.screens;
+        let changed = screens.changed_for(self.peer);
+        let mut sent = Sent::default();
+        let mut is_first = true;
+        loop {
+            let woken = changed.notified();
+            let round = Instant::now();
+            let mut frames = 0;
+            for terminal in screens.due(self.peer, &sent) {
+                for frame in screens.next_for(terminal, &mut sent).await {
+                    frames += 1;
+                    if self.link.sender.screen(frame.encode()).await.is_err() {
+                        return lane_ended().await;
+                    }
+                }
+            }
+            if std::mem::take(&mut is_first)
+                && self.link.sender.screen(screen::Frame::All.encode()).await.is_err()
+            {
+                return lane_ended().await;
+            }
+            if frames > 0 {
+                tokio::time::sleep_until(round + INTERVAL).await;
             }
             woken.await;
         }

@@ -3,7 +3,7 @@
 
 use crate::{lumps::chain, node::Inner};
 use hearth_abi::{
-    EntityId, Errno, LumpId, PeerId, ProcessId,
+    EntityId, Errno, LumpId, PeerId, ProcessId, TerminalId,
     scene::{ComponentKind, Op, decode_batch},
 };
 use hearth_process::Level;
@@ -158,6 +158,11 @@ impl World {
         self.state.lock().scene().len()
     }
 
+    /// The terminals that entities of the shared scene show.
+    pub(crate) fn shared_terminals(&self) -> BTreeSet<TerminalId> {
+        self.state.lock().scene().shared_terminals()
+    }
+
     /// The processes that wrote the components of these entities that refer to this lump.
     pub(crate) fn writers(&self, entities: &[EntityId], lump: LumpId) -> BTreeSet<ProcessId> {
         let state = self.state.lock();
@@ -262,5 +267,6 @@ impl World {
             }
             self.shown.notify_one();
         }
+        inner.share_terminals();
     }
 }

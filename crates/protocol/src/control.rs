@@ -164,6 +164,7 @@ pub enum Request {
 
 /// What a peer's user can grant to another peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Grantable {
     /// Typing into the terminals that the user's peer hosts.
     Terminal,

@@ -89,7 +89,10 @@ pub fn check(frame: &[u8]) -> Result<(), FrameError> {
     let kind = reader.u8()?;
     if kind == KILL || kind == TERMINAL {
         reader.u64()?;
-        reader.u64()?;
+        let nobody = reader.error("what is typed comes from a process");
+        if reader.u64()? == 0 && kind == TERMINAL {
+            return Err(nobody.into());
+        }
     }
     match kind {
         KILL => drop(reader.text(reader.remaining())?),
@@ -136,7 +139,7 @@ impl Frame {
     /// The frame in these bytes; bodies are parts of them, not copies.
     ///
     /// # Errors
-    /// The frame is too long, its header cut, its type unknown, or its text no UTF-8.
+    /// The frame is too long, its header cut, its type unknown, its text no UTF-8, or what is typed is from nobody.
     pub fn decode(bytes: &Bytes) -> Result<Frame, FrameError> {
         if bytes.len() > FRAME_LEN_MAX {
             return Err(FrameError::TooLong { len: bytes.len(), limit: FRAME_LEN_MAX });
@@ -158,7 +161,12 @@ impl Frame {
             SCENE => Ok(Frame::Scene(bytes.slice(1..))),
             TERMINAL => {
                 let terminal = TerminalId::from_bits(reader.u64()?);
-                let from = ProcessId::from_bits(reader.u64()?);
+                // Zero has the form of a process of the server.
+                let nobody = reader.error("what is typed comes from a process");
+                let from = match reader.u64()? {
+                    0 => return Err(nobody.into()),
+                    from => ProcessId::from_bits(from),
+                };
                 Ok(Frame::Terminal { terminal, from, command: bytes.slice(reader.offset()..) })
             }
             _ => Err(unknown.into()),
@@ -185,6 +193,8 @@ mod tests {
         assert_eq!(check(&bytes), Ok(()));
         assert!(check(&bytes[..17]).is_err(), "no command");
         assert!(check(&bytes[..16]).is_err(), "no sender");
+        let nobody = [&bytes[..9], &[0; 8], &bytes[17..]].concat();
+        assert!(check(&nobody).is_err() && Frame::decode(&nobody.into()).is_err());
         assert!(check(&[&bytes[..17], &[99]].concat()).is_err(), "no such command");
     }
 
@@ -197,13 +207,17 @@ mod tests {
                 Frame::Kill { to, from: (from.to_bits() != 0).then_some(from), reason },
                 Frame::Terminal {
                     terminal: TerminalId::from_bits(to.to_bits()),
-                    from,
+                    from: ProcessId::from_bits(from.to_bits().max(1)),
                     command: body.clone().into(),
                 },
                 Frame::Scene(body.into()),
             ] {
                 let bytes = frame.encode();
                 prop_assert_eq!(Frame::decode(&bytes).unwrap(), frame.clone());
+                let from = match frame {
+                    Frame::Terminal { from, .. } => from,
+                    _ => from,
+                };
                 let wanted = (!matches!(frame, Frame::Scene(_))).then_some(Route { to, from });
                 prop_assert_eq!(route(&bytes).unwrap(), wanted);
             }

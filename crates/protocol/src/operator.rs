@@ -14,6 +14,7 @@
 
 mod text;
 
+use crate::control::Grantable;
 use hearth_abi::{LumpId, PeerId, ProcessId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -160,6 +161,24 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         timeout_ms: Option<u64>,
     },
+    /// Allow a connected peer something on this machine. Answer: [`GrantInfo`], sent when it is on disk.
+    Grant {
+        /// Whom.
+        #[serde(with = "text::number")]
+        peer: PeerId,
+        /// What.
+        what: Grantable,
+    },
+    /// Undo `grant`. Answer: one [`GrantInfo`] for each that was taken back, sent when it is on disk.
+    Revoke {
+        /// From whom: the number that the peer has, or had when it was granted.
+        #[serde(with = "text::number")]
+        peer: PeerId,
+        /// What.
+        what: Grantable,
+    },
+    /// What this peer's user has granted. Answer: one [`GrantInfo`] for each.
+    ListGrants {},
     /// The peers that are in the space now. Answer: one [`PeerInfo`] for each.
     ListPeers {},
     /// How this peer is. Answer: [`Status`].
@@ -190,6 +209,9 @@ impl Request {
             Request::Info { .. } => "info",
             Request::Tail { .. } => "tail",
             Request::Send { .. } => "send",
+            Request::Grant { .. } => "grant",
+            Request::Revoke { .. } => "revoke",
+            Request::ListGrants {} => "list-grants",
             Request::ListPeers {} => "list-peers",
             Request::Status {} => "status",
             Request::Shutdown {} => "shutdown",
@@ -447,6 +469,23 @@ pub struct PeerInfo {
     /// Whether it is the peer that answers.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub this: bool,
+}
+
+/// Something that this peer's user has granted to another peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantInfo {
+    /// The number of that peer; the one that it last had, if it is not connected.
+    #[serde(with = "text::number")]
+    pub peer: PeerId,
+    /// Its name, now or then.
+    pub name: String,
+    /// What it may do.
+    pub what: Grantable,
+    /// Its key, 64 hexadecimal digits: the grant is bound to it.
+    pub key: String,
+    /// Whether it is connected.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub connected: bool,
 }
 
 /// Which part a peer plays in the space.

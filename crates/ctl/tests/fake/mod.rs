@@ -5,9 +5,10 @@
 use futures::future::BoxFuture;
 use hearth_abi::{LumpId, PeerId, ProcessId};
 use hearth_ipc::{Exchange, Operator, RuntimeDir, Server};
+use hearth_protocol::control::Grantable;
 use hearth_protocol::operator::{
-    ErrorCode, ExitKind, Failure, Killed, Level, LogEvent, LumpInfo, PeerInfo, PictureInfo, ProcessInfo,
-    ProcessState, Request, Role, SEND_BYTES_MAX, Spawned, Status,
+    ErrorCode, ExitKind, Failure, GrantInfo, Killed, Level, LogEvent, LumpInfo, PeerInfo, PictureInfo,
+    ProcessInfo, ProcessState, Request, Role, SEND_BYTES_MAX, Spawned, Status,
 };
 use std::{
     io::{Read, Write},
@@ -296,6 +297,14 @@ impl Peer {
             }
             Request::Tail { id, lines, follow } => return self.tail(id, lines, follow, io).await,
             Request::Send { to, reply, timeout_ms } => return send(to, reply, timeout_ms, body, io).await,
+            Request::Grant { peer, .. } if peer.number() == 9 => return Err(Failure::no_peer(peer)),
+            Request::Grant { peer, what } => io.reply(&granted(peer, what)).await?,
+            Request::Revoke { peer, what } => io.reply_all([granted(peer, what)]).await?,
+            Request::ListGrants {} => {
+                let gone =
+                    GrantInfo { connected: false, ..granted(PeerId::new(9).unwrap(), Grantable::Terminal) };
+                io.reply_all([granted(PeerId::new(3).unwrap(), Grantable::Terminal), gone]).await?;
+            }
             Request::ListPeers {} => io.reply_all(peers()).await?,
             Request::Status {} => {
                 let status = Status {
@@ -392,6 +401,10 @@ async fn send(
         _ => return Err(Failure::no_such_process(to)),
     }
     Ok(())
+}
+
+fn granted(peer: PeerId, what: Grantable) -> GrantInfo {
+    GrantInfo { peer, name: format!("peer {peer}"), what, key: "0b".repeat(32), connected: true }
 }
 
 /// The path as text.

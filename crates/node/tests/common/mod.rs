@@ -290,6 +290,11 @@ impl Guest {
         Guest { node: node.clone(), id, log: node.processes().follow_log(id).unwrap() }
     }
 
+    /// A process that runs already.
+    pub(crate) fn watch(node: &Node, id: ProcessId) -> Guest {
+        Guest { node: node.clone(), id, log: node.processes().follow_log(id).unwrap() }
+    }
+
     /// Sends it something in nobody's name.
     pub(crate) fn tell(&self, body: Bytes) {
         self.node.processes().send(nobody(), self.id, body).unwrap();

@@ -8,8 +8,9 @@ use crate::{
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use hearth_abi::{
-    EntityId, LumpId, PeerId,
+    EntityId, LumpId, PeerId, TerminalId,
     scene::{Op, Scope, encode_batch},
+    screen::Screen,
 };
 use hearth_net::PeerKey;
 use hearth_node::{PeerChange, Picture, join};
@@ -97,6 +98,7 @@ impl Picture for Watcher {
         Box::pin(std::future::ready(Ok(())))
     }
     fn drop_asset(&self, _class: &str, _id: LumpId) {}
+    fn screen(&self, _terminal: TerminalId, _screen: Option<Arc<Screen>>) {}
 }
 
 /// Waits until an entity is made or removed, and gives all that went before it.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! A line between a client and its server that can be cut.
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::{
     io,

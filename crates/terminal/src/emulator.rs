@@ -1,0 +1,601 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The emulator: what a program writes becomes a screen, and what a user does becomes what the program reads.
+//!
+//! It does no I/O and has no thread; [`Terminal`](crate::Terminal) drives one. What a program writes never panics
+//! it: should the grid fail nevertheless, a new one takes its place, and says so.
+
+use crate::{
+    find::{self, Search},
+    guard::{Beside, Guard},
+    keys, pointer,
+    view::{self, Over, Palette, unpacked},
+};
+use alacritty_terminal::{
+    event::{Event as GridEvent, EventListener, WindowSize},
+    grid::{Dimensions, Scroll},
+    index::{Column, Line, Point, Side},
+    selection::{Selection, SelectionRange, SelectionType},
+    term::{Config, Osc52, Term, TermMode, search::Match, test::TermSize},
+    vte::ansi::Processor,
+};
+use hearth_abi::{
+    input::Press,
+    screen::{COLUMNS_MAX, ROWS_MAX, Screen},
+    terminal::{Command, Event, Stroke, TEXT_LEN_MAX, Theme},
+};
+use parking_lot::Mutex;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// Fewest columns: a wide character needs two.
+pub const COLUMNS_MIN: u16 = 2;
+/// Most lines that are kept above the grid.
+pub const HISTORY_LINES_MAX: usize = 10_000;
+/// Most cells above the grid, so that wide terminals keep fewer lines: 48 MB.
+pub const HISTORY_CELLS_MAX: usize = 2_000_000;
+/// Size of a cell that programs are told, in pixels. Nobody's cells have one in a space.
+pub const CELL_SIZE_PX: (u16, u16) = (10, 20);
+
+/// Least time between two bells.
+const BELL_INTERVAL: Duration = Duration::from_millis(200);
+/// Least time between two requests for the clipboard; what comes between is dropped.
+const CLIPBOARD_INTERVAL: Duration = Duration::from_millis(500);
+/// Longest operating system command (OSC), in bytes; one that goes on is cut off, since the parser keeps it all.
+const COMMAND_LEN_MAX: usize = 1 << 20;
+/// Most lines that one command scrolls.
+const SCROLL_MAX: i32 = 100_000;
+
+/// Takes what the grid has to say, until it is asked.
+#[derive(Clone, Default)]
+pub(crate) struct Said(Arc<Mutex<Vec<GridEvent>>>);
+
+impl EventListener for Said {
+    fn send_event(&self, event: GridEvent) {
+        // What is said is bounded by the piece of output that is being read.
+        self.0.lock().push(event);
+    }
+}
+
+/// What a command asks of whoever runs the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Task {
+    /// Tell the program its new size.
+    Resize {
+        /// Columns.
+        columns: u16,
+        /// Rows.
+        rows: u16,
+    },
+    /// Start the program anew.
+    Restart,
+    /// Send a signal to what runs in the foreground.
+    Signal(i32),
+    /// End everything.
+    Close,
+}
+
+/// An emulator without a program.
+pub struct Emulator {
+    pub(crate) term: Term<Said>,
+    processor: Processor,
+    said: Said,
+    pub(crate) beside: Beside,
+    escapes: Escapes,
+    /// Bytes since the grid has heard anything.
+    unheard: usize,
+    theme: Theme,
+    pub(crate) output: Vec<u8>,
+    pub(crate) events: Vec<Event>,
+    title: String,
+    title_told: String,
+    focused: bool,
+    running: bool,
+    pub(crate) pointer: pointer::State,
+    search: Option<(String, Search)>,
+    found: Vec<Match>,
+    shown_selection: Option<SelectionRange>,
+    /// The last request of the program for the clipboard that was not answered, and when it came.
+    clipboard: Option<(u32, String)>,
+    clipboard_at: Option<Instant>,
+    clipboard_requests: u32,
+    bell_at: Option<Instant>,
+    pub(crate) changed: bool,
+    /// Everything is to be copied, whatever the grid says has changed.
+    all: bool,
+    failures: u32,
+}
+
+impl Emulator {
+    /// An emulator of this size (brought within [`COLUMNS_MIN`] by 1 and [`COLUMNS_MAX`] by [`ROWS_MAX`]) and these
+    /// colours, to which no program belongs yet.
+    pub fn new(columns: u16, rows: u16, theme: Theme) -> Emulator {
+        let said = Said::default();
+        let (columns, rows) = within(columns, rows);
+        Emulator {
+            term: grid(columns, rows, said.clone()),
+            processor: Processor::new(),
+            said,
+            beside: Beside::default(),
+            escapes: Escapes::default(),
+            unheard: 0,
+            theme,
+            output: Vec::new(),
+            events: Vec::new(),
+            title: String::new(),
+            title_told: String::new(),
+            focused: false,
+            running: false,
+            pointer: pointer::State::default(),
+            search: None,
+            found: Vec::new(),
+            shown_selection: None,
+            clipboard: None,
+            clipboard_at: None,
+            clipboard_requests: 0,
+            bell_at: None,
+            changed: true,
+            all: true,
+            failures: 0,
+        }
+    }
+
+    /// Columns and rows.
+    pub fn size(&self) -> (u16, u16) {
+        (self.term.columns() as u16, self.term.screen_lines() as u16)
+    }
+
+    /// How often the grid has failed and was replaced: never, if all is well.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// Takes what the program has written. Its answers and events are to be taken afterwards, so pass no more than
+    /// some KiB at once.
+    pub fn advance(&mut self, bytes: &[u8], now: Instant) {
+        self.guarded(|this| {
+            let mut rest = bytes;
+            while let Some(end) = this.escapes.version_query(rest) {
+                let (head, tail) = rest.split_at(end);
+                this.parse(head, now);
+                this.output.extend_from_slice(
+                    concat!("\x1bP>|hearth ", env!("CARGO_PKG_VERSION"), "\x1b\\").as_bytes(),
+                );
+                rest = tail;
+            }
+            this.parse(rest, now);
+        });
+    }
+
+    fn parse(&mut self, bytes: &[u8], now: Instant) {
+        self.beside.touched = false;
+        self.processor.advance(&mut Guard { term: &mut self.term, beside: &mut self.beside }, bytes);
+        if self.beside.touched || self.processor.sync_bytes_count() > 0 {
+            self.unheard = 0;
+        } else {
+            self.unheard += bytes.len();
+            if self.unheard > COMMAND_LEN_MAX && self.escapes.last == b']' {
+                // The byte that cancels.
+                self.processor
+                    .advance(&mut Guard { term: &mut self.term, beside: &mut self.beside }, b"\x18");
+                self.unheard = 0;
+            }
+        }
+        self.changed |= self.beside.touched;
+        self.listen(now);
+    }
+
+    /// When a synchronised update ends by itself, whose end the program has not sent yet.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.processor.sync_timeout().sync_timeout()
+    }
+
+    /// Ends a synchronised update whose time is over.
+    pub fn expire(&mut self, now: Instant) {
+        if self.deadline().is_some_and(|deadline| deadline <= now) {
+            self.guarded(|this| {
+                this.processor.stop_sync(&mut Guard { term: &mut this.term, beside: &mut this.beside });
+                this.changed = true;
+                this.listen(now);
+            });
+        }
+    }
+
+    /// Handles what the grid has said.
+    fn listen(&mut self, now: Instant) {
+        let said = std::mem::take(&mut *self.said.0.lock());
+        for event in said {
+            match event {
+                GridEvent::PtyWrite(text) => self.output.extend_from_slice(text.as_bytes()),
+                GridEvent::ColorRequest(index, answer) => {
+                    let color = Palette::new(&self.theme, self.term.colors()).get(index);
+                    self.output.extend_from_slice(answer(unpacked(color)).as_bytes());
+                }
+                GridEvent::TextAreaSizeRequest(answer) => {
+                    let (num_cols, num_lines) = self.size();
+                    let (cell_width, cell_height) = CELL_SIZE_PX;
+                    let size = WindowSize { num_lines, num_cols, cell_width, cell_height };
+                    self.output.extend_from_slice(answer(size).as_bytes());
+                }
+                GridEvent::Title(title) => self.set_title(title),
+                GridEvent::ResetTitle => self.set_title(String::new()),
+                GridEvent::Bell if is_due(&mut self.bell_at, BELL_INTERVAL, now) => {
+                    self.events.push(Event::Bell);
+                }
+                GridEvent::ClipboardStore(_, text) => self.want_clipboard(text, now),
+                _ => {}
+            }
+        }
+    }
+
+    fn set_title(&mut self, title: String) {
+        self.changed |= self.title != title;
+        self.title = title;
+    }
+
+    fn want_clipboard(&mut self, mut text: String, now: Instant) {
+        if !is_due(&mut self.clipboard_at, CLIPBOARD_INTERVAL, now) {
+            return;
+        }
+        text.truncate(text.floor_char_boundary(TEXT_LEN_MAX));
+        self.clipboard_requests = self.clipboard_requests.wrapping_add(1);
+        let request = self.clipboard_requests;
+        self.clipboard = Some((request, text.clone()));
+        self.events.push(Event::ClipboardWanted { request, text });
+    }
+
+    /// Does what a user or a script asks for; what is for the program goes to the output. Gives back what is left
+    /// to do for whoever runs the program.
+    pub fn command(&mut self, command: Command) -> Option<Task> {
+        self.guarded(|this| this.obey(command)).flatten()
+    }
+
+    fn obey(&mut self, command: Command) -> Option<Task> {
+        match command {
+            Command::Resize { columns, rows } => {
+                let (columns, rows) = within(columns, rows);
+                if (columns, rows) == self.size() {
+                    return None;
+                }
+                self.term.set_options(config(columns));
+                self.term.resize(TermSize::new(columns.into(), rows.into()));
+                self.pointer = pointer::State::default();
+                (self.changed, self.all) = (true, true);
+                self.events.push(Event::Resized { columns, rows });
+                return Some(Task::Resize { columns, rows });
+            }
+            Command::Key(stroke) => return self.key(&stroke),
+            Command::Text(text) if self.running => self.typed(text.replace('\n', "\r").into_bytes()),
+            Command::Text(text) => return (text == "\r" || text == "\n").then_some(Task::Restart),
+            Command::Paste(text) if self.running => {
+                let bracketed = self.term.mode().contains(TermMode::BRACKETED_PASTE);
+                self.typed(pasted(&text, bracketed));
+            }
+            Command::Pointer(pointer) => self.point(pointer),
+            Command::Wheel { lines, modifiers, at } => self.wheel(lines, modifiers, at),
+            Command::Scroll(lines) => self.scroll(lines),
+            Command::Focus(on) if on != self.focused => {
+                self.focused = on;
+                self.changed = true;
+                if self.running && self.term.mode().contains(TermMode::FOCUS_IN_OUT) {
+                    self.output.extend_from_slice(if on { b"\x1b[I" } else { b"\x1b[O" });
+                }
+            }
+            Command::Theme(theme) => {
+                self.theme = theme;
+                (self.changed, self.all) = (true, true);
+            }
+            Command::Copy => {
+                if let Some(range) = self.selected() {
+                    let text = find::text(&self.term, &range, TEXT_LEN_MAX);
+                    self.events.push(Event::Copied(text));
+                }
+            }
+            Command::SelectAll => {
+                let start = Point::new(self.term.topmost_line(), Column(0));
+                let end = Point::new(self.term.bottommost_line(), self.term.last_column());
+                self.select(start, end);
+            }
+            Command::Deselect => {
+                self.term.selection = None;
+                self.search = None;
+                self.changed = true;
+            }
+            Command::Search { backwards, pattern } => self.find(backwards, pattern),
+            Command::Consent { request, allowed } => {
+                if let Some((_, text)) = self.clipboard.take_if(|(number, _)| *number == request)
+                    && allowed
+                {
+                    self.events.push(Event::Copied(text));
+                }
+            }
+            Command::Restart => return (!self.running).then_some(Task::Restart),
+            Command::Signal(number) => return self.running.then_some(Task::Signal(number)),
+            Command::Close => return Some(Task::Close),
+            // A command that a later version of the contract knows.
+            _ => {}
+        }
+        None
+    }
+
+    fn key(&mut self, stroke: &Stroke) -> Option<Task> {
+        if !self.running {
+            let enter = stroke.code == 0x28 || stroke.code == 0x58;
+            return (enter && stroke.press == Press::Pressed).then_some(Task::Restart);
+        }
+        let mode = *self.term.mode();
+        let bit = |flag, bit| if mode.contains(flag) { bit } else { 0 };
+        let modes = keys::Modes {
+            application_cursor: mode.contains(TermMode::APP_CURSOR),
+            application_keypad: mode.contains(TermMode::APP_KEYPAD),
+            newline: mode.contains(TermMode::LINE_FEED_NEW_LINE),
+            kitty: keys::Enhancements(
+                bit(TermMode::DISAMBIGUATE_ESC_CODES, 1)
+                    | bit(TermMode::REPORT_EVENT_TYPES, 2)
+                    | bit(TermMode::REPORT_ALTERNATE_KEYS, 4)
+                    | bit(TermMode::REPORT_ALL_KEYS_AS_ESC, 8)
+                    | bit(TermMode::REPORT_ASSOCIATED_TEXT, 16),
+            ),
+        };
+        let mut bytes = Vec::new();
+        keys::encode(stroke, modes, &mut bytes);
+        if stroke.press == Press::Released {
+            self.output.extend_from_slice(&bytes);
+        } else {
+            self.typed(bytes);
+        }
+        None
+    }
+
+    /// What a user has typed: the view shows where it goes.
+    fn typed(&mut self, bytes: Vec<u8>) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.output.extend_from_slice(&bytes);
+        if self.term.grid().display_offset() != 0 {
+            self.term.scroll_display(Scroll::Bottom);
+            self.changed = true;
+        }
+        if self.term.selection.take().is_some() {
+            self.changed = true;
+        }
+    }
+
+    pub(crate) fn scroll(&mut self, lines: i32) {
+        self.term.scroll_display(Scroll::Delta(lines.clamp(-SCROLL_MAX, SCROLL_MAX)));
+        self.changed = true;
+    }
+
+    /// What is selected; `None` if that is nothing.
+    pub(crate) fn selected(&self) -> Option<SelectionRange> {
+        self.term.selection.as_ref().and_then(|selection| selection.to_range(&self.term))
+    }
+
+    pub(crate) fn select(&mut self, start: Point, end: Point) {
+        let mut selection = Selection::new(SelectionType::Simple, start, Side::Left);
+        selection.update(end, Side::Right);
+        self.term.selection = Some(selection);
+        self.changed = true;
+    }
+
+    fn find(&mut self, backwards: bool, pattern: String) {
+        let is_new = !pattern.is_empty() && self.search.as_ref().is_none_or(|(last, _)| *last != pattern);
+        if is_new {
+            self.search = Search::new(&pattern).map(|search| (pattern, search));
+        }
+        let found = self.search.as_mut().and_then(|(_, search)| search.next(&self.term, backwards));
+        if let Some(found) = &found {
+            self.term.scroll_to_point(*found.end());
+            self.term.scroll_to_point(*found.start());
+            self.select(*found.start(), *found.end());
+        }
+        let shown = self.search.as_mut().map_or(0, |(_, search)| search.shown(&self.term).len() as u32);
+        self.events.push(Event::Found { shown, found: found.is_some() });
+        self.changed = true;
+    }
+
+    /// Whether the screen is another one than [`Emulator::refresh`] has given last.
+    pub fn has_changed(&self) -> bool {
+        self.changed
+    }
+
+    /// Brings a screen up to date that was given by the last call; after another one, or at first, pass `all`.
+    pub fn refresh(&mut self, screen: &mut Screen, all: bool) {
+        self.guarded(|this| {
+            if this.title != this.title_told {
+                this.title_told.clone_from(&this.title);
+                this.events.push(Event::Title(this.title.clone()));
+            }
+            screen.title.clone_from(&this.title);
+            let before = std::mem::take(&mut this.found);
+            if let Some((_, search)) = &mut this.search {
+                this.found = search.shown(&this.term);
+            }
+            let selection = this.selected();
+            let over_changed = selection != this.shown_selection || before != this.found;
+            this.shown_selection = selection;
+            let over = Over { selection, found: &this.found, focused: this.focused, running: this.running };
+            let palette = Palette::new(&this.theme, this.term.colors());
+            // What lies over a cell is copied with it, and the grid does not know where that was.
+            let all = all || this.all || over_changed;
+            view::copy(&mut this.term, &palette, &over, screen, all);
+            (this.changed, this.all) = (false, false);
+        });
+    }
+
+    /// What the program shall read, in its order.
+    pub fn take_output(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.output)
+    }
+
+    /// What has happened, in its order.
+    pub fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// A program is about to start: what is typed is for it.
+    pub fn started(&mut self) {
+        self.running = true;
+        self.changed = true;
+    }
+
+    /// The program has ended: what it did to the screen is undone as far as it would be in the way, and a line says
+    /// what has happened.
+    pub fn ended(&mut self, line: &str) {
+        self.running = false;
+        self.guarded(|this| {
+            let now = Instant::now();
+            this.processor.stop_sync(&mut Guard { term: &mut this.term, beside: &mut this.beside });
+            this.processor = Processor::new();
+            this.escapes = Escapes::default();
+            if this.term.mode().contains(TermMode::ALT_SCREEN) {
+                this.parse(b"\x1b[?1049l", now);
+            }
+            let cursor = this.term.grid().cursor.point;
+            let wraps = this.term.grid().cursor.input_needs_wrap;
+            let restore = format!(
+                // Region, origin; place; wrapping, insertion, new lines; keys; mouse; focus, paste; cursor; keyboard;
+                // character sets; link; colours; look.
+                "\x1b[r\x1b[?6l\x1b[{};{}H\x1b[?7h\x1b[4;20l\x1b[?1l\x1b>\x1b[?9;1000;1002;1003;1005;1006;1015l\
+                 \x1b[?1004;2004l\x1b[?25h\x1b[0 q\x1b[<65535u\x1b[=0u\x1b(B\x1b)B\x0f\x1b]8;;\x1b\\\
+                 \x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\\x1b[m",
+                cursor.line.0 + 1,
+                cursor.column.0 + 1,
+            );
+            this.parse(restore.as_bytes(), now);
+            if cursor.column > 0 || wraps {
+                this.parse(b"\r\n", now);
+            }
+            // Nobody reads answers now.
+            this.output.clear();
+            this.title.clear();
+            this.pointer = pointer::State::default();
+            this.changed = true;
+        });
+        self.say(line);
+    }
+
+    /// Writes a line of our own, where the program's output stands.
+    pub fn say(&mut self, line: &str) {
+        let plain: String = line.chars().filter(|character| !character.is_control()).collect();
+        self.guarded(|this| {
+            this.parse(format!("\x1b[m\x1b[90m{plain}\x1b[m\r\n").as_bytes(), Instant::now());
+            this.changed = true;
+        });
+    }
+
+    /// Calls into the grid. It panics on nothing that we know of; if it does, a new one takes its place.
+    fn guarded<R>(&mut self, call: impl FnOnce(&mut Emulator) -> R) -> Option<R> {
+        if let Ok(result) = catch_unwind(AssertUnwindSafe(|| call(self))) {
+            return Some(result);
+        }
+        let (columns, rows) = self.size();
+        tracing::error!(columns, rows, "the grid of a terminal has failed, and is replaced");
+        self.failures += 1;
+        self.said.0.lock().clear();
+        self.term = grid(columns, rows, self.said.clone());
+        self.processor = Processor::new();
+        self.beside = Beside::default();
+        self.pointer = pointer::State::default();
+        self.search = None;
+        self.found.clear();
+        (self.changed, self.all) = (true, true);
+        let excuse = b"\x1b[90mthis terminal has failed on what was written, and begins anew\x1b[m\r\n";
+        self.processor.advance(&mut Guard { term: &mut self.term, beside: &mut self.beside }, excuse);
+        None
+    }
+}
+
+impl std::fmt::Debug for Emulator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Emulator").field("size", &self.size()).finish_non_exhaustive()
+    }
+}
+
+fn within(columns: u16, rows: u16) -> (u16, u16) {
+    (columns.clamp(COLUMNS_MIN, COLUMNS_MAX), rows.clamp(1, ROWS_MAX))
+}
+
+fn config(columns: u16) -> Config {
+    Config {
+        scrolling_history: HISTORY_LINES_MAX.min(HISTORY_CELLS_MAX / usize::from(columns.max(1))),
+        kitty_keyboard: true,
+        // Only to be asked for: the text goes nowhere without consent.
+        osc52: Osc52::OnlyCopy,
+        ..Config::default()
+    }
+}
+
+fn grid(columns: u16, rows: u16, said: Said) -> Term<Said> {
+    Term::new(config(columns), &TermSize::new(columns.into(), rows.into()), said)
+}
+
+/// Whether something is not too soon after the last time; then this is the last time.
+fn is_due(last: &mut Option<Instant>, interval: Duration, now: Instant) -> bool {
+    let due = last.is_none_or(|last| now.saturating_duration_since(last) >= interval);
+    if due {
+        *last = Some(now);
+    }
+    due
+}
+
+/// A pasted text as it is typed: no control characters but tabulators and ends of lines, so that it can end neither
+/// the brackets nor the line in another way than it shows.
+fn pasted(text: &str, bracketed: bool) -> Vec<u8> {
+    let text = text.replace("\r\n", "\r");
+    let plain = text.chars().filter_map(|character| match character {
+        '\n' => Some('\r'),
+        '\r' | '\t' => Some(character),
+        _ if character.is_control() => None,
+        _ => Some(character),
+    });
+    let plain: String = plain.collect();
+    if bracketed { format!("\x1b[200~{plain}\x1b[201~").into_bytes() } else { plain.into_bytes() }
+}
+
+/// Follows escape sequences as far as is needed for what the parser does not tell.
+#[derive(Debug, Default)]
+struct Escapes {
+    /// How much of `ESC [ >` has been seen.
+    seen: u8,
+    /// What followed the last escape character.
+    last: u8,
+}
+
+impl Escapes {
+    /// Where the first query for name and version (XTVERSION, `CSI > 0 q`) ends in these bytes, which follow those
+    /// of the last call.
+    fn version_query(&mut self, bytes: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        loop {
+            if self.seen == 0 {
+                at += memchr::memchr(0x1B, &bytes[at..])? + 1;
+                self.seen = 1;
+            }
+            let byte = *bytes.get(at)?;
+            at += 1;
+            if self.seen == 1 {
+                self.last = byte;
+            }
+            self.seen = match (self.seen, byte) {
+                (1, b'[') => 2,
+                (2, b'>') | (3, b'0') => 3,
+                (3, b'q') => {
+                    self.seen = 0;
+                    return Some(at);
+                }
+                (_, 0x1B) => 1,
+                _ => 0,
+            };
+        }
+    }
+}
+
+/// The line of the grid at a row of the view.
+pub(crate) fn line_at<T>(term: &Term<T>, row: u16) -> Line {
+    Line(i32::from(row)) - term.grid().display_offset()
+}

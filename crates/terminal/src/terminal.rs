@@ -1,0 +1,708 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! A terminal with its program: two threads, and what they hand to each other.
+//!
+//! The first does the program's I/O and waits for its end; it never parses. The second owns the emulator: it takes
+//! the program's output and the user's commands, and publishes screens. Nobody else touches the emulator, so that
+//! whoever takes a screen waits for nobody, however much a program writes.
+
+use crate::{
+    emulator::{Emulator, Task},
+    keys::ENCODED_LEN_MAX,
+    program::{Control, Environment, Left, Program, ending},
+};
+use hearth_abi::{
+    screen::Screen,
+    terminal::{Command, Event, Open},
+};
+use parking_lot::{Condvar, Mutex};
+use rustix::{
+    event::{EventfdFlags, PollFd, PollFlags, eventfd, poll},
+    io::{Errno, read, write},
+};
+use std::{
+    collections::VecDeque,
+    io,
+    os::fd::OwnedFd,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Output that waits for the emulator, in bytes. When it is full the program is not read, and waits in its own
+/// writing; more would only make the wait for Ctrl-C longer.
+const OUTPUT_LEN_MAX: usize = 64 << 10;
+/// Commands that wait for the emulator; more are refused with [`CommandError::Full`].
+const COMMANDS_MAX: usize = 4096;
+/// What is typed and the program has not read yet, in bytes; more is refused with [`CommandError::Full`].
+pub const INPUT_LEN_MAX: usize = 1 << 20;
+/// Answers to the program's own queries beyond that; more are dropped, since a program that asks without reading
+/// wants no answers.
+const ANSWERS_LEN_MAX: usize = 64 << 10;
+/// Largest piece of output that is parsed before commands are looked at.
+const SLICE_LEN_MAX: usize = 16 << 10;
+/// Smallest one, for output that costs much.
+const SLICE_LEN_MIN: usize = 64;
+/// How long a piece should take at most.
+const SLICE_TIME: Duration = Duration::from_millis(2);
+/// What is still read of a program that has ended, in bytes: more than the kernel keeps.
+const LAST_WORDS_LEN_MAX: usize = 256 << 10;
+
+/// How long a screen waits for more output before it is published.
+const QUIET: Duration = Duration::from_millis(1);
+/// How long at most, if output comes all the time.
+const LATENCY_MAX: Duration = Duration::from_millis(8);
+/// Least time between two screens during a flood.
+const FLOOD_INTERVAL: Duration = Duration::from_millis(16);
+/// Least time between two screens of which nobody has taken the first.
+const UNTAKEN_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Who hears of a terminal. Called from its threads, which hold no lock then; a call that takes long holds up the
+/// program, and nobody else.
+pub trait Listener: Send + Sync {
+    /// A new screen has been published: [`Terminal::screen`] gives it.
+    fn changed(&self);
+    /// Something has happened. [`Event::Closed`] and [`Event::Keyboard`] are for others to say.
+    fn event(&self, event: Event);
+}
+
+/// Why a terminal could not be opened. That its program cannot start is no such reason: the terminal says it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The system gives no more descriptors or threads.
+    #[error("could not open a terminal")]
+    System(#[source] io::Error),
+}
+
+/// Why a command was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// The program does not read what is typed.
+    #[error("the program does not read its input")]
+    Full,
+    /// The terminal is closed.
+    #[error("the terminal is closed")]
+    Closed,
+}
+
+/// A terminal. Dropping it closes it.
+pub struct Terminal {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    inbox: Mutex<Inbox>,
+    arrived: Condvar,
+    /// Whether the inbox has commands; looked at between two pieces of output.
+    commanded: AtomicBool,
+    outbox: Mutex<Outbox>,
+    /// Wakes the thread that does I/O.
+    wake: OwnedFd,
+    control: Mutex<Option<Control>>,
+    screen: Mutex<Arc<Screen>>,
+    taken: AtomicBool,
+    /// Threads that still run.
+    threads: Mutex<u8>,
+    thread_ended: Condvar,
+}
+
+/// What waits for the emulator.
+#[derive(Default)]
+struct Inbox {
+    started: Option<Started>,
+    output: Vec<u8>,
+    ended: Option<Ended>,
+    commands: VecDeque<Command>,
+    /// What the commands may become, in bytes for the program.
+    commands_len: usize,
+    /// The other thread waits until there is room for output.
+    wants_room: bool,
+    closing: bool,
+}
+
+struct Started {
+    note: Option<String>,
+    /// The size that the program was told.
+    size: (u16, u16),
+}
+
+struct Ended {
+    status: i32,
+    line: String,
+}
+
+/// What waits for the thread that does I/O.
+#[derive(Default)]
+struct Outbox {
+    input: VecDeque<u8>,
+    start: Option<(u16, u16)>,
+    closing: bool,
+}
+
+impl Terminal {
+    /// Opens a terminal and starts its program: that of the options, or the user's shell. What cannot be started says
+    /// so on the screen.
+    ///
+    /// # Errors
+    /// The system has no more descriptors or threads.
+    pub fn open(
+        open: &Open,
+        environment: Environment,
+        listener: Arc<dyn Listener>,
+    ) -> Result<Terminal, OpenError> {
+        let emulator = Emulator::new(open.columns, open.rows, open.theme);
+        let (columns, rows) = emulator.size();
+        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+            .map_err(|error| OpenError::System(error.into()))?;
+        let shared = Arc::new(Shared {
+            inbox: Mutex::default(),
+            arrived: Condvar::new(),
+            commanded: AtomicBool::new(false),
+            outbox: Mutex::new(Outbox { start: Some((columns, rows)), ..Outbox::default() }),
+            wake,
+            control: Mutex::new(None),
+            screen: Mutex::new(Arc::new(Screen::new(columns, rows))),
+            taken: AtomicBool::new(true),
+            threads: Mutex::new(0),
+            thread_ended: Condvar::new(),
+        });
+        let terminal = Terminal { shared: shared.clone() };
+        let io = Io {
+            shared: shared.clone(),
+            open: open.clone(),
+            environment,
+            buffer: vec![0; OUTPUT_LEN_MAX],
+            left: Left::default(),
+        };
+        let parser = Parser::new(shared.clone(), emulator, listener);
+        shared.spawn("terminal-io", move || io.run())?;
+        shared.spawn("terminal", move || parser.run())?;
+        Ok(terminal)
+    }
+
+    /// The screen that was published last. Waits for nobody.
+    pub fn screen(&self) -> Arc<Screen> {
+        let screen = self.shared.screen.lock().clone();
+        self.shared.taken.store(true, Ordering::Relaxed);
+        screen
+    }
+
+    /// Gives a command to the terminal, which does it soon. Waits for nobody.
+    ///
+    /// # Errors
+    /// [`CommandError::Full`] if the program has not read [`INPUT_LEN_MAX`] of what was typed, or if too many commands
+    /// wait; [`CommandError::Closed`] after [`Terminal::close`].
+    pub fn command(&self, command: Command) -> Result<(), CommandError> {
+        if matches!(command, Command::Close) {
+            self.close();
+            return Ok(());
+        }
+        let len = input_len(&command);
+        let typed = self.shared.outbox.lock().input.len();
+        let mut inbox = self.shared.inbox.lock();
+        if inbox.closing {
+            return Err(CommandError::Closed);
+        }
+        let full = len > 0 && typed + inbox.commands_len + len > INPUT_LEN_MAX;
+        if full || inbox.commands.len() >= COMMANDS_MAX {
+            return Err(CommandError::Full);
+        }
+        inbox.commands.push_back(command);
+        inbox.commands_len += len;
+        self.shared.commanded.store(true, Ordering::Release);
+        drop(inbox);
+        self.shared.arrived.notify_one();
+        Ok(())
+    }
+
+    /// Closes the terminal: what runs in it is hung up, and killed if it has not ended after
+    /// [`HANG_UP_GRACE`](crate::HANG_UP_GRACE). Nothing is heard of the terminal any more. Waits for nobody;
+    /// [`Terminal::wait_closed`] does.
+    pub fn close(&self) {
+        self.shared.close();
+    }
+
+    /// Waits until everything that ran in a closed terminal has ended, and its threads too; `false` if that takes
+    /// longer.
+    pub fn wait_closed(&self, timeout: Duration) -> bool {
+        let until = Instant::now() + timeout;
+        let mut threads = self.shared.threads.lock();
+        while *threads > 0 {
+            if self.shared.thread_ended.wait_until(&mut threads, until).timed_out() {
+                return *threads == 0;
+            }
+        }
+        true
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl std::fmt::Debug for Terminal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Terminal").finish_non_exhaustive()
+    }
+}
+
+/// How many bytes for the program a command may become, roughly and at most.
+fn input_len(command: &Command) -> usize {
+    match command {
+        Command::Key(_) => ENCODED_LEN_MAX,
+        Command::Text(text) => text.len(),
+        Command::Paste(text) => text.len() + 12,
+        Command::Pointer(_) | Command::Focus(_) => 32,
+        Command::Wheel { lines, .. } => {
+            20 * (2 + lines.iter().map(|lines| lines.abs() as usize).sum::<usize>()).min(202)
+        }
+        _ => 0,
+    }
+}
+
+impl Shared {
+    fn spawn(self: &Arc<Self>, name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), OpenError> {
+        *self.threads.lock() += 1;
+        let shared = self.clone();
+        let thread = thread::Builder::new().name(name.into()).spawn(move || {
+            let _ending = Ending(shared);
+            run();
+        });
+        if let Err(error) = thread {
+            *self.threads.lock() -= 1;
+            return Err(OpenError::System(error));
+        }
+        Ok(())
+    }
+
+    fn close(&self) {
+        self.inbox.lock().closing = true;
+        self.arrived.notify_one();
+        self.outbox.lock().closing = true;
+        self.wake();
+    }
+
+    fn next_command(&self) -> Option<Command> {
+        let mut inbox = self.inbox.lock();
+        let command = inbox.commands.pop_front()?;
+        inbox.commands_len -= input_len(&command);
+        Some(command)
+    }
+
+    fn wake(&self) {
+        // It fails only when it is already awake many times over.
+        let _ = write(&self.wake, &1_u64.to_ne_bytes());
+    }
+
+    /// Appends to what the program shall read; what does not fit is dropped.
+    fn type_in(&self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let mut outbox = self.outbox.lock();
+        if outbox.input.len() + bytes.len() > INPUT_LEN_MAX + ANSWERS_LEN_MAX {
+            tracing::debug!(bytes = bytes.len(), "a program does not read its answers");
+            return;
+        }
+        outbox.input.extend(bytes);
+        drop(outbox);
+        self.wake();
+    }
+}
+
+/// Counts a thread out when it ends, however that is.
+struct Ending(Arc<Shared>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        // If one has failed, the other has nothing left to do.
+        self.0.close();
+        *self.0.threads.lock() -= 1;
+        self.0.thread_ended.notify_all();
+    }
+}
+
+/// The thread that does the program's I/O, and waits for its end.
+struct Io {
+    shared: Arc<Shared>,
+    open: Open,
+    environment: Environment,
+    buffer: Vec<u8>,
+    left: Left,
+}
+
+impl Io {
+    fn run(mut self) {
+        let mut program: Option<Program> = None;
+        // Whether nobody has the other end of the pseudo terminal any more.
+        let mut hung_up = false;
+        loop {
+            let (start, has_input) = {
+                let mut outbox = self.shared.outbox.lock();
+                if outbox.closing {
+                    break;
+                }
+                (outbox.start.take(), !outbox.input.is_empty())
+            };
+            if let Some(size) = start
+                && program.is_none()
+            {
+                program = self.start(size);
+                hung_up = false;
+                continue;
+            }
+            let Some(running) = &program else {
+                wait_for(&mut [PollFd::new(&self.shared.wake, PollFlags::IN)]);
+                drain(&self.shared.wake);
+                continue;
+            };
+            let mut wanted = PollFlags::empty();
+            wanted.set(PollFlags::IN, !hung_up && self.has_room());
+            wanted.set(PollFlags::OUT, !hung_up && has_input);
+            let mut waited = vec![
+                PollFd::new(&self.shared.wake, PollFlags::IN),
+                PollFd::new(&running.ended, PollFlags::IN),
+            ];
+            if !wanted.is_empty() {
+                waited.push(PollFd::new(&running.tty, wanted));
+            }
+            wait_for(&mut waited);
+            let ready: Vec<bool> = waited.iter().map(|fd| !fd.revents().is_empty()).collect();
+            if ready[0] {
+                drain(&self.shared.wake);
+            }
+            if ready.get(2) == Some(&true) {
+                if wanted.contains(PollFlags::OUT) {
+                    self.write(running);
+                }
+                if wanted.contains(PollFlags::IN) {
+                    hung_up = self.read(running, OUTPUT_LEN_MAX);
+                }
+            }
+            if ready[1] {
+                self.read(running, LAST_WORDS_LEN_MAX);
+                if let Some(program) = program.take() {
+                    self.finish(program);
+                }
+            }
+        }
+        self.shared.control.lock().take();
+        if let Some(program) = program {
+            program.hang_up();
+        }
+        self.left.hang_up();
+    }
+
+    /// What was typed before the program has started waits for it.
+    fn start(&mut self, (columns, rows): (u16, u16)) -> Option<Program> {
+        match Program::start(&self.open, (columns, rows), &self.environment) {
+            Ok((program, control, note)) => {
+                *self.shared.control.lock() = Some(control);
+                self.shared.inbox.lock().started = Some(Started { note, size: (columns, rows) });
+                self.shared.arrived.notify_one();
+                Some(program)
+            }
+            Err(error) => {
+                self.ended(error.status(), format!("{error} · Enter tries again"));
+                None
+            }
+        }
+    }
+
+    fn finish(&mut self, program: Program) {
+        self.shared.control.lock().take();
+        let (status, left) = program.finish();
+        self.left.extend(left);
+        self.ended(status, format!("{} · Enter starts it again", ending(status)));
+    }
+
+    fn ended(&self, status: i32, line: String) {
+        // Nobody reads it any more.
+        self.shared.outbox.lock().input.clear();
+        self.shared.inbox.lock().ended = Some(Ended { status, line });
+        self.shared.arrived.notify_one();
+    }
+
+    /// Whether the emulator takes more output; if not, it wakes this thread when it does.
+    fn has_room(&self) -> bool {
+        let mut inbox = self.shared.inbox.lock();
+        inbox.wants_room = inbox.output.len() >= OUTPUT_LEN_MAX;
+        !inbox.wants_room
+    }
+
+    /// Reads what there is, `len_max` bytes at most, and gives it to the emulator. Whether there will never be more.
+    fn read(&mut self, program: &Program, len_max: usize) -> bool {
+        let mut total = 0;
+        while total < len_max {
+            // As much as there is at once: to wake the emulator for each piece of the kernel costs much.
+            let mut len = 0;
+            let mut end = None;
+            while len < self.buffer.len() && end.is_none() {
+                match read(&program.tty, &mut self.buffer[len..]) {
+                    Ok(0) => end = Some(true),
+                    Ok(more) => len += more,
+                    Err(Errno::INTR) => {}
+                    Err(Errno::AGAIN) => end = Some(false),
+                    // What the kernel says when nobody has the other end.
+                    Err(_) => end = Some(true),
+                }
+            }
+            if len > 0 {
+                self.shared.inbox.lock().output.extend_from_slice(&self.buffer[..len]);
+                self.shared.arrived.notify_one();
+            }
+            total += len;
+            if let Some(end) = end {
+                return end;
+            }
+        }
+        false
+    }
+
+    /// Writes as much as the program's terminal takes.
+    fn write(&self, program: &Program) {
+        let mut outbox = self.shared.outbox.lock();
+        while !outbox.input.is_empty() {
+            match write(&program.tty, outbox.input.as_slices().0) {
+                Ok(len) => drop(outbox.input.drain(..len)),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return,
+                // Nobody has the other end.
+                Err(_) => outbox.input.clear(),
+            }
+        }
+        // A flood of pasted text shall not stay in memory.
+        outbox.input.shrink_to(ANSWERS_LEN_MAX);
+    }
+}
+
+fn wait_for(waited: &mut [PollFd<'_>]) {
+    if let Err(error) = poll(waited, None)
+        && error != Errno::INTR
+    {
+        tracing::error!(%error, "a terminal cannot wait for its program");
+        // Not to be tried at full speed.
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn drain(wake: &OwnedFd) {
+    let _ = read(wake, &mut [0; 8]);
+}
+
+/// The thread that owns the emulator.
+struct Parser {
+    shared: Arc<Shared>,
+    emulator: Emulator,
+    listener: Arc<dyn Listener>,
+    /// The newest screen, and one that was published before, if nobody has it any more.
+    screen: Screen,
+    spare: Option<Arc<Screen>>,
+    slice_len: usize,
+    /// When the screen has changed first and last since it was published.
+    changed: Option<(Instant, Instant)>,
+    published: Option<Instant>,
+}
+
+impl Parser {
+    fn new(shared: Arc<Shared>, mut emulator: Emulator, listener: Arc<dyn Listener>) -> Parser {
+        emulator.started();
+        Parser {
+            shared,
+            emulator,
+            listener,
+            // Of no terminal's size, so that the first copy is a whole one.
+            screen: Screen::new(1, 1),
+            spare: None,
+            slice_len: SLICE_LEN_MAX,
+            changed: None,
+            published: None,
+        }
+    }
+
+    fn run(mut self) {
+        let mut output = Vec::new();
+        while let Some((started, ended)) = self.next(&mut output) {
+            if let Some(started) = started {
+                self.started(started);
+            }
+            self.obey();
+            self.parse(&output);
+            output.clear();
+            if let Some(Ended { status, line }) = ended {
+                self.emulator.ended(&line);
+                self.listener.event(Event::Exited(status));
+            }
+            self.emulator.expire(Instant::now());
+            self.pass_on();
+            self.publish(false);
+        }
+    }
+
+    /// Waits for something to do; `None` if the terminal is closed.
+    fn next(&mut self, output: &mut Vec<u8>) -> Option<(Option<Started>, Option<Ended>)> {
+        let deadlines = [self.emulator.deadline(), self.due(false)];
+        let deadline = deadlines.into_iter().flatten().min();
+        let mut inbox = self.shared.inbox.lock();
+        loop {
+            if inbox.closing {
+                return None;
+            }
+            if !inbox.output.is_empty()
+                || !inbox.commands.is_empty()
+                || inbox.started.is_some()
+                || inbox.ended.is_some()
+            {
+                break;
+            }
+            match deadline {
+                None => self.shared.arrived.wait(&mut inbox),
+                Some(deadline) => {
+                    if self.shared.arrived.wait_until(&mut inbox, deadline).timed_out() {
+                        break;
+                    }
+                }
+            }
+        }
+        std::mem::swap(&mut inbox.output, output);
+        let happened = (inbox.started.take(), inbox.ended.take());
+        let wants_room = std::mem::take(&mut inbox.wants_room);
+        drop(inbox);
+        if wants_room {
+            self.shared.wake();
+        }
+        Some(happened)
+    }
+
+    fn started(&mut self, started: Started) {
+        if let Some(note) = started.note {
+            self.emulator.say(&note);
+        }
+        let (columns, rows) = self.emulator.size();
+        if (columns, rows) != started.size
+            && let Some(control) = &*self.shared.control.lock()
+        {
+            control.resize(columns, rows);
+        }
+    }
+
+    /// Does what the commands that wait ask for.
+    fn obey(&mut self) {
+        if !self.shared.commanded.swap(false, Ordering::Acquire) {
+            return;
+        }
+        while let Some(command) = self.shared.next_command() {
+            let task = self.emulator.command(command);
+            self.pass_on();
+            match task {
+                Some(Task::Resize { columns, rows }) => {
+                    if let Some(control) = &*self.shared.control.lock() {
+                        control.resize(columns, rows);
+                    }
+                }
+                Some(Task::Signal(number)) => {
+                    if let Some(control) = &*self.shared.control.lock() {
+                        control.signal(number);
+                    }
+                }
+                Some(Task::Restart) => {
+                    self.emulator.started();
+                    self.shared.outbox.lock().start = Some(self.emulator.size());
+                    self.shared.wake();
+                }
+                Some(Task::Close) => self.shared.close(),
+                None => {}
+            }
+        }
+    }
+
+    fn parse(&mut self, output: &[u8]) {
+        let mut rest = output;
+        while !rest.is_empty() {
+            let (slice, more) = rest.split_at(self.slice_len.min(rest.len()));
+            rest = more;
+            let start = Instant::now();
+            self.emulator.advance(slice, start);
+            self.pass_on();
+            // Some output takes a thousand times as long as text does.
+            let took = start.elapsed();
+            if took > SLICE_TIME {
+                self.slice_len = (self.slice_len / 2).max(SLICE_LEN_MIN);
+            } else if took < SLICE_TIME / 4 {
+                self.slice_len = (self.slice_len * 2).min(SLICE_LEN_MAX);
+            }
+            if !rest.is_empty() {
+                self.obey();
+                self.publish(true);
+            }
+        }
+    }
+
+    /// Passes on what the emulator has to say to the program and to the listener.
+    fn pass_on(&mut self) {
+        self.shared.type_in(&self.emulator.take_output());
+        for event in self.emulator.take_events() {
+            self.listener.event(event);
+        }
+        if self.emulator.has_changed() {
+            let now = Instant::now();
+            self.changed = Some((self.changed.map_or(now, |(first, _)| first), now));
+        }
+    }
+
+    /// When the next screen is to be published; `None` if nothing has changed.
+    fn due(&self, more_waits: bool) -> Option<Instant> {
+        let (first, last) = self.changed?;
+        let soon = if more_waits { first + LATENCY_MAX } else { (last + QUIET).min(first + LATENCY_MAX) };
+        let interval = match self.shared.taken.load(Ordering::Relaxed) {
+            true if more_waits => FLOOD_INTERVAL,
+            true => LATENCY_MAX,
+            false => UNTAKEN_INTERVAL,
+        };
+        Some(self.published.map_or(soon, |published| soon.max(published + interval)))
+    }
+
+    fn publish(&mut self, more_waits: bool) {
+        let now = Instant::now();
+        if self.due(more_waits).is_none_or(|due| now < due) {
+            return;
+        }
+        self.changed = None;
+        self.published = Some(now);
+        self.emulator.refresh(&mut self.screen, false);
+        let mut next = self.spare.take().unwrap_or_else(|| Arc::new(Screen::new(1, 1)));
+        match Arc::get_mut(&mut next) {
+            Some(next) => copy(&self.screen, next),
+            // Somebody still looks at it.
+            None => next = Arc::new(self.screen.clone()),
+        }
+        let before = std::mem::replace(&mut *self.shared.screen.lock(), next);
+        self.spare = Some(before);
+        self.shared.taken.store(false, Ordering::Relaxed);
+        for event in self.emulator.take_events() {
+            self.listener.event(event);
+        }
+        self.listener.changed();
+    }
+}
+
+/// Copies a screen into the memory of another.
+fn copy(from: &Screen, to: &mut Screen) {
+    if (from.columns(), from.rows()) != (to.columns(), to.rows()) {
+        *to = from.clone();
+        return;
+    }
+    to.cells_mut().copy_from_slice(from.cells());
+    to.extras.clone_from(&from.extras);
+    to.cursor = from.cursor;
+    to.background = from.background;
+    to.scroll_offset = from.scroll_offset;
+    to.history = from.history;
+    to.title.clone_from(&from.title);
+}

@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Terminals with real programs on real pseudo terminals.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use hearth_abi::{
+    input::Press,
+    screen::Screen,
+    terminal::{Command, Event, Modifiers, Open, Stroke},
+};
+use hearth_terminal::{CommandError, Environment, HANG_UP_GRACE, Listener, Terminal};
+use parking_lot::{Condvar, Mutex};
+use std::{
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// How long anything may take on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[derive(Default)]
+struct Heard {
+    events: Mutex<Vec<Event>>,
+    screens: Mutex<u64>,
+    news: Condvar,
+}
+
+impl Listener for Heard {
+    fn changed(&self) {
+        *self.screens.lock() += 1;
+        self.news.notify_all();
+    }
+
+    fn event(&self, event: Event) {
+        self.events.lock().push(event);
+        let _screens = self.screens.lock();
+        self.news.notify_all();
+    }
+}
+
+struct Tester {
+    terminal: Terminal,
+    heard: Arc<Heard>,
+}
+
+impl Tester {
+    fn open(open: Open, environment: Environment) -> Tester {
+        let heard = Arc::new(Heard::default());
+        let terminal = Terminal::open(&open, environment, heard.clone()).unwrap();
+        Tester { terminal, heard }
+    }
+
+    fn run(command: &[&str]) -> Tester {
+        let command = command.iter().map(|word| (*word).to_owned()).collect();
+        Tester::open(Open { command, columns: 120, ..Open::default() }, Environment::default())
+    }
+
+    fn shell(script: &str) -> Tester {
+        Tester::run(&["sh", "-c", script])
+    }
+
+    /// Waits until this holds; looks whenever something is heard.
+    fn until<R>(&self, what: &str, mut holds: impl FnMut(&Tester) -> Option<R>) -> R {
+        let end = Instant::now() + PATIENCE;
+        let mut screens = self.heard.screens.lock();
+        loop {
+            drop(screens);
+            if let Some(result) = holds(self) {
+                return result;
+            }
+            screens = self.heard.screens.lock();
+            // Something may have come in between: so look again after a while, too.
+            self.heard.news.wait_for(&mut screens, Duration::from_millis(100));
+            let shown = self.text();
+            assert!(Instant::now() < end, "{what}: {:?}\n{shown}", self.heard.events.lock());
+        }
+    }
+
+    fn until_shown(&self, text: &str) -> String {
+        self.until(&format!("`{text}` is not shown"), |t| Some(t.text()).filter(|shown| shown.contains(text)))
+    }
+
+    fn until_event(&self, event: &Event) {
+        self.until(&format!("{event:?} is not heard"), |t| {
+            t.heard.events.lock().contains(event).then_some(())
+        });
+    }
+
+    fn text(&self) -> String {
+        text(&self.terminal.screen())
+    }
+
+    fn type_in(&self, text: &str) {
+        self.terminal.command(Command::Text(text.into())).unwrap();
+    }
+
+    fn control(&self, letter: char) {
+        let stroke = Stroke {
+            code: 0x04 + (letter as u16 - 'a' as u16),
+            press: Press::Pressed,
+            modifiers: Modifiers::CONTROL,
+            key: Some(letter),
+            shifted: None,
+            text: letter.into(),
+        };
+        self.terminal.command(Command::Key(stroke)).unwrap();
+    }
+
+    fn enter(&self) {
+        let stroke = Stroke {
+            code: 0x28,
+            press: Press::Pressed,
+            modifiers: Modifiers::default(),
+            key: Some('\r'),
+            shifted: None,
+            text: String::new(),
+        };
+        self.terminal.command(Command::Key(stroke)).unwrap();
+    }
+}
+
+fn text(screen: &Screen) -> String {
+    let rows: Vec<String> = (0..screen.rows()).map(|row| screen.text(row)).collect();
+    rows.join("\n").trim_end().to_owned()
+}
+
+/// Whether a process with this number lives, zombies included.
+fn lives(pid: &str) -> bool {
+    Path::new("/proc").join(pid).exists()
+}
+
+#[test]
+fn a_shell_runs_what_is_typed() {
+    let t = Tester::open(
+        Open { command: vec!["bash".into(), "--norc".into(), "--noprofile".into()], ..Open::default() },
+        Environment {
+            set: vec![("PS1".into(), "ready> ".into()), ("HEARTH_TERMINAL".into(), "1.2".into())],
+            removed: vec!["HEARTH_PASSWORD".into(), "HOME_OF_NOBODY".into()],
+        },
+    );
+    // What is typed before the prompt is not lost.
+    t.type_in("echo \"<$TERM $COLORTERM $HEARTH_TERMINAL $((6 * 7))>\"\r");
+    t.until_shown("<xterm-256color truecolor 1.2 42>");
+    t.type_in("printf 'ü\\xff界\\n'; stty size; tput cols\r");
+    t.until_shown("ü\u{fffd}界\n24 80\n80");
+    t.type_in("exit 3\r");
+    let shown = t.until_shown("exited with 3 · Enter starts it again");
+    assert_eq!(shown.matches("exited").count(), 1);
+    t.until_event(&Event::Exited(3));
+    t.enter();
+    t.until("it does not start again", |t| (t.text().matches("ready>").count() > 3).then_some(()));
+    t.terminal.close();
+    assert!(t.terminal.wait_closed(PATIENCE));
+    assert_eq!(t.terminal.command(Command::Copy), Err(CommandError::Closed));
+}
+
+#[test]
+fn the_line_editor_of_the_kernel_erases_whole_characters() {
+    let t = Tester::shell("echo up; exec cat");
+    t.until_shown("up");
+    t.type_in("ä\u{7f}b\r");
+    t.until_shown("up\nb\nb");
+    t.control('d');
+    t.until_shown("exited with 0");
+}
+
+#[test]
+fn the_programs_environment_has_what_was_set_and_not_what_was_removed() {
+    let environment = Environment {
+        set: vec![("SECRET".into(), "visible".into()), ("PATH".into(), format!("/first:{}", env!("PATH")))],
+        removed: vec!["SECRET".into(), "CARGO_MANIFEST_DIR".into()],
+    };
+    let command = ["sh", "-c", "echo ${SECRET-none} ${CARGO_MANIFEST_DIR-none} ${PATH%%:*}; pwd"];
+    let command = command.iter().map(|word| (*word).into()).collect();
+    let t = Tester::open(Open { command, folder: "/usr".into(), ..Open::default() }, environment);
+    t.until_shown("none none /first\n/usr\nexited with 0");
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_told() {
+    let open = Open { folder: "/nowhere".into(), command: vec!["pwd".into()], ..Open::default() };
+    let home = tempfile::tempdir().unwrap();
+    let set = vec![("HOME".into(), home.path().to_str().unwrap().to_owned())];
+    let t = Tester::open(open, Environment { set, removed: Vec::new() });
+    let shown = t.until_shown("exited with 0");
+    assert!(shown.starts_with("there is no folder `/nowhere`; this is your home\n/"), "{shown}");
+}
+
+#[test]
+fn what_cannot_start_says_why_and_can_be_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &[u8], mode: u32| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let plain = file("plain", b"hello", 0o644);
+    let script = file("script", b"#! /no/such/interpreter -x\n", 0o755);
+    let bare = file("bare", b"echo from $0 $1", 0o755);
+    let check = |command: &str, expected: &str| {
+        let t = Tester::run(&[command, "first"]);
+        t.until_shown(expected);
+        t
+    };
+    let later = folder.path().join("later").to_str().unwrap().to_owned();
+    let t = check(&later, &format!("could not start `{later}`: there is no such"));
+    t.until_event(&Event::Exited(127));
+    file("later", b"#!/bin/sh\necho it is here\n", 0o755);
+    t.enter();
+    t.until_shown("it is here\nexited with 0");
+    check(
+        "no-such-program",
+        "could not start `no-such-program`: there is no such program · Enter tries again",
+    );
+    check("/etc", "could not start `/etc`: it is a folder · Enter tries again");
+    check(&script, "its interpreter `/no/such/interpreter` is missing");
+    check(&bare, "from /");
+    // Root may execute what nobody may, but for files without any such bit.
+    check(&plain, "it may not be executed");
+    // The user's shell.
+    let set = vec![("SHELL".into(), "/no/such/shell".into())];
+    let t = Tester::open(Open::default(), Environment { set, removed: Vec::new() });
+    t.until_shown("could not start `/no/such/shell`: there is no such file · Enter tries again");
+}
+
+#[test]
+fn a_program_that_is_killed_says_so() {
+    let t = Tester::shell("kill -9 $$");
+    t.until_shown("ended by signal 9 (kill) · Enter starts it again");
+    t.until_event(&Event::Exited(-9));
+    let t = Tester::shell("echo up; exec sleep 1000");
+    t.until_shown("up");
+    t.terminal.command(Command::Signal(15)).unwrap();
+    t.until_shown("ended by signal 15 (terminate)");
+    t.until_event(&Event::Exited(-15));
+    // Numbers that are no signals do nothing.
+    let t = Tester::shell("echo up; read line; echo got $line");
+    t.until_shown("up");
+    for number in [0, -1, 12_345, i32::MIN] {
+        t.terminal.command(Command::Signal(number)).unwrap();
+    }
+    t.type_in("it\r");
+    t.until_shown("got it");
+}
+
+#[test]
+fn a_size_is_told_to_the_program() {
+    let open = Open { columns: 100, rows: 30, ..Open::default() };
+    let script = "trap 'stty size' WINCH; stty size; while :; do sleep 0.05; done";
+    let t = Tester::open(
+        Open { command: vec!["sh".into(), "-c".into(), script.into()], ..open },
+        Environment::default(),
+    );
+    t.until_shown("30 100");
+    t.terminal.command(Command::Resize { columns: 61, rows: 12 }).unwrap();
+    t.until_shown("12 61");
+    t.until_event(&Event::Resized { columns: 61, rows: 12 });
+    t.terminal.command(Command::Resize { columns: 1, rows: 1 }).unwrap();
+    t.until("it has no other size", |t| (t.terminal.screen().columns() == 2).then_some(()));
+    t.terminal.command(Command::Resize { columns: u16::MAX, rows: u16::MAX }).unwrap();
+    t.until_shown("1000 1000");
+}
+
+#[test]
+fn last_words_are_shown() {
+    // More than the kernel keeps, and the end comes at once.
+    let t = Tester::shell("head -c 300000 /dev/zero | tr '\\0' x; printf '\\nlast words'");
+    t.until_shown("last words\nexited with 0");
+    assert!(t.terminal.screen().history > 2000);
+}
+
+#[test]
+fn ctrl_c_ends_a_flood() {
+    let t = Tester::run(&["bash", "--norc", "--noprofile"]);
+    t.type_in("PS1='rea''dy> '; yes\r");
+    t.until_shown("y\ny\ny\ny\ny\ny");
+    t.control('c');
+    t.until_shown("\nready>");
+}
+
+#[test]
+fn a_flood_waits_for_the_emulator_and_not_the_other_way_round() {
+    let t = Tester::run(&["yes", "a flood of output that nobody can read so fast"]);
+    t.until_shown("flood");
+    let mut longest = Duration::ZERO;
+    for _ in 0..1000 {
+        let start = Instant::now();
+        let screen = t.terminal.screen();
+        longest = longest.max(start.elapsed());
+        assert_eq!(screen.columns(), 120);
+        std::thread::yield_now();
+    }
+    // On a busy machine a thread may wait for its turn; it never waits for the parser.
+    assert!(longest < Duration::from_secs(1), "{longest:?}");
+    let history = t.terminal.screen().history;
+    t.until("the flood stands still", |t| (t.terminal.screen().history >= history.min(10_000)).then_some(()));
+}
+
+#[test]
+fn one_who_does_not_read_is_full_at_last() {
+    let t = Tester::shell("stty raw -echo; echo up; exec sleep 1000");
+    t.until_shown("up");
+    let paste = "x".repeat(100 << 10);
+    let mut taken = 0;
+    let refused = loop {
+        match t.terminal.command(Command::Paste(paste.clone())) {
+            Ok(()) => taken += 1,
+            Err(error) => break error,
+        }
+        assert!(taken < 100, "nothing is ever refused");
+    };
+    assert_eq!(refused, CommandError::Full);
+    // What is no input still comes through.
+    t.terminal.command(Command::Scroll(1)).unwrap();
+    t.terminal.command(Command::Signal(9)).unwrap();
+    t.until_shown("ended by signal 9");
+}
+
+#[test]
+fn a_program_that_asks_without_reading_does_no_harm() {
+    let t = Tester::shell(
+        "stty raw -echo; for i in $(seq 20000); do printf '\\033[c\\033[6n\\033[>q'; done; printf done",
+    );
+    t.until_shown("done");
+}
+
+#[test]
+fn closing_ends_everything_in_bounded_time() {
+    // One that obeys, one in the background, one that is stopped, and one that takes no notice.
+    let script = "sleep 1001 & sleep 1002 & kill -STOP $!; (trap '' HUP TERM INT; while :; do sleep 0.1; done) & \
+        echo pids $$ $(jobs -p) up; trap '' HUP; wait";
+    let t = Tester::run(&["bash", "-c", script]);
+    let shown = t.until_shown(" up").replace('\n', " ");
+    let pids: Vec<String> = shown
+        .split_whitespace()
+        .skip_while(|word| *word != "pids")
+        .skip(1)
+        .take_while(|word| *word != "up")
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(pids.len(), 4, "{shown}");
+    assert!(pids.iter().all(|pid| lives(pid)));
+    let start = Instant::now();
+    t.terminal.close();
+    assert!(start.elapsed() < Duration::from_secs(1), "it does not wait");
+    assert!(t.terminal.wait_closed(PATIENCE));
+    assert!(start.elapsed() >= HANG_UP_GRACE, "they had their time");
+    // Those in the background are waited for by the first process of the system, which may take a moment.
+    t.until("it still runs", |_| pids.iter().all(|pid| !lives(pid) || is_zombie(pid)).then_some(()));
+    assert!(!lives(&pids[0]), "the program itself was waited for");
+    assert_eq!(t.heard.events.lock().as_slice(), [], "of a closed terminal nothing is heard");
+}
+
+fn is_zombie(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(Path::new("/proc").join(pid).join("stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_none_or(|(_, fields)| fields.trim_start().starts_with(['Z', 'X']))
+}
+
+#[test]
+fn what_a_program_leaves_behind_ends_with_the_terminal() {
+    let t = Tester::shell("trap '' HUP; sleep 1003 & echo pid $! left");
+    let shown = t.until_shown("exited with 0");
+    let pid = shown.split_whitespace().nth(1).unwrap().to_owned();
+    assert!(lives(&pid), "it was not asked to end yet");
+    t.terminal.close();
+    assert!(t.terminal.wait_closed(PATIENCE));
+    t.until("it still runs", |_| (!lives(&pid) || is_zombie(&pid)).then_some(()));
+}
+
+#[test]
+fn terminals_leave_no_threads_descriptors_or_children() {
+    // In a process of its own: other tests have terminals, too.
+    if std::env::var_os("HEARTH_TERMINAL_LEAK_TEST").is_none() {
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "terminals_leave_no_threads_descriptors_or_children", "--nocapture"])
+            .env("HEARTH_TERMINAL_LEAK_TEST", "1")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        return;
+    }
+    let count = |folder: &str| std::fs::read_dir(folder).unwrap().count();
+    let counts = || {
+        let children: usize = std::fs::read_dir("/proc/self/task")
+            .unwrap()
+            .flatten()
+            .map(|task| {
+                let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+                children.split_whitespace().count()
+            })
+            .sum();
+        (count("/proc/self/fd"), count("/proc/self/task"), children)
+    };
+    let one = || {
+        let t = Tester::shell("echo up; read line");
+        t.until_shown("up");
+        t.enter();
+        t.until_shown("exited with 0");
+        t.enter();
+        t.until("it is not up again", |t| (t.text().matches("up").count() == 2).then_some(()));
+        let failing = Tester::run(&["no-such-program"]);
+        failing.until_shown("could not start");
+        for t in [t, failing] {
+            t.terminal.close();
+            assert!(t.terminal.wait_closed(PATIENCE));
+        }
+    };
+    one();
+    // A thread is gone a moment after it says so.
+    let settled = || {
+        let end = Instant::now() + PATIENCE;
+        while count("/proc/self/task") > 2 && Instant::now() < end {
+            std::thread::yield_now();
+        }
+        counts()
+    };
+    let before = settled();
+    for _ in 0..5 {
+        one();
+    }
+    assert_eq!(settled(), before);
+    assert_eq!(before.2, 0, "a child was not waited for");
+}
+
+#[test]
+fn a_dropped_terminal_closes() {
+    let t = Tester::shell("echo $$ up; exec sleep 1004");
+    let pid = t.until_shown("up").split_whitespace().next().unwrap().to_owned();
+    let Tester { terminal, heard } = t;
+    drop(terminal);
+    let end = Instant::now() + PATIENCE;
+    while lives(&pid) {
+        assert!(Instant::now() < end, "it still runs");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // The threads let go of the listener.
+    while Arc::strong_count(&heard) > 1 {
+        assert!(Instant::now() < end, "its threads still run");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
