@@ -633,6 +633,14 @@ impl Workshop {
                     (board.form.columns, board.form.rows) = (columns, rows);
                 }
             }
+            Happened::Zoom(steps) => {
+                let form = match steps {
+                    0 => board.form.zoomed_to(FIRST.cell),
+                    steps => board.form.zoomed(steps.into()),
+                };
+                board.form = form;
+                self.command(terminal, &Command::Resize { columns: form.columns, rows: form.rows });
+            }
             Happened::Closed => {
                 if let Some(at) = self.boards.iter().position(|board| board.terminal.id() == terminal) {
                     self.boards.remove(at).shown.remove();
@@ -768,7 +776,7 @@ impl Board {
             (.., Some(Part::Close)) => "Click to close".into(),
             (.., Some(Part::Edge(_))) => "Drag for more or fewer columns or rows".into(),
             (.., Some(Part::Corner(_))) => "Drag for larger or smaller letters".into(),
-            _ if typing => "Ctrl+Shift+Space gives the keyboard back".into(),
+            _ if typing => "Ctrl+Shift+Space gives the keyboard back · C V copy, paste · + − letters".into(),
             (.., Some(_)) => "Enter or click: type here".into(),
             _ => String::new(),
         };

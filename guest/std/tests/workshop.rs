@@ -424,6 +424,29 @@ fn corners_scale_it_and_edges_change_its_columns_and_rows() {
 }
 
 #[test]
+fn letters_grow_by_the_chord_and_the_board_does_not() {
+    play(async |mut user| {
+        user.opens().await;
+        let wide = |user: &User| match user.component("frame", ComponentKind::Mesh) {
+            Some(Component::Mesh(MeshSource::Cuboid([wide, ..]))) => wide,
+            other => panic!("{other:?}"),
+        };
+        let before = wide(&user);
+        user.points([2.5, 0.0]).await;
+        commands();
+        user.hears(Happened::Zoom(1)).await;
+        assert_eq!(commands(), [Command::Resize { columns: 91, rows: 27 }]);
+        assert!(user.view().cell_height > NEW.2 * 1.05 && (wide(&user) / before - 1.0).abs() < 0.02);
+        user.hears(Happened::Zoom(-1)).await;
+        user.hears(Happened::Zoom(-1)).await;
+        commands();
+        user.hears(Happened::Zoom(0)).await;
+        assert_eq!(user.view().cell_height, NEW.2);
+        assert!(matches!(commands()[..], [Command::Resize { columns: 99..=101, rows: 29..=31 }]));
+    });
+}
+
+#[test]
 fn the_middle_button_pastes_what_is_selected_or_else_the_clipboard() {
     play(async |mut user| {
         user.opens().await;

@@ -145,6 +145,20 @@ impl Form {
         let factor = form.cell / self.cell;
         (form, pose.moved(opposite.map(|edge| edge * (1.0 - factor))))
     }
+
+    /// With larger or smaller cells, so that it covers about the same wall.
+    pub(super) fn zoomed(&self, steps: i32) -> Form {
+        self.zoomed_to(self.cell * 1.1f32.powi(steps))
+    }
+
+    /// With cells of this height, so that it covers about the same wall.
+    pub(super) fn zoomed_to(&self, cell: f32) -> Form {
+        let cell = cell.clamp(CELL[0], CELL[1]);
+        let keep = |count: u16, [least, most]: [u16; 2]| {
+            (f32::from(count) * self.cell / cell).round().clamp(f32::from(least), f32::from(most)) as u16
+        };
+        Form { columns: keep(self.columns, COLUMNS), rows: keep(self.rows, ROWS), cell }
+    }
 }
 
 #[cfg(test)]
@@ -229,5 +243,13 @@ mod tests {
         assert!((same.cell - FIRST.cell).abs() < 1e-6 && near([still.at.x, still.at.y], [0.0, 0.0]));
         let (small, _) = FIRST.scaled(HERE, corner, taken, [-9.0, 9.0]);
         assert_eq!(small.cell, CELL[0]);
+    }
+
+    #[test]
+    fn larger_letters_are_fewer() {
+        let larger = FIRST.zoomed(3);
+        assert!(larger.cell > 0.04 && larger.columns == 75 && larger.rows == 23, "{larger:?}");
+        assert!((larger.size()[0] / FIRST.size()[0] - 1.0).abs() < 0.02);
+        assert_eq!(FIRST.zoomed(0), FIRST);
     }
 }
