@@ -271,6 +271,8 @@ pub enum Event {
         /// Rows.
         rows: u16,
     },
+    /// 11: `i8`: its user wants larger letters (1), smaller ones (−1), or those that it had at first (0).
+    Zoom(i8),
 }
 
 /// The body of a signal of kind `terminal`: `u64` terminal and the event.
@@ -560,6 +562,7 @@ impl Event {
                 out.extend_from_slice(&columns.to_le_bytes());
                 out.extend_from_slice(&rows.to_le_bytes());
             }
+            Event::Zoom(steps) => out.extend_from_slice(&[11, steps.to_le_bytes()[0]]),
         }
     }
 
@@ -576,6 +579,10 @@ impl Event {
             8 => Event::Closed,
             9 => Event::Link(rest(r, crate::screen::LINK_LEN_MAX)?),
             10 => Event::Resized { columns: r.u16()?, rows: r.u16()? },
+            11 => match i8::from_le_bytes([r.u8()?]) {
+                steps @ -1..=1 => Event::Zoom(steps),
+                _ => return Err(unknown),
+            },
             _ => return Err(unknown),
         })
     }
@@ -670,6 +677,7 @@ mod tests {
             Event::Closed,
             Event::Link("https://example.org".into()),
             Event::Resized { columns: 100, rows: 30 },
+            Event::Zoom(-1),
         ]
         .into_iter()
         .enumerate()

@@ -130,7 +130,8 @@ fn run_on(
     };
     runtime.spawn(picture::events(controller.clone(), node.clone()));
     if let Some(file) = cli.picture {
-        runtime.spawn(picture::write_file(EnginePicture { controller: controller.clone(), has_window }, file));
+        runtime
+            .spawn(picture::write_file(EnginePicture { controller: controller.clone(), has_window }, file));
     }
     // Whatever ends the node ends the engine, and the other way round.
     let quitter = runtime.spawn(async move {

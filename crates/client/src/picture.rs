@@ -8,7 +8,7 @@ use hearth_abi::{
     Errno, LumpId, TerminalId,
     input::{self, Press},
     screen::Screen,
-    terminal::Stroke,
+    terminal::{Stroke, TEXT_LEN_MAX},
 };
 use hearth_engine::{Command, Controller, Event, SendError};
 use hearth_node::{Node, Picture, PictureEvent};
@@ -25,7 +25,7 @@ const FILE_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
 /// The node's way to the engine.
 pub(crate) struct EnginePicture {
     pub(crate) controller: Controller,
-    /// Whether it is shown in a window, which is what has a clipboard.
+    /// Whether there is a window, and with it the user's clipboard.
     pub(crate) has_window: bool,
 }
 
@@ -90,15 +90,18 @@ impl Picture for EnginePicture {
         if !self.has_window {
             return Err(Errno::Unsupported);
         }
-        let written = self.controller.send(Command::ClipboardWrite { text, primary: false });
-        written.map_err(|_refused| Errno::Full)
+        let command = Command::ClipboardWrite { text, primary: false };
+        self.controller.send(command).map_err(|error| match error {
+            SendError::Full(_) => Errno::Full,
+            _ => Errno::Host,
+        })
     }
 
     fn clipboard_read(&self, primary: bool) -> BoxFuture<'static, Result<String, (Errno, String)>> {
         let (controller, has_window) = (self.controller.clone(), self.has_window);
         Box::pin(async move {
             if !has_window {
-                return Err((Errno::Unsupported, "there is no window".to_owned()));
+                return Err((Errno::Unsupported, "there is no window".into()));
             }
             let (done, text) = oneshot::channel();
             let done = Box::new(move |text| {
@@ -106,12 +109,17 @@ impl Picture for EnginePicture {
             });
             send(&controller, Command::ClipboardRead { primary, done }).await;
             let text = text.await.map_err(|_dropped| (Errno::Host, ENDED.to_owned()))?;
-            text.map_err(|reason| (Errno::Host, reason))
+            match text.map_err(|reason| (Errno::Host, reason))? {
+                text if text.len() > TEXT_LEN_MAX => {
+                    Err((Errno::Limit, format!("the clipboard holds {} bytes", text.len())))
+                }
+                text => Ok(text),
+            }
         })
     }
 
     fn text_input(&self, on: bool) {
-        // An engine that is behind by its whole queue keeps the input method as it is: the next change comes.
+        // An engine that is behind hears of it at the next change: until then keys come as they are.
         let _ = self.controller.send(Command::TextInput(on));
     }
 

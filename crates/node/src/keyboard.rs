@@ -9,7 +9,7 @@
 use hearth_abi::{
     ProcessId, TerminalId,
     input::{Event, Press, key},
-    terminal::{Modifiers, Stroke},
+    terminal::{Command, Modifiers, Pointer, Stroke},
 };
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
@@ -35,6 +35,8 @@ pub(crate) enum Stroked {
     Copy(TerminalId),
     /// It pastes what is on the clipboard.
     Paste(TerminalId),
+    /// It wants other letters: larger (1), smaller (-1), or the first (0).
+    Zoom(Focus, i8),
 }
 
 /// Who has the keyboard.
@@ -51,11 +53,19 @@ struct State {
     of_scripts: BTreeSet<u16>,
     /// Keys that are down, of which the terminal knows.
     of_terminal: BTreeSet<u16>,
+    /// Keys that are held with others.
+    modifiers: Modifiers,
 }
 
 impl Default for State {
     fn default() -> State {
-        State { focus: None, has_window: true, of_scripts: BTreeSet::new(), of_terminal: BTreeSet::new() }
+        State {
+            focus: None,
+            has_window: true,
+            of_scripts: BTreeSet::new(),
+            of_terminal: BTreeSet::new(),
+            modifiers: Modifiers::default(),
+        }
     }
 }
 
@@ -107,10 +117,31 @@ impl Keyboard {
         }
     }
 
+    /// A command for a terminal; if that has the keyboard, with the modifiers that are held, which no script
+    /// sees meanwhile.
+    pub(crate) fn with_modifiers(&self, terminal: TerminalId, mut command: Command) -> Command {
+        let state = self.state.lock();
+        if let Command::Pointer(Pointer { modifiers, .. }) | Command::Wheel { modifiers, .. } = &mut command
+            && state.focus.is_some_and(|focus| focus.terminal == terminal)
+        {
+            *modifiers = modifiers.and(state.modifiers);
+        }
+        command
+    }
+
     /// What becomes of a stroke. The keyboard is already taken when it says so.
     pub(crate) fn stroke(&self, stroke: &Stroke) -> Stroked {
         let mut state = self.state.lock();
-        let Some(Focus { terminal, .. }) = state.focus else { return Stroked::Nothing };
+        if stroke.code != 0 {
+            state.modifiers = stroke.modifiers;
+        }
+        let Some(focus @ Focus { terminal, .. }) = state.focus else { return Stroked::Nothing };
+        if let Some(steps) = zoom(stroke) {
+            return match stroke.press {
+                Press::Released => Stroked::Nothing,
+                _ => Stroked::Zoom(focus, steps),
+            };
+        }
         if stroke.is_release_chord() {
             state.of_terminal.clear();
             return state.focus.take().map_or(Stroked::Nothing, Stroked::Released);
@@ -149,8 +180,24 @@ fn is_shortcut(stroke: &Stroke) -> Option<fn(TerminalId) -> Stroked> {
     None
 }
 
+/// Ctrl+Shift with plus, minus or 0, wherever the layout has them.
+fn zoom(stroke: &Stroke) -> Option<i8> {
+    let locks = Modifiers::CAPS_LOCK.and(Modifiers::NUM_LOCK);
+    if Modifiers(stroke.modifiers.0 & !locks.0) != Modifiers::CONTROL.and(Modifiers::SHIFT) {
+        return None;
+    }
+    match (stroke.key, stroke.shifted, stroke.code) {
+        (Some('+'), ..) | (_, Some('+'), _) | (.., KEYPAD_PLUS) => Some(1),
+        (Some('-'), ..) | (.., KEYPAD_MINUS) => Some(-1),
+        (Some('0'), ..) => Some(0),
+        _ => None,
+    }
+}
+
 /// Usage ids of keys that scripts have no names for.
 const INSERT: u16 = 0x49;
+const KEYPAD_MINUS: u16 = 0x56;
+const KEYPAD_PLUS: u16 = 0x57;
 const V: u16 = 0x19;
 
 #[cfg(test)]
@@ -183,6 +230,41 @@ mod tests {
     fn tell(keyboard: &Keyboard, code: u16, press: Press) -> (bool, bool) {
         let scripts = keyboard.is_for_scripts(&event(code, press));
         (scripts, keyboard.stroke(&stroke(code, press)) == Stroked::Typed(FOCUS.terminal))
+    }
+
+    #[test]
+    fn letters_grow_and_shrink_by_chords_of_any_layout() {
+        let keyboard = Keyboard::default();
+        let both = Modifiers::CONTROL.and(Modifiers::SHIFT).and(Modifiers::NUM_LOCK);
+        let key = |code, key, shifted| Stroke { key, shifted, ..with(code, Pressed, both) };
+        let plus = key(0x2E, Some('='), Some('+'));
+        assert_eq!(keyboard.stroke(&plus), Stroked::Nothing, "no terminal has the keyboard");
+        keyboard.give(Some(FOCUS));
+        for (stroke, steps) in [
+            (plus, 1),
+            (key(0x30, Some('+'), Some('*')), 1),
+            (key(KEYPAD_PLUS, Some('+'), None), 1),
+            (key(0x2D, Some('-'), Some('_')), -1),
+            (key(0x27, Some('0'), Some(')')), 0),
+        ] {
+            assert_eq!(keyboard.stroke(&stroke), Stroked::Zoom(FOCUS, steps));
+            assert_eq!(keyboard.stroke(&Stroke { press: Released, ..stroke }), Stroked::Nothing);
+        }
+        let undo = Stroke { modifiers: Modifiers::CONTROL, ..key(0x38, Some('/'), None) };
+        assert_eq!(keyboard.stroke(&undo), Stroked::Typed(FOCUS.terminal));
+    }
+
+    #[test]
+    fn the_pointer_has_the_modifiers_that_are_held() {
+        let keyboard = Keyboard::default();
+        let wheel = |modifiers| Command::Wheel { lines: [0.0, 1.0], modifiers, at: [0.0; 2] };
+        keyboard.stroke(&with(key::LEFT_SHIFT, Pressed, Modifiers::SHIFT));
+        let plain = wheel(Modifiers::default());
+        assert_eq!(keyboard.with_modifiers(FOCUS.terminal, plain.clone()), plain);
+        keyboard.give(Some(FOCUS));
+        assert_eq!(keyboard.with_modifiers(FOCUS.terminal, plain.clone()), wheel(Modifiers::SHIFT));
+        keyboard.stroke(&with(key::LEFT_SHIFT, Released, Modifiers::default()));
+        assert_eq!(keyboard.with_modifiers(FOCUS.terminal, plain.clone()), plain);
     }
 
     #[test]

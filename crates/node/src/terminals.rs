@@ -328,6 +328,7 @@ impl Inner {
             }
             _ => {}
         }
+        let command = self.terminals.keyboard.with_modifiers(terminal, command);
         self.type_into(by, terminal, command)
     }
 
@@ -474,9 +475,15 @@ impl Inner {
 
     /// A key of the user for the terminal that has the keyboard.
     pub(crate) fn stroke(self: &Arc<Self>, stroke: Stroke) {
-        let Some(Focus { by, .. }) = self.terminals.keyboard.focus() else { return };
-        let typed = match self.terminals.keyboard.stroke(&stroke) {
+        let focus = self.terminals.keyboard.focus();
+        let stroked = self.terminals.keyboard.stroke(&stroke);
+        let Some(Focus { by, .. }) = focus else { return };
+        let typed = match stroked {
             Stroked::Nothing => Ok(()),
+            Stroked::Zoom(focus, steps) => {
+                self.tell_of_terminal(focus.by, focus.terminal, &Event::Zoom(steps));
+                Ok(())
+            }
             Stroked::Typed(terminal) => self.type_into(by, terminal, Command::Key(stroke)),
             Stroked::Released(focus) => {
                 self.keyboard_moved(focus, false);

@@ -6,7 +6,9 @@
 //! body alone.
 //!
 //! Arguments: `at X Y Z YAW`, metres and radians: where the eye is at first, and how far it is turned
-//! left from looking along −Z. Send it `{"go": {"at": [0, 1.7, 3], "yaw": 0.5, "pitch": 0}}` to move it.
+//! left from looking along −Z. Send it `{"go": {"at": [0, 1.7, 3], "yaw": 0.5, "pitch": 0}}` to move it, and
+//! call it with `"eye"` for the id of the eye's entity. A script that takes clicks and the wheel for something
+//! that the user points at sends `{"busy": true}` meanwhile.
 
 mod body;
 mod controls;
@@ -35,6 +37,10 @@ enum Order {
         #[serde(default)]
         pitch: f32,
     },
+    /// The hands are at something else: clicks and the wheel are not for the flight.
+    Busy(bool),
+    /// Which entity is the eye? Answered by the number of its id, 0 without a picture.
+    Eye,
 }
 
 /// Where the eye is and looks.
@@ -90,14 +96,25 @@ pub async fn run() -> Result<(), Error> {
             // Bots have no picture, and whoever spawned this on another peer has no keys there.
             info!("{name} is here, without controls: {errno}");
             loop {
-                let Order::Go { at, yaw, pitch } = recv::<Order>().await.body;
-                pose = Pose { at: at.into(), yaw, pitch };
-                scene::set(body, pose.body(Vec3::ZERO))?;
+                let order = recv::<Order>().await;
+                match order.body {
+                    Order::Go { at, yaw, pitch } => {
+                        pose = Pose { at: at.into(), yaw, pitch };
+                        scene::set(body, pose.body(Vec3::ZERO))?;
+                    }
+                    Order::Eye => answer(&order, 0),
+                    Order::Busy(_) => {}
+                }
             }
         }
     };
     info!("{name} is here");
     User::new(pose, body)?.follow(input).await
+}
+
+/// Answers who asked; if they are gone, nobody misses it.
+fn answer(order: &Envelope<Order>, number: u64) {
+    order.reply(&number).unwrap_or_else(|error| debug!("{}: {error}", order.from));
 }
 
 /// A user with a picture.
@@ -147,18 +164,26 @@ impl User {
                     Some(Wish::Greet) => self.panel.greet(),
                     None => {}
                 },
-                Either::Right(order) => {
-                    let Order::Go { at, yaw, pitch } = order.body;
-                    self.pose = Pose { at: at.into(), yaw, pitch };
-                    self.speed = Vec3::ZERO;
-                    self.show()?;
-                }
+                Either::Right(order) => match order.body {
+                    Order::Go { at, yaw, pitch } => {
+                        self.pose = Pose { at: at.into(), yaw, pitch };
+                        self.speed = Vec3::ZERO;
+                        self.show()?;
+                    }
+                    Order::Busy(busy) => self.controls.set_busy(busy),
+                    Order::Eye => answer(&order, self.eye.to_bits()),
+                },
             }
         }
     }
 
     /// Moves on by this many seconds, and shows it.
     fn frame(&mut self, step: f32) -> Result<(), Error> {
+        if self.controls.captures_now()
+            && let Err(errno) = input::capture_pointer(true)
+        {
+            warn!("the pointer stays free: {errno}");
+        }
         // After a long pause: not through the next wall.
         let step = step.clamp(0.0, 0.1);
         let [right, up] = self.controls.turn(step);

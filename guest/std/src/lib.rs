@@ -7,6 +7,7 @@
 //! | `place` | the furnished place under an evening sky; the server starts it |
 //! | `mover` | lanterns that circle above the hearth; the server starts it |
 //! | `avatar` | camera, controls and body of a user; each client starts it |
+//! | `workshop` | terminals that a user opens, types into and carries about; each client starts it |
 //! | `hello` | a glowing orb, the first script of the guide |
 //! | `clock` | a clock that tells the time and shows it |
 //! | `echo` | sends every message back |
@@ -20,3 +21,4 @@ pub mod chance;
 pub mod expr;
 pub mod mover;
 pub mod place;
+pub mod workshop;

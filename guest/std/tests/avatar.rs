@@ -107,6 +107,36 @@ fn the_eye_is_local_and_the_body_is_shared_with_its_name() {
 }
 
 #[test]
+fn a_click_on_something_else_does_not_capture_the_pointer() {
+    #[derive(Serialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Order {
+        Busy(bool),
+    }
+    let click = || Event::Button { button: 0, press: Press::Pressed, at: [9.0, 9.0] };
+    let workshop: ProcessId = "1.7".parse().unwrap();
+    play(&[], vec![(0, click())], 2);
+    assert_eq!(testing::captures(), [], "somebody may still say that it was theirs");
+    play(&[], vec![(0, click())], 5);
+    assert_eq!(testing::captures(), [true]);
+    testing::deliver(workshop, &Order::Busy(true));
+    play(&[], vec![(0, click()), (3, click())], 9);
+    assert_eq!(testing::captures(), []);
+    testing::deliver(workshop, &Order::Busy(true));
+    testing::deliver(workshop, &Order::Busy(false));
+    play(&[], vec![(1, click())], 9);
+    assert_eq!(testing::captures(), [true]);
+}
+
+#[test]
+fn it_tells_which_entity_is_the_eye() {
+    testing::deliver("1.7".parse().unwrap(), &"eye");
+    let seen = play(&[], vec![], 2);
+    let eye = seen.eye().unwrap().to_bits();
+    assert_eq!(testing::sent::<u64>(), [("1.7".parse().unwrap(), eye)]);
+}
+
+#[test]
 fn keys_move_it_and_others_hear_of_it_twenty_times_a_second() {
     let seen = play(&["at", "0", "1.7", "6", "0"], vec![(0, press(key::W)), (60, release(key::W))], 120);
     let (eye, body) = (seen.eye().unwrap(), seen.body());

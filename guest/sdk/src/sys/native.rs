@@ -4,7 +4,7 @@
 
 use hearth_abi::{
     Errno,
-    scene::decode_batch,
+    scene::{Op, decode_batch},
     signal::{Header, Kind},
 };
 use std::{
@@ -22,6 +22,8 @@ pub(crate) struct Host {
     pub(crate) sent: Vec<(u64, Vec<u8>)>,
     pub(crate) logs: Vec<(i32, String)>,
     pub(crate) batches: Vec<Vec<u8>>,
+    /// Components by entity and kind.
+    scene: BTreeMap<(u64, u32), Vec<u8>>,
     pub(crate) lumps: BTreeMap<[u8; 32], Vec<u8>>,
     pub(crate) requests: Vec<(&'static str, u64)>,
     pub(crate) names: BTreeMap<String, u64>,
@@ -236,15 +238,30 @@ pub fn entity_ids(count: u32) -> i64 {
 }
 
 pub fn scene_apply(batch: &[u8]) -> i32 {
-    if decode_batch(batch).is_err() {
-        return Errno::Invalid.as_return();
-    }
-    host(|host| host.batches.push(batch.to_vec()));
+    let Ok(ops) = decode_batch(batch) else { return Errno::Invalid.as_return() };
+    host(|host| {
+        host.batches.push(batch.to_vec());
+        for op in ops {
+            match op {
+                Op::Set(entity, component) => {
+                    let mut bytes = Vec::new();
+                    component.encode(&mut bytes);
+                    host.scene.insert((entity.to_bits(), component.kind() as u32), bytes);
+                }
+                Op::Unset(entity, kind) => drop(host.scene.remove(&(entity.to_bits(), kind as u32))),
+                Op::Remove(entity) => host.scene.retain(|(of, _), _| *of != entity.to_bits()),
+                _ => {}
+            }
+        }
+    });
     0
 }
 
-pub fn scene_read(_entity: u64, _kind: u32, _out: &mut [u8]) -> i32 {
-    Errno::NotFound.as_return()
+pub fn scene_read(entity: u64, kind: u32, out: &mut [u8]) -> i32 {
+    host(|host| match host.scene.get(&(entity, kind)) {
+        Some(bytes) => copy_out(bytes, out),
+        None => Errno::NotFound.as_return(),
+    })
 }
 
 pub fn input_subscribe(mask: u32) -> i32 {

@@ -13,6 +13,8 @@ const TURN_PER_PIXEL: f32 = 0.0022;
 const TURN_PER_SEC: f32 = 1.6;
 /// Metres a second.
 const SPEED: f32 = 3.2;
+/// A click that is meant for something else is said to be so within this many pictures.
+const CLICK_PICTURES: u8 = 2;
 /// How many times faster with Shift.
 const FASTER: f32 = 4.0;
 
@@ -33,6 +35,10 @@ pub(super) struct Controls {
     held: BTreeSet<u16>,
     captured: bool,
     greeted: bool,
+    /// Something else takes clicks and the wheel.
+    busy: bool,
+    /// Pictures until a click captures the pointer, if nobody says meanwhile that it was theirs.
+    click: Option<u8>,
     mouse: [f32; 2],
     wheel: f32,
 }
@@ -55,14 +61,14 @@ impl Controls {
             Event::Key { code, press: Press::Released } => {
                 self.held.remove(code);
             }
-            Event::Button { button: 0, press: Press::Pressed, .. } if !self.captured => {
-                return Some(Wish::Capture(true));
+            Event::Button { button: 0, press: Press::Pressed, .. } if !self.captured && !self.busy => {
+                self.click = Some(CLICK_PICTURES);
             }
             Event::Motion(by) if self.captured => {
                 self.mouse[0] += by[0];
                 self.mouse[1] += by[1];
             }
-            Event::Wheel([_, up]) => self.wheel = (self.wheel + up).clamp(-8.0, 8.0),
+            Event::Wheel([_, up]) if !self.busy => self.wheel = (self.wheel + up).clamp(-8.0, 8.0),
             Event::Captured(on) => self.captured = *on,
             // Whose key went up meanwhile is not told.
             Event::Focus(false) => self.held.clear(),
@@ -71,6 +77,29 @@ impl Controls {
         let first = !self.greeted;
         self.greeted = true;
         first.then_some(Wish::Greet)
+    }
+
+    /// Something else takes clicks and the wheel, or does not.
+    pub(super) fn set_busy(&mut self, busy: bool) {
+        self.busy = busy;
+        if busy {
+            self.click = None;
+        }
+    }
+
+    /// Whether the last click captures the pointer now; asked once a picture.
+    pub(super) fn captures_now(&mut self) -> bool {
+        match self.click {
+            Some(0) => {
+                self.click = None;
+                true
+            }
+            Some(left) => {
+                self.click = Some(left - 1);
+                false
+            }
+            None => false,
+        }
     }
 
     fn axis(&self, more: &[u16], less: &[u16]) -> f32 {

@@ -17,6 +17,10 @@ WHEEL        change the speed
 CLICK        look with the mouse
 ESC          free the mouse
 ARROWS       look without it
+T            open a terminal
+ENTER        type into the one you look at
+             (or click it)
+CTRL SHIFT SPACE  back from it
 F1           hide this";
 
 /// The panel of keys and the hint that there is one.
@@ -30,7 +34,7 @@ impl Panel {
     /// Makes both, hidden.
     pub(super) fn make(eye: EntityId, batch: &mut Batch) -> Result<Panel, Error> {
         let keys = sheet(KEYS, 0.0066, 0.0, eye, batch)?;
-        let hint = sheet("F1 shows the keys", 0.005, -0.145, eye, batch)?;
+        let hint = sheet("F1 shows the keys, T opens a terminal", 0.005, -0.145, eye, batch)?;
         Ok(Panel { keys, shown: false, hint })
     }
 
