@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Terminals under load: a flood delays no message, and a peer that does not read delays nobody.
+#![allow(clippy::print_stdout, reason = "it tells what it measured")]
 
 use crate::{
     common::{Guest, Space, echo, post, round_trip, soon},
