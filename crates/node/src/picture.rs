@@ -29,9 +29,8 @@ pub trait Picture: Send + Sync + 'static {
     /// Lets go of an asset that was loaded.
     fn drop_asset(&self, class: &str, id: LumpId);
 
-    /// A terminal shows this now; `None`: nothing any more. Called from several threads, in order for each
-    /// terminal but for the last call, after which one that was under way may still come; only what is newest
-    /// when a picture is made is ever seen.
+    /// A terminal shows this now; `None`: nothing any more, which is always the last call for it. Called from
+    /// several threads; only what is newest when a picture is made is ever seen.
     fn screen(&self, terminal: TerminalId, screen: Option<Arc<Screen>>);
 
     /// Puts a text on the user's clipboard. A picture without a window has none.

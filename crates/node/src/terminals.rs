@@ -221,6 +221,10 @@ impl Inner {
         // Its own user sees it at once.
         if let Some(picture) = self.picture.get() {
             picture.screen(id, Some(screen.clone()));
+            if self.terminals.get(id).is_none() {
+                // It was closed meanwhile, and what it showed shall not stay.
+                picture.screen(id, None);
+            }
         }
         let mut state = self.terminals.state.lock();
         if !state.shared.contains(&id) {

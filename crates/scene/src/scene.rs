@@ -432,10 +432,9 @@ impl Scene {
     pub(crate) fn put(&mut self, id: EntityId, kind: ComponentKind, slot: Option<Slot>) -> Undo {
         let Some(entity) = self.entities.get_mut(&id) else { return Undo::Put(id, kind, None) };
         if kind == ComponentKind::Terminal {
-            if slot.is_some() {
-                self.showing.insert(id)
-            } else {
-                self.showing.remove(&id)
+            match slot {
+                Some(_) => self.showing.insert(id),
+                None => self.showing.remove(&id),
             };
         }
         Undo::Put(id, kind, entity.exchange(kind, slot))

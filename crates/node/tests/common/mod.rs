@@ -100,7 +100,17 @@ impl Space {
     }
 
     pub(crate) async fn join(&self, name: &str) -> RunningClient {
-        join(self.options(name)).await.unwrap()
+        soon("a client", async {
+            loop {
+                match join(self.options(name)).await {
+                    Ok(client) => return client,
+                    // What is left of the one before still has the folder.
+                    Err(StartError::Folder(FolderError::InUse { .. })) => tokio::task::yield_now().await,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        })
+        .await
     }
 
     /// A bare link that has joined.

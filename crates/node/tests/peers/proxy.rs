@@ -8,6 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -29,6 +30,8 @@ struct Line {
     carried: AtomicU64,
     /// When so many have come, it is cut.
     limit: AtomicU64,
+    /// Most bytes a second that it carries from the server.
+    rate: AtomicU64,
 }
 
 impl Proxy {
@@ -39,6 +42,7 @@ impl Proxy {
             whole: watch::Sender::new(true),
             carried: AtomicU64::new(0),
             limit: AtomicU64::new(u64::MAX),
+            rate: AtomicU64::new(u64::MAX),
         };
         let line = Arc::new(line);
         let (server, proxy) = (server.to_owned(), Proxy { address, line: line.clone() });
@@ -56,6 +60,11 @@ impl Proxy {
     /// Connections break, and new ones too.
     pub(crate) fn cut(&self) {
         self.line.whole.send_replace(false);
+    }
+
+    /// From now on it carries no more than so many bytes a second from the server.
+    pub(crate) fn slow_down(&self, bytes_per_s: u64) {
+        self.line.rate.store(bytes_per_s, Ordering::SeqCst);
     }
 
     /// They break when so many more bytes have come from the server.
@@ -100,6 +109,10 @@ impl Line {
                 return Ok(());
             }
             to.write_all(&buffer[..len]).await?;
+            let rate = self.rate.load(Ordering::SeqCst);
+            if rate != u64::MAX {
+                tokio::time::sleep(Duration::from_secs_f64(len as f64 / rate as f64)).await;
+            }
             let carried = self.carried.fetch_add(len as u64, Ordering::SeqCst) + len as u64;
             if carried >= self.limit.load(Ordering::SeqCst) {
                 self.whole.send_replace(false);
