@@ -22,7 +22,7 @@ const MARGIN: f64 = RANGE_TEXELS as f64 / 2.0 + 1.0;
 const CHECKS: usize = 5;
 /// A sample nearer to the edge than this, in texels, may be on the wrong side.
 const DOUBT: f64 = 0.2;
-/// With more wrong pixels than this, at two pixels a texel, another attempt is made.
+/// With more wrong pixels than this after all attempts, at two pixels a texel, one distance may be better.
 const WRONG_MAX: usize = 2;
 /// What is tried: another choice of colours for the edges, with or without fdsm's correction of errors.
 const ATTEMPTS: [Attempt; 5] = [
@@ -85,7 +85,11 @@ pub(crate) fn make(outline: &Outline, frame: Option<Rect>) -> Result<Option<Fiel
         tile.fix_signs();
         let mut texels = 0;
         for _ in 0..2 {
-            texels += tile.check(&polygon);
+            let changed = tile.check(&polygon);
+            texels += changed;
+            if changed == 0 {
+                break;
+            }
         }
         let wrong = tile.wrong(&polygon);
         if wrong < best.wrong {
@@ -95,7 +99,7 @@ pub(crate) fn make(outline: &Outline, frame: Option<Rect>) -> Result<Option<Fiel
             };
             best = Candidate { texels: tile.texels.clone(), wrong, correction };
         }
-        if wrong <= WRONG_MAX {
+        if wrong == 0 {
             break;
         }
     }
@@ -283,21 +287,17 @@ impl Tile {
         }))
     }
 
-    /// Whether four texels are all so far from any edge that nothing can be wrong between them.
-    fn is_far(&self, x: usize, y: usize) -> bool {
-        let half = RANGE_TEXELS / 2.0;
-        let sides = [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(dx, dy)| {
-            let index = (y + dy) * self.width + x + dx;
-            let median = median(self.texels[index]);
-            if self.truth[index] >= half && median >= half {
-                1
-            } else if self.truth[index] <= -half && median <= -half {
-                -1
-            } else {
-                0
-            }
-        });
-        sides[0] != 0 && sides.iter().all(|side| *side == sides[0])
+    /// Whether nothing can be wrong between four texels: no edge passes, and no channel changes its sign.
+    fn is_safe(&self, x: usize, y: usize) -> bool {
+        let corners = [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(dx, dy)| (y + dy) * self.width + x + dx);
+        let is_inside = self.truth[corners[0]] > 0.0;
+        corners.iter().all(|index| {
+            let truth = self.truth[*index];
+            // An edge between them would be nearer than half a diagonal to one of them.
+            truth.abs() > 0.75
+                && (truth > 0.0) == is_inside
+                && self.texels[*index].iter().all(|d| *d != 0.0 && (*d > 0.0) == is_inside)
+        })
     }
 
     /// Gives texels around which the sign is wrong the true distance; returns how many.
@@ -311,7 +311,7 @@ impl Tile {
                 polygon.crossings(at_y + 1e-7, &mut found);
                 let (mut next, mut wound) = (0, 0);
                 for x in 0..self.width.saturating_sub(1) {
-                    if self.is_far(x, y) {
+                    if self.is_safe(x, y) {
                         continue;
                     }
                     for column in 0..CHECKS {
@@ -353,7 +353,7 @@ impl Tile {
         for y in 1..height - 1 {
             for x in 1..width - 1 {
                 let (tx, ty) = ((x - 1) / 2, (y - 1) / 2);
-                if self.is_far(tx, ty) {
+                if self.is_safe(tx, ty) {
                     continue;
                 }
                 let (fx, fy) = (0.25 + 0.5 * ((x - 1) % 2) as f32, 0.25 + 0.5 * ((y - 1) % 2) as f32);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! One font: which characters it has, their outlines, advances, kerning and pictures.
 
+use crate::field::TooMuch;
 use crate::outline::{Affine, Contour, Outline, Point, Segment};
 use std::sync::Arc;
 use ttf_parser::{GlyphId, OutlineBuilder, RasterImageFormat};
@@ -26,6 +27,12 @@ pub enum FontError {
     /// The shape of the glyph is beyond what is drawn.
     #[error("the glyph is too intricate or too large")]
     Intricate,
+}
+
+impl From<TooMuch> for FontError {
+    fn from(TooMuch: TooMuch) -> FontError {
+        FontError::Intricate
+    }
 }
 
 /// Bytes of a font, ours or read.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Makes glyphs beside the frames: ask, go on drawing, and take them when they are there.
 
-use crate::{Cluster, Face, Glyph, Key, Source, Style, cache::Cache, make, system::System};
+use crate::{Cluster, Face, Glyph, Key, Source, Style, cache::Cache, make};
 use parking_lot::{Condvar, Mutex};
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, VecDeque, hash_map::Entry},
     path::PathBuf,
     sync::{Arc, OnceLock},
     thread::JoinHandle,
@@ -55,8 +55,7 @@ pub struct Foundry {
 struct Shared {
     state: Mutex<State>,
     wake: Condvar,
-    source: OnceLock<Source>,
-    options: Options,
+    source: Source,
 }
 
 #[derive(Default)]
@@ -90,8 +89,7 @@ impl Foundry {
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             wake: Condvar::new(),
-            source: OnceLock::new(),
-            options,
+            source: Source::new(options.system_fonts, options.cache.map(Cache::new).unwrap_or_default()),
         });
         // Dropped on an error, which ends the threads that did start.
         let mut foundry = Foundry { shared, workers: Vec::new() };
@@ -143,9 +141,7 @@ impl Drop for Foundry {
             // It has told why by its panic.
             let _ = worker.join();
         }
-        if let Some(source) = self.shared.source.get() {
-            source.cache.flush();
-        }
+        self.shared.source.cache().flush();
     }
 }
 
@@ -176,8 +172,8 @@ fn work(shared: &Shared) {
                 }
                 if let Some(key) = state.later.pop_front() {
                     // It may have been asked for meanwhile.
-                    if !state.made.contains_key(&key) {
-                        state.made.insert(key, None);
+                    if let Entry::Vacant(place) = state.made.entry(key) {
+                        place.insert(None);
                         state.busy += 1;
                         break key;
                     }
@@ -186,13 +182,8 @@ fn work(shared: &Shared) {
                 shared.wake.wait(&mut state);
             }
         };
-        let source = shared.source.get_or_init(|| {
-            let system = if shared.options.system_fonts { System::scan() } else { System::default() };
-            let cache = shared.options.cache.clone().map(Cache::new).unwrap_or_default();
-            Source { system, cache }
-        });
         // A glyph that panics would take the thread along; it is shown as nothing instead.
-        let made = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| make(source, &key)));
+        let made = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| make(&shared.source, &key)));
         let glyph = Arc::new(made.unwrap_or(Glyph::EMPTY));
         let is_flush_due = {
             let mut state = shared.state.lock();
@@ -217,7 +208,7 @@ fn work(shared: &Shared) {
             is_due
         };
         if is_flush_due {
-            source.cache.flush();
+            shared.source.cache().flush();
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     procedural,
     system::System,
 };
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// By how much upright letters are slanted: DejaVu's own angle is 11°.
 const SLANT: f64 = 0.194;
@@ -23,8 +23,10 @@ const MARK_GAP: f64 = 0.04;
 /// Where glyphs come from, besides the bundled fonts.
 #[derive(Default)]
 pub struct Source {
-    pub(crate) system: System,
-    pub(crate) cache: Cache,
+    /// Filled when it is first needed: letters do not wait for it.
+    system: OnceLock<System>,
+    uses_system: bool,
+    cache: Cache,
 }
 
 impl Source {
@@ -33,9 +35,22 @@ impl Source {
         Source::default()
     }
 
-    /// The bundled fonts, and those of this machine. Looks through folders: up to a second.
+    /// The bundled fonts, and those of this machine. The first character that needs one of them looks
+    /// through folders, which may take a second.
     pub fn with_system() -> Source {
-        Source { system: System::scan(), ..Source::default() }
+        Source::new(true, Cache::default())
+    }
+
+    pub(crate) fn new(uses_system: bool, cache: Cache) -> Source {
+        Source { system: OnceLock::new(), uses_system, cache }
+    }
+
+    pub(crate) fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    fn system(&self) -> &System {
+        self.system.get_or_init(|| if self.uses_system { System::scan() } else { System::default() })
     }
 }
 
@@ -56,7 +71,7 @@ pub fn make_from_bytes(bytes: &[u8], index: u32, character: char) -> Result<Glyp
     let font = Font::new(Bytes::Read(Arc::from(bytes)), index)?;
     let face = font.face().ok_or(FontError::Missing)?;
     let glyph = font::glyph(&face, character).ok_or(FontError::Missing)?;
-    from_outline(&font::outline(&face, glyph), None).map_err(|_: field::TooMuch| FontError::Intricate)
+    Ok(from_outline(&font::outline(&face, glyph), None)?)
 }
 
 /// Characters that are never seen by themselves: joiners, selectors, marks of direction.
@@ -106,7 +121,7 @@ fn find(source: &Source, key: &Key) -> Option<Glyph> {
     let fit =
         Fit { width: f64::from(width), bottom: f64::from(metrics.descent), top: f64::from(metrics.ascent) };
     if wants_color(&key.cluster)
-        && let Some(font) = source.system.choose_color(base)
+        && let Some(font) = source.system().choose_color(base)
         && let Some(glyph) = from_font(source, &font, key, Some(fit), false)
     {
         return Some(glyph);
@@ -117,7 +132,7 @@ fn find(source: &Source, key: &Key) -> Option<Glyph> {
         let fit = (is_cell && rank > 0).then_some(fit);
         return from_font(source, choice.font.font(), key, fit, choice.slant);
     }
-    let font = source.system.choose(base, wants_color(&key.cluster))?;
+    let font = source.system().choose(base, wants_color(&key.cluster))?;
     from_font(source, &font, key, Some(fit), false)
 }
 
@@ -260,16 +275,18 @@ fn replacement(key: &Key) -> Glyph {
     hole.rect(Rect::new(left + line, bottom + line, right - line, top - line));
     outline.append(hole.reversed());
     let number = format!("{:04X}", u32::from(key.cluster.base()));
-    let columns = number.len().div_ceil(2);
+    // Two digits in a row.
+    let (columns, rows) = (2, number.len().div_ceil(2));
     let font = bundled::order(TextFace::Mono, Style { bold: true, italic: false })[0].font.face();
-    let (cell_w, cell_h) = ((right - left - 3.0 * line) / columns as f64, (top - bottom - 3.0 * line) / 2.0);
+    let (cell_w, cell_h) =
+        ((right - left - 3.0 * line) / columns as f64, (top - bottom - 3.0 * line) / rows as f64);
     for (index, digit) in number.chars().enumerate() {
         let Some(glyph) = font::glyph(font, digit) else { continue };
         let mut shape = font::outline(font, glyph);
         let Some(bounds) = shape.bounds() else { continue };
         let factor = (cell_w * 0.82 / (bounds.right - bounds.left)).min(cell_h * 0.8 / bounds.top);
         let column = (index % columns) as f64 + 0.5;
-        let row = (1 - index / columns) as f64 + 0.5;
+        let row = (rows - 1 - index / columns) as f64 + 0.5;
         shape.transform(&Affine {
             dx: left + 1.5 * line + column * cell_w - factor * (bounds.left + bounds.right) / 2.0,
             dy: bottom + 1.5 * line + row * cell_h - factor * (bounds.bottom + bounds.top) / 2.0,
@@ -289,7 +306,7 @@ impl Bundled {
     pub fn make(self, character: char) -> Result<Glyph, FontError> {
         let face = self.face();
         let glyph = font::glyph(face, character).ok_or(FontError::Missing)?;
-        from_outline(&font::outline(face, glyph), None).map_err(|_: field::TooMuch| FontError::Intricate)
+        Ok(from_outline(&font::outline(face, glyph), None)?)
     }
 
     /// How much of each pixel the character covers, by `samples`² samples: what a glyph is compared with.
