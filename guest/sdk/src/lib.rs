@@ -74,7 +74,8 @@ pub mod prelude {
         spawn_on, timeout, trace, warn,
     };
     pub use hearth_abi::scene::{
-        Billboard, Camera, Component, Light, LightKind, Material, MeshSource, Scope, Sky, Transform,
+        Align, Anchor, Billboard, Camera, Component, Face, Light, LightKind, Material, MeshSource, Scope,
+        Sky, TerminalView, Text, Transform,
     };
     pub use std::time::Duration;
 }

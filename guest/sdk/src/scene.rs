@@ -26,10 +26,10 @@ use crate::{
     sys,
 };
 use hearth_abi::{
-    EntityId, Errno, LumpId,
+    EntityId, Errno, LumpId, TerminalId,
     scene::{
         BATCH_LEN_MAX, Billboard, Camera, Component, ComponentKind, Light, Material, MeshSource, Op, Scope,
-        Sky, Transform,
+        Sky, TerminalView, Text, Transform,
     },
 };
 use std::cell::Cell;
@@ -81,6 +81,8 @@ into_component! {
     Sky, sky => Component::Sky(sky);
     Camera, camera => Component::Camera(camera);
     Billboard, mode => Component::Billboard(mode);
+    TerminalView, view => Component::Terminal(view);
+    Text, text => Component::Text(Box::new(text));
 }
 
 /// A new entity, described before it is made. It belongs to this process and goes when this ends,
@@ -164,6 +166,36 @@ impl Entity {
     /// A glTF scene from a lump.
     pub fn model(self, lump: LumpId) -> Entity {
         self.with(Component::Model(lump))
+    }
+
+    /// Writing on it, to be read from +Z: white, without serifs, a tenth of a metre high, about its origin.
+    /// For other looks give a [`Text`] to [`Entity::with`].
+    ///
+    /// ```
+    /// # use hearth_sdk::prelude::*;
+    /// # fn build() -> Result<(), Error> {
+    /// let sign = Entity::new().at(0.0, 2.0, 0.0).billboard().text("the library").spawn()?;
+    /// scene::set(sign, Text { text: "closed".into(), bold: true, size: 0.2, ..Text::default() })?;
+    /// # Ok(())
+    /// # }
+    /// # build().unwrap();
+    /// ```
+    pub fn text(self, text: impl Into<String>) -> Entity {
+        self.with(Text { text: text.into(), ..Text::default() })
+    }
+
+    /// Shows what a terminal shows, in the xy plane, to be read from +Z, with cells of this height in
+    /// metres. For a background that one sees through give a [`TerminalView`] to [`Entity::with`].
+    ///
+    /// ```
+    /// # use hearth_sdk::prelude::*;
+    /// # fn show(terminal: hearth_abi::TerminalId) -> Result<EntityId, Error> {
+    /// Entity::new().at(0.0, 1.6, -2.0).terminal(terminal, 0.03).spawn()
+    /// # }
+    /// # show("1.7".parse().unwrap()).unwrap();
+    /// ```
+    pub fn terminal(self, terminal: TerminalId, cell_height: f32) -> Entity {
+        self.with(TerminalView { terminal, cell_height, opacity: 1.0 })
     }
 
     /// Turns about its own Y axis so that its +Z faces the viewer.

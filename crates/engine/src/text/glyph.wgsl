@@ -145,7 +145,7 @@ fn color_at(glyph: Glyph, at: vec2<f32>, dx: vec2<f32>, dy: vec2<f32>) -> vec4<f
 }
 
 // Premultiplied colour of a glyph in a footprint.
-fn ink(glyph: Glyph, color: vec3<f32>, at: vec2<f32>, dx: vec2<f32>, dy: vec2<f32>) -> vec4<f32> {
+fn inked(glyph: Glyph, color: vec3<f32>, at: vec2<f32>, dx: vec2<f32>, dy: vec2<f32>) -> vec4<f32> {
     let kind = glyph.layer_and_kind >> 16u;
     if (kind == FIELD || kind == CUT) {
         return vec4(color, 1.0) * field_coverage(glyph, at, dx, dy) * glyph.mean.z;

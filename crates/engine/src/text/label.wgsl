@@ -6,7 +6,7 @@
     mesh_view_bindings::view,
     view_transformations::position_world_to_clip,
 }
-#import hearth::glyph::{Glyph, NOTHING, COLOR, table, width_along, between, ink, taps}
+#import hearth::glyph::{Glyph, NOTHING, COLOR, table, width_along, between, inked, taps}
 
 // Stands for the plate instead of a glyph.
 const PLATE: u32 = 0xffffffffu;
@@ -96,7 +96,7 @@ fn fragment(in: Varying) -> @location(0) vec4<f32> {
             for (var i = 0u; i < count_x; i += 1u) {
                 let x = (f32(i) + 0.5) / f32(count_x) - 0.5;
                 let y = (f32(j) + 0.5) / f32(count_y) - 0.5;
-                sum += ink(table.glyphs[in.glyph], colors.ink.rgb, in.at + whole_dx * x + whole_dy * y, dx, dy);
+                sum += inked(table.glyphs[in.glyph], colors.ink.rgb, in.at + whole_dx * x + whole_dy * y, dx, dy);
             }
         }
         sum /= f32(count_x * count_y);

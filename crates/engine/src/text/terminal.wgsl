@@ -3,7 +3,7 @@
 
 #import bevy_pbr::{mesh_functions, view_transformations::position_world_to_clip}
 #import hearth::glyph::{
-    Glyph, NOTHING, FIELD, COLOR, table, linear_color, width_along, between, ink, taps, over,
+    Glyph, NOTHING, FIELD, COLOR, table, linear_color, width_along, between, inked, taps, over,
 }
 
 struct Grid {
@@ -262,13 +262,13 @@ fn fragment(in: Varying) -> @location(0) vec4<f32> {
                 let at_left = from_pen + vec2(cell_size.x, 0.0);
                 if (table.glyphs[left_id].layer_and_kind >> 16u == FIELD
                     && at_left.x < table.glyphs[left_id].ink.z + half_reach) {
-                    tap = over(ink(table.glyphs[left_id], linear_color(left.y), at_left, dx, dy), tap);
+                    tap = over(inked(table.glyphs[left_id], linear_color(left.y), at_left, dx, dy), tap);
                 }
             }
             if (id != 0u) {
                 let kind = table.glyphs[id].layer_and_kind >> 16u;
                 if (kind != NOTHING) {
-                    var seen = ink(table.glyphs[id], color, from_pen + vec2(shift, 0.0), dx, dy);
+                    var seen = inked(table.glyphs[id], color, from_pen + vec2(shift, 0.0), dx, dy);
                     if (shades > 0.0) {
                         let mean = table.glyphs[id].mean;
                         seen = mix(seen, select(vec4(color, 1.0) * mean.x, mean, kind == COLOR), shades);
@@ -281,7 +281,7 @@ fn fragment(in: Varying) -> @location(0) vec4<f32> {
                 let at_right = from_pen - vec2(cell_size.x, 0.0);
                 if (table.glyphs[right_id].layer_and_kind >> 16u == FIELD
                     && at_right.x > table.glyphs[right_id].ink.x - half_reach) {
-                    tap = over(ink(table.glyphs[right_id], linear_color(right.y), at_right, dx, dy), tap);
+                    tap = over(inked(table.glyphs[right_id], linear_color(right.y), at_right, dx, dy), tap);
                 }
             }
             if ((cell.x & STRIKEOUT) != 0u) {
