@@ -9,7 +9,7 @@
 //! - `lumps` fetches what is missing (a `transfer` is one of them on its way), `world` keeps the scene,
 //!   `inputs` hands on what the user does.
 //! - `services` is what guests ask of their peer, `operator` what the local socket asks, `replace` the part
-//!   of it that gives running processes new code.
+//!   of it that gives running processes new code, `notices` what their authors are told in the space.
 //! - [`program`] is what the two programs share around a node.
 //! - `folder`, `serials`, `roster` and `manifest` are what is on disk, [`repair()`] mends it.
 //!
@@ -23,6 +23,7 @@ mod lumps;
 mod manifest;
 mod network;
 mod node;
+mod notices;
 mod operator;
 mod picture;
 pub mod program;

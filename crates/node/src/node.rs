@@ -7,6 +7,7 @@ use crate::{
     lumps::{LumpError, Lumps, chain},
     manifest::{Manifest, ManifestError, ModuleSource, Service},
     network::{Network, PeerChange, failure},
+    notices::Notices,
     picture::{Picture, PictureEvent},
     serials::Serials,
     services::{ASSET_LEN_MAX, Held, get_bounded},
@@ -128,6 +129,7 @@ pub(crate) struct Inner {
     pub(crate) world: World,
     pub(crate) inputs: Inputs,
     pub(crate) held: Held,
+    pub(crate) notices: Notices,
     pub(crate) picture: OnceLock<Arc<dyn Picture>>,
     /// Cancelled when the peer is asked to end.
     pub(crate) shutdown: CancellationToken,
@@ -193,6 +195,7 @@ impl Inner {
             world,
             inputs: Inputs::default(),
             held: Held::default(),
+            notices: Notices::default(),
             picture: OnceLock::new(),
             shutdown,
             ended: CancellationToken::new(),
@@ -442,6 +445,9 @@ impl hearth_process::Host for Handle {
             tracing::debug!(process = %id, kind = ?reason.kind, reason = reason.text, "ended");
             inner.inputs.forget(id);
             inner.held.ended(&inner, id);
+            if !reason.is_normal() {
+                inner.notices.failing(&inner.world, id);
+            }
             inner.world.process_ended(&inner, id);
         }
     }
