@@ -21,16 +21,16 @@ const batch: usize = heap.alloc(256);
 let at: usize = batch;
 let orb: i64 = 0;
 
-function u8(value: i32): void { store<u8>(at, value); at += 1; }
-function u16(value: i32): void { store<u16>(at, value); at += 2; }
-function u32(value: i32): void { store<u32>(at, value); at += 4; }
-function u64(value: i64): void { store<u64>(at, value); at += 8; }
-function f32s(values: StaticArray<f32>): void {
+function putU8(value: i32): void { store<u8>(at, value); at += 1; }
+function putU16(value: i32): void { store<u16>(at, value); at += 2; }
+function putU32(value: i32): void { store<u32>(at, value); at += 4; }
+function putU64(value: i64): void { store<u64>(at, value); at += 8; }
+function putFloats(values: StaticArray<f32>): void {
   for (let i = 0; i < values.length; i++) { store<f32>(at, values[i]); at += 4; }
 }
 
 // Operation 4: this component of the orb, with so many bytes.
-function set(kind: i32, len: i32): void { u8(4); u64(orb); u16(kind); u32(len); }
+function set(kind: i32, len: i32): void { putU8(4); putU64(orb); putU16(kind); putU32(len); }
 
 function commit(): void {
   const result = scene_apply(batch, i32(at - batch));
@@ -40,11 +40,11 @@ function commit(): void {
 
 function material(red: f32, green: f32, blue: f32): void {
   set(4, 44);
-  f32s([0.2, 0.2, 0.2, 1.0]);       // base colour
-  f32s([0.0, 0.6]);                 // metallic, roughness
-  f32s([red, green, blue]);         // emissive
-  u32(0);                           // flags
-  u32(0);                           // no textures
+  putFloats([0.2, 0.2, 0.2, 1.0]);       // base colour
+  putFloats([0.0, 0.6]);                 // metallic, roughness
+  putFloats([red, green, blue]);         // emissive
+  putU32(0);                           // flags
+  putU32(0);                           // no textures
 }
 
 function say(text: string): void {
@@ -66,12 +66,12 @@ export function abort(message: string | null, file: string | null, line: u32, co
 
 export function start(): void {
   orb = entity_ids(1);
-  u8(1); u64(orb); u8(0);           // operation 1: create, shared
+  putU8(1); putU64(orb); putU8(0);           // operation 1: create, shared
   set(1, 40);                       // component 1: place, rotation, scale
-  f32s([0.0, 1.5, 2.0]);
-  f32s([0.0, 0.0, 0.0, 1.0]);
-  f32s([1.0, 1.0, 1.0]);
-  set(3, 5); u8(2); f32s([0.25]);   // component 3: a mesh, which is a ball
+  putFloats([0.0, 1.5, 2.0]);
+  putFloats([0.0, 0.0, 0.0, 1.0]);
+  putFloats([1.0, 1.0, 1.0]);
+  set(3, 5); putU8(2); putFloats([0.25]);   // component 3: a mesh, which is a ball
   material(1.0, 0.6, 0.1);
   commit();
   say("the orb glows");
