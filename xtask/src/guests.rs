@@ -19,7 +19,7 @@ struct Module {
     file: PathBuf,
 }
 
-/// Builds everything, and removes modules whose source is gone.
+/// Builds everything, and removes modules whose source is gone. The SDK is put beside them.
 pub(crate) fn run(project: &Project) -> Result<()> {
     let folder = project.guests();
     for (package, folder) in [("hearth-std", folder.clone()), ("hearth-test-guests", folder.join("test"))] {
@@ -28,7 +28,8 @@ pub(crate) fn run(project: &Project) -> Result<()> {
             install(&modules, &folder, package)?;
         }
     }
-    c_examples(project, &folder.join("c"))
+    c_examples(project, &folder.join("c"))?;
+    crate::sdk::run(project)
 }
 
 fn build(project: &Project, package: &str) -> Result<Vec<Module>> {

@@ -12,6 +12,7 @@ mod guests;
 mod nightly;
 mod project;
 mod run;
+mod sdk;
 mod setup;
 mod steps;
 mod test;
@@ -52,7 +53,7 @@ enum Command {
     Nightly(nightly::Options),
     /// Check what the compiler does not: layers, documents, file headers, sizes.
     Tidy(tidy::Options),
-    /// Build the scripts for WebAssembly into TARGET/guests.
+    /// Build the scripts for WebAssembly into TARGET/guests, and put the SDK for scripts into TARGET/sdk.
     Guests(setup::Options),
     /// Run the benchmarks.
     Bench(bench::Options),

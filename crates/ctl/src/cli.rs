@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! The command line, defined once: help, manual, man pages and completions are made from it.
 
-use crate::exit::Exit;
+use crate::{command::tools::Language, exit::Exit};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
 use hearth_abi::{LumpId, ProcessId, TerminalId};
 use hearth_protocol::control::Grantable;
@@ -124,6 +124,32 @@ Examples:
         #[command(flatten)]
         what: Module,
     },
+    /// Make a package for a script of your own
+    #[command(after_help = "\
+The last part of the path is the name of the package and of its process. `hearth.toml` in it says how it is built and
+what is run; its README what it needs. No network is needed: the SDK for Rust comes with this program.
+
+Examples:
+  hearth-ctl new orb && hearth-ctl dev orb
+  hearth-ctl new --lang wat small")]
+    New {
+        /// The folder to make
+        #[arg(value_name = "NAME", value_hint = ValueHint::DirPath)]
+        path: PathBuf,
+        /// The language
+        #[arg(long, value_enum, default_value = "rust")]
+        lang: Language,
+    },
+    /// Build a package at every save and give the running script its new code
+    #[command(after_help = "\
+The first build starts the process, each further one replaces its code: see `replace`. Where a build fails, or new
+code ends in its start, the code before goes on, and the error is shown. Between builds the log of the process is
+shown. Ctrl-C ends this and the process.
+
+Examples:
+  hearth-ctl dev
+  hearth-ctl dev orb --peer ann")]
+    Dev(Dev),
     /// End processes
     #[command(after_help = "\
 Every process is tried; the exit code is that of the first that could not be killed.
@@ -329,6 +355,19 @@ pub(crate) struct Place {
     /// Another peer than the one spoken to: its number or its name
     #[arg(long, value_name = "P")]
     pub(crate) peer: Option<String>,
+}
+
+/// What to build and run, and where.
+#[derive(Debug, Args)]
+pub(crate) struct Dev {
+    /// The folder of the package, which has a `hearth.toml`
+    #[arg(default_value = ".", value_name = "PATH", value_hint = ValueHint::DirPath)]
+    pub(crate) path: PathBuf,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Let the process run on when this ends
+    #[arg(long)]
+    pub(crate) keep: bool,
 }
 
 /// What to run, where, and how.

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! The commands.
 
+mod dev;
 mod file;
 mod grants;
 mod log;
 mod lumps;
+mod new;
 mod peers;
 mod processes;
+mod sdk;
 mod send;
 mod terminals;
+pub(crate) mod tools;
 
 use crate::{
     cli::{Arguments, Command, Place},
@@ -33,6 +37,8 @@ pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<()>
         Command::ListLumps => lumps::list(&peer, output).await,
         Command::ListProcesses { place } => processes::list(&peer, &place, output).await,
         Command::Spawn { what } => processes::spawn(&peer, what, output).await,
+        Command::New { path, lang } => new::new(&path, lang, output),
+        Command::Dev(options) => dev::dev(&peer, options, output).await,
         Command::Run { what } => log::run(&peer, what, output).await,
         Command::Kill { ids, reason } => processes::kill(&peer, ids, reason, output).await,
         Command::Restart { id } => processes::restart(&peer, id, output).await,

@@ -74,7 +74,11 @@ impl Exit {
             Exit::NoInput => row(yacexits::EX_NOINPUT, "EX_NOINPUT", "no such file, or no such lump"),
             Exit::NoProcess => row(yacexits::EX_NOUSER, "EX_NOUSER", "no such process"),
             Exit::NoPeer => row(yacexits::EX_NOHOST, "EX_NOHOST", "no such peer is in the space"),
-            Exit::NotRunning => row(yacexits::EX_UNAVAILABLE, "EX_UNAVAILABLE", "no peer is running here"),
+            Exit::NotRunning => row(
+                yacexits::EX_UNAVAILABLE,
+                "EX_UNAVAILABLE",
+                "no peer is running here, or a compiler is missing",
+            ),
             Exit::Software => {
                 row(yacexits::EX_SOFTWARE, "EX_SOFTWARE", "a defect of the peer or of this program")
             }
@@ -91,9 +95,13 @@ impl Exit {
             }
             Exit::Refused => row(yacexits::EX_NOPERM, "EX_NOPERM", "it is not allowed"),
             Exit::Unsupported => row(yacexits::EX_CONFIG, "EX_CONFIG", "this peer cannot do that"),
-            Exit::Interrupted => row(130, "", "`run`: interrupted by Ctrl-C; the process was killed"),
+            Exit::Interrupted => {
+                row(130, "", "`run` and `dev`: interrupted by Ctrl-C; the process was killed")
+            }
             Exit::BrokenPipe => row(141, "", "the reader of the output went away; nothing is said"),
-            Exit::Terminated => row(143, "", "`run`: terminated by a signal; the process was killed"),
+            Exit::Terminated => {
+                row(143, "", "`run` and `dev`: terminated by a signal; the process was killed")
+            }
         }
     }
 

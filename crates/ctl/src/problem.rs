@@ -37,6 +37,16 @@ impl Problem {
         self
     }
 
+    /// What went wrong, without its causes.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Whether a peer said so, with this code.
+    pub(crate) fn is(&self, code: hearth_protocol::operator::ErrorCode) -> bool {
+        self.code == Some(code.name())
+    }
+
     /// An end that needs no words.
     pub(crate) fn silent(exit: Exit) -> Problem {
         Problem::new(exit, "")

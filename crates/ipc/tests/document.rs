@@ -42,6 +42,7 @@ fn requests() -> Vec<(Request, Value)> {
         (Request::Restart { id: who }, json!({"op": "restart", "id": "0.17"})),
         (Request::Replace { id: who, module: id }, json!({"op": "replace", "id": "0.17", "module": lump})),
         (Request::Rollback { id: who }, json!({"op": "rollback", "id": "0.17"})),
+        (Request::Notice { id: who, text: "t".into() }, json!({"op": "notice", "id": "0.17", "text": "t"})),
         (Request::Info { id: who }, json!({"op": "info", "id": "0.17"})),
         (
             Request::Tail { id: who, lines: 5, follow: true },

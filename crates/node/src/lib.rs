@@ -11,7 +11,7 @@
 //! - `terminals` are those of this machine, `screens` what all of them show, `keyboard` says whose the keys are,
 //!   and `grants` what the user has granted to others.
 //! - `services` is what guests ask of their peer, `operator` what the local socket asks, `replace` the part
-//!   of it that gives running processes new code.
+//!   of it that gives running processes new code, `notices` what their authors are told in the space.
 //! - [`program`] is what the two programs share around a node.
 //! - `folder`, `serials`, `roster` and `manifest` are what is on disk, [`repair()`] mends it.
 //!
@@ -27,6 +27,7 @@ mod lumps;
 mod manifest;
 mod network;
 mod node;
+mod notices;
 mod operator;
 mod picture;
 pub mod program;

@@ -8,6 +8,7 @@ use crate::{
     lumps::{LumpError, Lumps, chain},
     manifest::{Manifest, ManifestError, ModuleSource, Service},
     network::{Network, PeerChange, failure},
+    notices::Notices,
     picture::{Picture, PictureEvent},
     screens::Screens,
     serials::Serials,
@@ -136,6 +137,7 @@ pub(crate) struct Inner {
     pub(crate) screens: Screens,
     pub(crate) grants: Grants,
     pub(crate) held: Held,
+    pub(crate) notices: Notices,
     pub(crate) picture: OnceLock<Arc<dyn Picture>>,
     /// Cancelled when the peer is asked to end.
     pub(crate) shutdown: CancellationToken,
@@ -209,6 +211,7 @@ impl Inner {
             screens: Screens::new(me),
             grants,
             held: Held::default(),
+            notices: Notices::default(),
             picture: OnceLock::new(),
             shutdown,
             ended: CancellationToken::new(),
@@ -467,6 +470,9 @@ impl hearth_process::Host for Handle {
             inner.inputs.forget(id);
             inner.held.ended(&inner, id);
             inner.terminals_ended(id);
+            if !reason.is_normal() {
+                inner.notices.failing(&inner.world, id);
+            }
             inner.world.process_ended(&inner, id);
         }
     }
@@ -475,6 +481,7 @@ impl hearth_process::Host for Handle {
         if let Some(inner) = self.get() {
             inner.inputs.set_aside(id);
             inner.held.set_aside(id);
+            inner.terminals_set_aside(id);
             inner.world.set_aside(id);
         }
     }
@@ -483,6 +490,7 @@ impl hearth_process::Host for Handle {
         if let Some(inner) = self.get() {
             inner.inputs.replaced(id, has_started);
             inner.held.replaced(&inner, id, has_started);
+            inner.terminals_replaced(id, has_started);
             inner.world.replaced(&inner, id, has_started);
         }
     }

@@ -125,7 +125,7 @@ impl Door {
                     io.reply_all(killed).await?;
                 }
             }
-            Request::Restart { id } | Request::Info { id } => {
+            Request::Restart { id } | Request::Info { id } | Request::Notice { id, .. } => {
                 io.reply_all(self.about_process(id, request).await?).await?;
             }
             Request::Replace { id, .. } | Request::Rollback { id } if id.peer() != inner.me => {
@@ -503,6 +503,11 @@ fn answer_here(inner: &Arc<Inner>, request: Request) -> Result<Vec<serde_json::V
                 json(&Killed { id, error })
             });
             killed.collect()
+        }
+        Request::Notice { id, text } => {
+            let shown = inner.notices.show(inner, id, &text);
+            shown.map_err(|error| from_failure(error, Some(id)))?;
+            Ok(Vec::new())
         }
         Request::Restart { id } => {
             let restarted = processes.restart(id);

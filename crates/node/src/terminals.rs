@@ -70,6 +70,8 @@ struct Hosted {
     status: Option<i32>,
     /// Whether its owner was told that it is too much to be shared.
     is_over_told: bool,
+    /// Whether it is of the code before, while new code of its owner starts.
+    is_set_aside: bool,
 }
 
 /// What is known of a terminal of this peer alone.
@@ -180,7 +182,14 @@ impl Inner {
             Ok(opened) => Arc::new(opened.map_err(|error| failure(Errno::Host, chain(&error)))?),
             Err(error) => return Err(failure(Errno::Host, error)),
         };
-        let hosted = Hosted { owner, terminal, typists: BTreeSet::new(), status: None, is_over_told: false };
+        let hosted = Hosted {
+            owner,
+            terminal,
+            typists: BTreeSet::new(),
+            status: None,
+            is_over_told: false,
+            is_set_aside: false,
+        };
         self.terminals.state.lock().hosted.insert(id, hosted);
         drop(opening);
         if self.processes.info(owner).is_none() {
@@ -313,6 +322,22 @@ impl Inner {
     pub(crate) fn terminals_ended(&self, process: ProcessId) {
         self.close_terminals(|_, hosted| hosted.owner == process);
         self.take_keyboard(|focus| focus.by == process);
+    }
+
+    /// New code of a process starts: the terminals of the code before stay until it is known to run.
+    pub(crate) fn terminals_set_aside(&self, process: ProcessId) {
+        for hosted in self.terminals.state.lock().hosted.values_mut() {
+            hosted.is_set_aside |= hosted.owner == process;
+        }
+    }
+
+    /// New code of a process has started, and the terminals of the code before go; or it has not, and its own do.
+    pub(crate) fn terminals_replaced(&self, process: ProcessId, has_started: bool) {
+        self.close_terminals(|_, hosted| hosted.owner == process && hosted.is_set_aside == has_started);
+        for hosted in self.terminals.state.lock().hosted.values_mut().filter(|hosted| hosted.owner == process)
+        {
+            hosted.is_set_aside = false;
+        }
     }
 
     /// A process of this peer's origin wants a terminal to do something.

@@ -4,7 +4,7 @@
 use crate::{lumps::chain, node::Inner};
 use hearth_abi::{
     EntityId, Errno, LumpId, PeerId, ProcessId, TerminalId,
-    scene::{ComponentKind, Op, decode_batch},
+    scene::{Component, ComponentKind, Op, Transform, decode_batch},
 };
 use hearth_process::Level;
 use hearth_scene::{Authority, Change, FileError, Limits, Mirror, MirrorLimits, Notice, Scene, SceneFile};
@@ -17,6 +17,27 @@ use tokio::sync::Notify;
 
 /// Length in bytes at which a frame of changes is full: small enough that messages go between two.
 const FRAME_LEN: usize = 48 << 10;
+
+/// Where something is.
+pub(crate) struct Place {
+    /// What it is, if it is still there.
+    pub(crate) entity: Option<EntityId>,
+    /// How it is stretched along its own axes.
+    pub(crate) scale: [f32; 3],
+    /// Its origin in the world, in metres.
+    pub(crate) in_world: [f32; 3],
+}
+
+/// A point turned by a unit quaternion, x y z w.
+fn turn([x, y, z, w]: [f32; 4], point: [f32; 3]) -> [f32; 3] {
+    let cross = |a: [f32; 3], b: [f32; 3]| {
+        [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+    };
+    let axis = [x, y, z];
+    let once = cross(axis, point);
+    let twice = cross(axis, once);
+    std::array::from_fn(|i| point[i] + 2.0 * (w * once[i] + twice[i]))
+}
 
 /// Up to so many entities of replaced code are removed one by one, and more by so many at a time.
 const FEW_REMOVALS: usize = 256;
@@ -197,6 +218,29 @@ impl World {
             inner.processes.log(process, Level::Warn, "scene", &text);
         }
         self.tell(inner);
+    }
+
+    /// The first thing that a process made and that is still there.
+    pub(crate) fn place_of(&self, process: ProcessId) -> Option<Place> {
+        let state = self.state.lock();
+        let scene = state.scene();
+        let transform = |id: EntityId| match scene.get(id)?.get(ComponentKind::Transform) {
+            Some(Component::Transform(transform)) => Some(*transform),
+            _ => Some(Transform::IDENTITY),
+        };
+        let entity = scene.owned_by(process).next()?;
+        let own = transform(entity)?;
+        let (mut in_world, mut scale) = (own.translation, own.scale);
+        let mut above = scene.get(entity)?.parent();
+        while let Some(id) = above {
+            let outer = transform(id)?;
+            let stretched: [f32; 3] = std::array::from_fn(|axis| in_world[axis] * outer.scale[axis]);
+            let turned = turn(outer.rotation, stretched);
+            in_world = std::array::from_fn(|axis| turned[axis] + outer.translation[axis]);
+            scale = std::array::from_fn(|axis| scale[axis] * outer.scale[axis]);
+            above = scene.get(id)?.parent();
+        }
+        Some(Place { entity: Some(entity), scale, in_world })
     }
 
     /// The bytes of a component, as this peer knows it now.

@@ -31,6 +31,9 @@ pub const FRAME_BYTES_MAX: usize = 1 << 20;
 /// Most bytes in the body of a `send` request.
 pub const SEND_BYTES_MAX: usize = 1 << 20;
 
+/// Most bytes of a notice that are shown.
+pub const NOTICE_BYTES_MAX: usize = 1200;
+
 /// Most bytes of a new password.
 pub const PASSWORD_BYTES_MAX: usize = 1024;
 
@@ -147,6 +150,15 @@ pub enum Request {
         #[serde(with = "text")]
         id: ProcessId,
     },
+    /// Show a text over what a process has made, for everybody in the space, in place of the one before; none
+    /// if it is empty. It goes with the process, and when its code is replaced. Answer: nothing.
+    Notice {
+        /// Which process.
+        #[serde(with = "text")]
+        id: ProcessId,
+        /// What to show; cut after [`NOTICE_BYTES_MAX`].
+        text: String,
+    },
     /// All that is known of one process. Answer: [`ProcessInfo`].
     Info {
         /// Which.
@@ -234,6 +246,7 @@ impl Request {
             Request::Restart { .. } => "restart",
             Request::Replace { .. } => "replace",
             Request::Rollback { .. } => "rollback",
+            Request::Notice { .. } => "notice",
             Request::Info { .. } => "info",
             Request::Tail { .. } => "tail",
             Request::Send { .. } => "send",

@@ -306,11 +306,18 @@ impl Peer {
         Output { code, stdout: running.stdout(), stderr: running.stderr() }
     }
 
-    /// Starts `hearth-ctl` for this peer, and lets it run.
-    pub fn ctl_begin<A: AsRef<OsStr>>(&self, args: &[A], input: &[u8]) -> Ctl {
+    /// `hearth-ctl` for this peer, for what the other ways of running it do not do.
+    pub fn ctl_command(&self) -> Command {
         let mut command = Command::new(program("hearth-ctl"));
         clean(&mut command);
-        command.args(args).env("HEARTH_RUNTIME_DIR", &self.launch.runtime);
+        command.env("HEARTH_RUNTIME_DIR", &self.launch.runtime);
+        command
+    }
+
+    /// Starts `hearth-ctl` for this peer, and lets it run.
+    pub fn ctl_begin<A: AsRef<OsStr>>(&self, args: &[A], input: &[u8]) -> Ctl {
+        let mut command = self.ctl_command();
+        command.args(args);
         let (out, err) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
         command.stdout(out.try_clone().unwrap()).stderr(err.try_clone().unwrap());
         if input.is_empty() {

@@ -61,7 +61,7 @@ fn content(path: &str, text: &str) -> Vec<Problem> {
     }
     if WITH_HEADER.iter().any(|extension| path.ends_with(extension)) {
         // What people start their own scripts from is not under our licence.
-        let is_ours = !path.starts_with("guest/template/");
+        let is_ours = !path.starts_with("guest/templates/");
         if is_ours && !text.lines().take(3).any(|line| line.contains(HEADER)) {
             problems.push(Problem::new(path, 1, format!("does not begin with `{HEADER}`")));
         }
@@ -139,7 +139,10 @@ mod tests {
 
     #[test]
     fn headers() {
-        assert_eq!(found("guest/template/src/lib.rs", "//! A script of my own.\n"), Vec::<String>::new());
+        assert_eq!(
+            found("guest/templates/rust/src/lib.rs", "//! A script of my own.\n"),
+            Vec::<String>::new()
+        );
         assert_eq!(
             found("a.rs", "//! The mailbox of a process.\n"),
             ["a.rs:1: does not begin with `SPDX-License-Identifier: AGPL-3.0-or-later`"]

@@ -104,21 +104,21 @@ async fn follow(client: &mut Client, printer: &mut Printer<'_>) -> Result<ExitKi
     Err(Problem::new(Exit::Protocol, "the log ended before the process"))
 }
 
-async fn kill(peer: &Peer, id: ProcessId, reason: &str) -> Result<()> {
+pub(super) async fn kill(peer: &Peer, id: ProcessId, reason: &str) -> Result<()> {
     let request = Request::Kill { ids: vec![id], reason: Some(reason.into()) };
     // One that has just ended by itself cannot be killed, which is as well.
     peer.list::<Killed>(&request).await.map(drop)
 }
 
-/// The signals that end `run`.
-struct Signals {
+/// The signals that end `run` and `dev`.
+pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hang_up: Signal,
 }
 
 impl Signals {
-    fn new() -> Result<Signals> {
+    pub(super) fn new() -> Result<Signals> {
         let watch = |kind| {
             signal(kind)
                 .map_err(|error| Problem::new(Exit::Software, "cannot watch for signals").cause(error))
@@ -130,7 +130,7 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) -> Exit {
+    pub(super) async fn next(&mut self) -> Exit {
         tokio::select! {
             _ = self.interrupt.recv() => Exit::Interrupted,
             _ = self.terminate.recv() => Exit::Terminated,
@@ -140,18 +140,18 @@ impl Signals {
 }
 
 /// Shows pieces of a log.
-struct Printer<'a> {
+pub(super) struct Printer<'a> {
     output: &'a mut Output,
     color: bool,
 }
 
 impl<'a> Printer<'a> {
-    fn new(output: &'a mut Output) -> Printer<'a> {
+    pub(super) fn new(output: &'a mut Output) -> Printer<'a> {
         let color = output.pretty() && color_on(&std::io::stdout());
         Printer { output, color }
     }
 
-    fn print(&mut self, event: &LogEvent) -> Result<()> {
+    pub(super) fn print(&mut self, event: &LogEvent) -> Result<()> {
         if self.output.json {
             return self.output.json_line(event);
         }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Operators replace the code of running processes, on their own peer and on others.
 
-use crate::common::{Guest, Space, echo, nobody, painter, post, round_trip, soon, until};
+use crate::common::{Guest, Space, echo, painter, post, round_trip, soon};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use hearth_abi::{LumpId, ProcessId};
@@ -220,7 +220,11 @@ async fn what_the_code_before_made_is_there_until_its_successor_has_made_its_own
             }
         })
         .await;
-        until("none at the server", || space.node().processes().send(nobody(), id, Bytes::new()).is_err())
-            .await;
+        soon("none at the server", async {
+            while entities(&space.server.socket).await != 0 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
     }
 }

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Packages for scripts: made from templates, built and run at every save.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod fake;
+
+use fake::{Fake, PATIENCE, finish, process, read_until, text};
+use hearth_abi::LumpId;
+use hearth_protocol::operator::Request;
+use std::{fs, os::unix::process::CommandExt as _, path::Path, process::Child};
+
+/// A tree with a SDK in it, as small as can be.
+fn with_sdk(fake: &Fake) -> std::path::PathBuf {
+    let sdk = fake.path("the-sdk");
+    fs::create_dir_all(sdk.join("vendor/serde-1.0.0/src")).unwrap();
+    fs::write(sdk.join("vendor/serde-1.0.0/src/lib.rs"), "// serde").unwrap();
+    fs::write(sdk.join("VERSION"), "0.1.0-abc\n").unwrap();
+    sdk
+}
+
+#[test]
+fn packages_are_made_whole_or_not_at_all() {
+    let fake = Fake::start();
+    let sdk = with_sdk(&fake);
+    let data = fake.path("data");
+    let new = |args: &[&str]| {
+        let mut command = fake.command(&[&["new"], args].concat());
+        command.env("HEARTH_SDK", &sdk).env("XDG_DATA_HOME", &data);
+        finish(command, b"")
+    };
+    for (name, lang, files) in [
+        ("my-orb", "rust", &["Cargo.toml", ".cargo/config.toml", "src/lib.rs", "README.md"][..]),
+        ("c_orb", "c", &["hearth.h", "c_orb.c", "README.md"]),
+        ("asorb", "assemblyscript", &["package.json", "assembly/index.ts"]),
+        ("watorb", "wat", &["watorb.wat"]),
+    ] {
+        let path = fake.path(name);
+        let output = new(&["--lang", lang, text(&path)]);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{}\n", path.display()));
+        let settings = fs::read_to_string(path.join("hearth.toml")).unwrap();
+        assert!(settings.contains(&format!("name = \"{name}\"")), "{settings}");
+        for file in files {
+            let text = fs::read_to_string(path.join(file)).unwrap();
+            assert!(!text.contains("my-script") && !text.contains("my_script"), "{file}: {text}");
+        }
+        // It is not made over something.
+        assert_eq!(new(&["--lang", lang, text(&path)]).status.code(), Some(73));
+    }
+    // One copy of the SDK for all packages.
+    let link = fs::read_link(fake.path("my-orb/.hearth/sdk")).unwrap();
+    assert_eq!(link, data.join("hearth/sdk/0.1.0-abc"));
+    assert!(link.join("vendor/serde-1.0.0/src/lib.rs").is_file());
+    assert_eq!(fs::read_dir(data.join("hearth/sdk")).unwrap().count(), 1, "nothing is left over");
+    assert_eq!(new(&[text(&fake.path("other"))]).status.code(), Some(0));
+    assert_eq!(fs::read_link(fake.path("other/.hearth/sdk")).unwrap(), link);
+
+    let output = new(&[text(&fake.path("2fast"))]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(!fake.path("2fast").exists());
+    // Without the SDK it says where it has looked.
+    let mut command = fake.command(&["new", text(&fake.path("third"))]);
+    command.env("HEARTH_SDK", fake.path("nowhere")).env("XDG_DATA_HOME", fake.path("empty"));
+    let output = finish(command, b"");
+    let error = String::from_utf8(output.stderr).unwrap();
+    if output.status.code() != Some(0) {
+        // Beside the program of this build there may be one.
+        assert!(
+            error.contains("the SDK for Rust is not installed\n  cause: ") && error.contains("nowhere"),
+            "{error}"
+        );
+    }
+}
+
+fn version(letter: char) -> String {
+    format!("(module (memory 1) (data (i32.const 0) \"version{letter}\"))")
+}
+
+fn interrupt(child: &Child) {
+    let pid = rustix::process::Pid::from_raw(child.id() as i32).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+}
+
+/// The next request that is none about logs.
+fn saw(fake: &Fake) -> Request {
+    loop {
+        match fake.saw().0 {
+            Request::Tail { .. } | Request::LoadLump {} => {}
+            request => return request,
+        }
+    }
+}
+
+fn spawn(fake: &Fake, args: &[&str]) -> Child {
+    let mut command = fake.command(args);
+    command.process_group(0);
+    command.spawn().unwrap()
+}
+
+fn wait(mut child: Child) -> Option<i32> {
+    let until = std::time::Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        assert!(std::time::Instant::now() < until, "it does not end");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_save_gives_the_process_its_new_code() {
+    let fake = Fake::start();
+    let folder = fake.path("orb");
+    assert_eq!(fake.run(&["new", "--lang", "wat", text(&folder)], b"").status.code(), Some(0));
+    let save = |text: &str| fs::write(folder.join("orb.wat"), text).unwrap();
+    save(&version('1'));
+    let mut child = spawn(&fake, &["dev", text(&folder)]);
+    let mut out = child.stdout.take().unwrap();
+    read_until(&mut out, "started 0.22\n");
+    let module = |letter: char| LumpId([letter as u8; 32]);
+    let spawned = Request::Spawn { module: module('1'), peer: None, name: Some("orb".into()), args: vec![] };
+    assert_eq!(saw(&fake), spawned);
+    // The log of the process is shown between builds.
+    read_until(&mut out, "ready\n");
+    let notice = |text: &str| Request::Notice { id: process(22), text: text.into() };
+    assert_eq!(saw(&fake), notice(""));
+
+    save(&version('2'));
+    read_until(&mut out, "replaced 0.22\n");
+    assert_eq!(saw(&fake), Request::Replace { id: process(22), module: module('2') });
+    assert_eq!(saw(&fake), notice(""));
+
+    // What is no module leaves the process alone, and is told in the space.
+    save("(module (func $f (call $g)))");
+    let Request::Notice { text: told, .. } = saw(&fake) else { panic!("no notice") };
+    assert!(told.contains("orb.wat` is no WebAssembly text"), "{told}");
+    save(&version('X'));
+    assert_eq!(saw(&fake), Request::Replace { id: process(22), module: module('X') });
+    assert_eq!(saw(&fake), notice("the new code ended in its start: tea"));
+    save(&version('3'));
+    read_until(&mut out, "replaced 0.22\n");
+    assert_eq!(saw(&fake), Request::Replace { id: process(22), module: module('3') });
+    assert_eq!(saw(&fake), notice(""));
+
+    interrupt(&child);
+    assert!(matches!(saw(&fake), Request::Kill { ids, .. } if ids == [process(22)]));
+    assert_eq!(wait(child), Some(130));
+}
+
+#[test]
+fn a_build_that_fails_is_shown_as_it_comes() {
+    let fake = Fake::start();
+    let folder = fake.path("made");
+    fs::create_dir_all(&folder).unwrap();
+    let settings = "name = \"made\"\nbuild = \"sh make.sh\"\nmodule = \"made.wasm\"\nargs = [\"a\", \"b\"]\n";
+    fs::write(folder.join("hearth.toml"), settings).unwrap();
+    let save = |text: &str| fs::write(folder.join("make.sh"), text).unwrap();
+    save("echo making >&2; printf '\\0asm\\1\\0\\0\\0versionA' > made.wasm");
+    let mut child = spawn(&fake, &["dev", text(&folder), "--keep"]);
+    let (mut out, mut error) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    read_until(&mut error, "making\n");
+    let seen = read_until(&mut out, "started 0.22\n");
+    assert!(seen.contains("building: sh make.sh\n") && seen.contains("built in 0."), "{seen}");
+    let args = vec!["a".to_owned(), "b".to_owned()];
+    let module = LumpId([b'A'; 32]);
+    let spawned = Request::Spawn { module, peer: None, name: Some("made".into()), args };
+    assert_eq!(saw(&fake), spawned);
+    let notice = |text: &str| Request::Notice { id: process(22), text: text.into() };
+    assert_eq!(saw(&fake), notice(""));
+
+    save(
+        "echo 'warning: tea'; echo; echo 'error: no more tea'; echo ' --> pot'; echo; echo 'error: 1'; exit 3",
+    );
+    let seen = read_until(&mut out, "the build failed");
+    assert!(seen.contains("building"), "{seen}");
+    read_until(&mut out, "0.22 goes on with the code that it has\n");
+    read_until(&mut error, "no more tea\n");
+    assert_eq!(saw(&fake), notice("error: no more tea\n --> pot"));
+
+    // The same module again is no new code.
+    save("printf '\\0asm\\1\\0\\0\\0versionA' > made.wasm");
+    read_until(&mut out, "nothing new for 0.22\n");
+    assert_eq!(saw(&fake), notice(""));
+    interrupt(&child);
+    assert_eq!(wait(child), Some(130));
+    assert_eq!(saw(&fake), notice(""), "the process is kept, and nothing is left over it");
+}
+
+#[test]
+fn what_is_wrong_with_a_package_is_said_at_once() {
+    let fake = Fake::start();
+    let dev = |folder: &Path| fake.run(&["dev", text(folder)], b"");
+    let none = fake.path("none");
+    let output = dev(&none);
+    assert_eq!(output.status.code(), Some(66));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("hint: `hearth-ctl new NAME`"));
+    fs::create_dir_all(&none).unwrap();
+    fs::write(none.join("hearth.toml"), "name = \"x\"\nmodul = \"y\"\n").unwrap();
+    let output = dev(&none);
+    assert_eq!(output.status.code(), Some(65));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("unknown field `modul`"), "{output:?}");
+    // A compiler that is missing is named, and how to get it.
+    fs::write(none.join("hearth.toml"), "name = \"x\"\nbuild = \"clang x.c\"\nmodule = \"x.wasm\"\n")
+        .unwrap();
+    let mut command = fake.command(&["dev", text(&none)]);
+    command.env("PATH", "/nowhere");
+    let output = finish(command, b"");
+    assert_eq!(output.status.code(), Some(69));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("there is no `clang`") && error.contains("apt install clang lld"), "{error}");
+}
