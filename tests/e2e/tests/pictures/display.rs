@@ -20,7 +20,9 @@ impl Display {
     pub(crate) fn with_keys(folder: &Path, size: &str) -> Option<Display> {
         let display = Display::new(folder, size)
             .and_then(|display| display.xdotool(&["version"]).map(|_version| display));
-        display.map_err(|reason| eprintln!("\n!!! NOT RUN: a window needs a display and keys: {reason}\n")).ok()
+        display
+            .map_err(|reason| eprintln!("\n!!! NOT RUN: a window needs a display and keys: {reason}\n"))
+            .ok()
     }
 
     /// Starts one on a free number.

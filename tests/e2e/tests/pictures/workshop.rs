@@ -53,7 +53,7 @@ fn installed(name: &str) -> bool {
 fn a_script_is_written_compiled_and_run_in_the_space() {
     let _alone = alone();
     let space = Space::new();
-    let Some(display) = Display::with_keys(&space.path(""), "1280x720") else { return };
+    let Some(display) = Display::with_keys(&space.path(""), "960x540") else { return };
     if !installed("vim") {
         return;
     }
@@ -61,11 +61,14 @@ fn a_script_is_written_compiled_and_run_in_the_space() {
     std::fs::create_dir_all(&home).unwrap();
     std::fs::write(home.join(".bashrc"), "PS1='ready$ '\n").unwrap();
     // Nothing of the user's own shall change what is seen.
-    std::fs::write(home.join(".vimrc"), "set nocompatible noautoindent nosmartindent formatoptions= noswapfile\n")
-        .unwrap();
+    std::fs::write(
+        home.join(".vimrc"),
+        "set nocompatible noautoindent nosmartindent formatoptions= noswapfile\n",
+    )
+    .unwrap();
     let album = Album::new("workshop");
     let server = space.server().boot().start();
-    let ada = space.client("ada", &server).boot().window("1280x720");
+    let ada = space.client("ada", &server).boot().window("960x540");
     let ada = ada.env("DISPLAY", &display.name).env("SHELL", "/bin/bash").env("HOME", &home);
     let ada = keep_toolchain(ada).without_env("WAYLAND_DISPLAY").start();
     let bob = space.client("bob", &server).boot().headless("640x360").start();
