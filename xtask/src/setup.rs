@@ -42,7 +42,7 @@ const fn library(name: &'static str, need: Need, why: &'static str) -> Package {
     Package { name, need, why, elsewhere: || false }
 }
 
-const PACKAGES: [Package; 15] = [
+const PACKAGES: [Package; 16] = [
     Package {
         name: "gcc",
         need: Need::Build,
@@ -83,6 +83,12 @@ const PACKAGES: [Package; 15] = [
         need: Need::Everything,
         why: "presses keys in tests of the window",
         elsewhere: || exec::on_path("xdotool"),
+    },
+    Package {
+        name: "vim",
+        need: Need::Everything,
+        why: "an editor, for tests of terminals",
+        elsewhere: || exec::on_path("vim"),
     },
 ];
 
