@@ -421,7 +421,8 @@ impl Emulator {
             let over = Over { selection, found: &this.found, focused: this.focused, running: this.running };
             let palette = Palette::new(&this.theme, this.term.colors());
             // What lies over a cell is copied with it, and the grid does not know where that was.
-            let all = all || this.all || over_changed;
+            let unseen = std::mem::take(&mut this.beside.unseen);
+            let all = all || this.all || over_changed || unseen;
             view::copy(&mut this.term, &palette, &over, screen, all);
             (this.changed, this.all) = (false, false);
         });
