@@ -5,7 +5,7 @@
 //! it: should the grid fail nevertheless, a new one takes its place, and says so.
 
 use crate::{
-    find::{self, Search},
+    find::{self, Match, Search},
     guard::{Beside, Guard},
     keys, pointer,
     view::{self, Over, Palette, unpacked},
@@ -15,7 +15,7 @@ use alacritty_terminal::{
     grid::{Dimensions, Scroll},
     index::{Column, Line, Point, Side},
     selection::{Selection, SelectionRange, SelectionType},
-    term::{Config, Osc52, Term, TermMode, search::Match, test::TermSize},
+    term::{Config, Osc52, Term, TermMode, test::TermSize},
     vte::ansi::Processor,
 };
 use hearth_abi::{
@@ -387,13 +387,14 @@ impl Emulator {
         if is_new {
             self.search = Search::new(&pattern).map(|search| (pattern, search));
         }
-        let found = self.search.as_mut().and_then(|(_, search)| search.next(&self.term, backwards));
+        let selected = self.selected();
+        let found = self.search.as_ref().and_then(|(_, search)| search.next(&self.term, selected, backwards));
         if let Some(found) = &found {
             self.term.scroll_to_point(*found.end());
             self.term.scroll_to_point(*found.start());
             self.select(*found.start(), *found.end());
         }
-        let shown = self.search.as_mut().map_or(0, |(_, search)| search.shown(&self.term).len() as u32);
+        let shown = self.search.as_ref().map_or(0, |(_, search)| search.shown(&self.term).len() as u32);
         self.events.push(Event::Found { shown, found: found.is_some() });
         self.changed = true;
     }
@@ -412,7 +413,7 @@ impl Emulator {
             }
             screen.title.clone_from(&this.title);
             let before = std::mem::take(&mut this.found);
-            if let Some((_, search)) = &mut this.search {
+            if let Some((_, search)) = &this.search {
                 this.found = search.shown(&this.term);
             }
             let selection = this.selected();
@@ -421,7 +422,8 @@ impl Emulator {
             let over = Over { selection, found: &this.found, focused: this.focused, running: this.running };
             let palette = Palette::new(&this.theme, this.term.colors());
             // What lies over a cell is copied with it, and the grid does not know where that was.
-            let all = all || this.all || over_changed;
+            let unseen = std::mem::take(&mut this.beside.unseen);
+            let all = all || this.all || over_changed || unseen;
             view::copy(&mut this.term, &palette, &over, screen, all);
             (this.changed, this.all) = (false, false);
         });

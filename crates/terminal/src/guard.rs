@@ -30,6 +30,8 @@ pub(crate) struct Beside {
     pub(crate) x10_mouse: bool,
     /// Mode 1015: mouse reports are numbers in decimal.
     pub(crate) urxvt_mouse: bool,
+    /// Something was written where the grid does not say that it has changed.
+    pub(crate) unseen: bool,
     /// Keyboard modes that were pushed on the first and on the alternate screen.
     keyboard_modes: [usize; 2],
 }
@@ -43,6 +45,16 @@ pub(crate) struct Guard<'a, T> {
 impl<T: EventListener> Guard<'_, T> {
     fn keyboard_modes(&mut self) -> &mut usize {
         &mut self.beside.keyboard_modes[usize::from(self.term.mode().contains(TermMode::ALT_SCREEN))]
+    }
+
+    /// To be called before a line may wrap: in the last line, below the region that scrolls, the cursor goes back to
+    /// the first column, and the grid does not say that the last column has changed.
+    #[inline]
+    fn wraps(&mut self) {
+        let cursor = &self.term.grid().cursor;
+        if cursor.input_needs_wrap && cursor.point.line + 1 >= self.term.screen_lines() {
+            self.beside.unseen = true;
+        }
     }
 
     /// Of the modes that the grid does not know, the one with this number.
@@ -84,7 +96,14 @@ impl<T: EventListener> Handler for Guard<'_, T> {
                 return;
             }
         }
+        self.wraps();
         Handler::input(self.term, character);
+    }
+
+    fn put_tab(&mut self, count: u16) {
+        self.beside.touched = true;
+        self.wraps();
+        Handler::put_tab(self.term, count);
     }
 
     fn set_title(&mut self, title: Option<String>) {
@@ -179,7 +198,6 @@ impl<T: EventListener> Handler for Guard<'_, T> {
         move_backward(count: usize);
         move_down_and_cr(count: usize);
         move_up_and_cr(count: usize);
-        put_tab(count: u16);
         backspace();
         carriage_return();
         linefeed();

@@ -128,6 +128,17 @@ fn wide_and_combining_characters_are_shown() {
 }
 
 #[test]
+fn what_wraps_below_the_region_that_scrolls_is_copied() {
+    let mut t = Tester::new(4, 3);
+    t.write("\x1b[1;2r\x1b[3;1Habcd");
+    assert_eq!(t.shown(), ["", "", "abcd"]);
+    t.write("\x1b[3;3H");
+    t.shown();
+    t.write("XYZ");
+    assert_eq!(t.shown(), ["", "", "ZbXY"]);
+}
+
+#[test]
 fn invalid_utf_8_is_replaced() {
     let mut t = Tester::new(10, 1);
     t.bytes(b"a\xff\xc3\x28\xf0\x9f\x98b");
