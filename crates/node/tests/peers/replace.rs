@@ -4,7 +4,7 @@
 use crate::common::{Guest, Space, echo, painter, post, round_trip, soon};
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use hearth_abi::{LumpId, ProcessId};
+use hearth_abi::{LumpId, ProcessId, TerminalId, screen::Screen};
 use hearth_ipc::{Client, ClientError};
 use hearth_node::{Picture, join};
 use hearth_protocol::operator::{ErrorCode, Failure, ProcessInfo, Replaced, Request, Status};
@@ -152,6 +152,7 @@ impl Picture for Counter {
         Box::pin(std::future::ready(Ok(())))
     }
     fn drop_asset(&self, _class: &str, _id: LumpId) {}
+    fn screen(&self, _terminal: TerminalId, _screen: Option<Arc<Screen>>) {}
 }
 
 /// A guest that makes so many entities, each under the one before, and then does something.
