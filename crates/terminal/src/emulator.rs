@@ -104,6 +104,8 @@ pub struct Emulator {
     clipboard_requests: u32,
     bell_at: Option<Instant>,
     pub(crate) changed: bool,
+    /// Output has changed the screen since [`Emulator::take_news`].
+    news: bool,
     /// Everything is to be copied, whatever the grid says has changed.
     all: bool,
     failures: u32,
@@ -138,6 +140,7 @@ impl Emulator {
             clipboard_requests: 0,
             bell_at: None,
             changed: true,
+            news: false,
             all: true,
             failures: 0,
         }
@@ -171,7 +174,6 @@ impl Emulator {
     }
 
     fn parse(&mut self, bytes: &[u8], now: Instant) {
-        self.beside.touched = false;
         self.processor.advance(&mut Guard { term: &mut self.term, beside: &mut self.beside }, bytes);
         if self.beside.touched || self.processor.sync_bytes_count() > 0 {
             self.unheard = 0;
@@ -184,7 +186,18 @@ impl Emulator {
                 self.unheard = 0;
             }
         }
-        self.changed |= self.beside.touched;
+        self.parsed(now);
+    }
+
+    /// To be called after something was parsed.
+    fn parsed(&mut self, now: Instant) {
+        // A region that scrolls moves the view too, even beyond the history: the grid would look for lines there.
+        if self.term.grid().display_offset() > self.term.history_size() {
+            self.term.scroll_display(Scroll::Delta(0));
+        }
+        let touched = std::mem::take(&mut self.beside.touched);
+        self.changed |= touched;
+        self.news |= touched;
         self.listen(now);
     }
 
@@ -198,8 +211,8 @@ impl Emulator {
         if self.deadline().is_some_and(|deadline| deadline <= now) {
             self.guarded(|this| {
                 this.processor.stop_sync(&mut Guard { term: &mut this.term, beside: &mut this.beside });
-                this.changed = true;
-                this.listen(now);
+                this.beside.touched = true;
+                this.parsed(now);
             });
         }
     }
@@ -402,6 +415,11 @@ impl Emulator {
     /// Whether the screen is another one than [`Emulator::refresh`] has given last.
     pub fn has_changed(&self) -> bool {
         self.changed
+    }
+
+    /// Whether output has changed the screen since this was called last.
+    pub(crate) fn take_news(&mut self) -> bool {
+        std::mem::take(&mut self.news)
     }
 
     /// Brings a screen up to date that was given by the last call; after another one, or at first, pass `all`.

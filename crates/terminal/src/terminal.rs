@@ -650,7 +650,9 @@ impl Parser {
         for event in self.emulator.take_events() {
             self.listener.event(event);
         }
-        if self.emulator.has_changed() {
+        // More output makes a screen wait for more; what a user does shows without.
+        let news = self.emulator.take_news();
+        if news || (self.changed.is_none() && self.emulator.has_changed()) {
             let now = Instant::now();
             self.changed = Some((self.changed.map_or(now, |(first, _)| first), now));
         }

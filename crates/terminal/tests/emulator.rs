@@ -266,6 +266,16 @@ fn the_view_scrolls_and_comes_back_when_one_types() {
 }
 
 #[test]
+fn a_region_that_scrolls_does_not_take_the_view_beyond_the_history() {
+    let mut t = Tester::new(8, 3);
+    t.write("1\r\n2\r\n3\r\n4");
+    t.command(Command::Scroll(1));
+    t.write(&"\x1b[2;3r\x1b[2;1H\x1b[M".repeat(5));
+    assert_eq!(t.shown()[0], "1");
+    assert_eq!((t.screen.scroll_offset, t.screen.history), (1, 1));
+}
+
+#[test]
 fn history_has_an_end() {
     let mut t = Tester::new(2, 1);
     t.write(&"\n".repeat(HISTORY_LINES_MAX + 100));
