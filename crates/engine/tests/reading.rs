@@ -119,9 +119,9 @@ fn a_terminal_at_a_slant() {
 fn terminals_from_across_the_room() {
     let mut stage = stage();
     eye(&mut stage, SIZE[1], 100.0);
-    // The same at smaller and smaller sizes, and one from behind.
+    // The same at smaller and smaller sizes, each a little before the one above it, and one from behind.
     for (i, cell_height) in [0.1, 0.06, 0.035, 0.02, 0.01].into_iter().enumerate() {
-        stage.make([at(-0.4, 0.95 - 0.45 * i as f32, 0.0), view(cell_height, 1.0)]);
+        stage.make([at(-0.4, 0.95 - 0.45 * i as f32, 0.005 * i as f32), view(cell_height, 1.0)]);
     }
     stage.make([turned(1.1, 0.0, 0.0, about([0.0, 1.0, 0.0], 3.0)), view(0.04, 0.8)]);
     show(&stage, program());

@@ -59,7 +59,7 @@ fn a_script_is_written_compiled_and_run_in_the_space() {
     }
     let home = space.path("home");
     std::fs::create_dir_all(&home).unwrap();
-    std::fs::write(home.join(".bashrc"), "PS1='ready$ '\n").unwrap();
+    std::fs::write(home.join(".bashrc"), "PS1='\\W ready$ '\n").unwrap();
     // Nothing of the user's own shall change what is seen.
     std::fs::write(
         home.join(".vimrc"),
@@ -75,17 +75,16 @@ fn a_script_is_written_compiled_and_run_in_the_space() {
     display.focus("Hearth: ada");
     album.wait(&ada, "place", |picture| picture.pixels().any(|pixel| pixel.0[0] > 60));
 
-    // One key opens a terminal, and Enter gives it the keyboard.
+    // One key opens a terminal, which has the keyboard from then on.
     let before = album.wait(&bob, "before", |picture| picture.pixels().any(|pixel| pixel.0[0] > 60));
     display.keys(&["t"]);
     let term = terminal(&ada);
     shows(&ada, &term, "ready$", LONG);
-    display.keys(&["Return"]);
     has_keyboard(&ada, &term, true);
     album.wait(&ada, "terminal", |_| true);
 
     display.types("hearth-ctl new orb && cd orb\n");
-    shows(&ada, &term, "orb$", LONG);
+    shows(&ada, &term, "orb ready$", LONG);
     display.types("vim orb.rs\n");
     shows(&ada, &term, "\"orb.rs\"", LONG);
     album.wait(&ada, "vim", |_| true);
@@ -123,7 +122,7 @@ fn a_script_is_written_compiled_and_run_in_the_space() {
     has_keyboard(&ada, &term, false);
     display.focus("Hearth: ada");
     display.keys(&["w"]);
-    assert!(!ada.ok(&["show-terminal", &term]).contains("ready$ w"), "the key went to the terminal");
+    assert!(!ada.ok(&["show-terminal", &term]).contains("ready$ w\n"), "the key went to the terminal");
 
     // Whoever leaves takes their terminals along.
     drop(ada.end());
