@@ -6,7 +6,7 @@
 
 use crate::{album::Album, alone, display::Display};
 use hearth_e2e::{Area, LONG, Peer, Space, count, differ, program, wait_until};
-use std::{path::Path, process::Command, time::Duration};
+use std::{cell::RefCell, path::Path, process::Command, time::Duration};
 
 /// Compiling a script on a busy machine.
 const BUILD: Duration = Duration::from_secs(300);
@@ -34,11 +34,27 @@ fn terminal(peer: &Peer) -> String {
     })
 }
 
-/// Waits until a terminal shows a text, as a peer has it.
+/// Waits until a terminal shows a text, as a peer has it. What it shows instead is told.
 #[track_caller]
 fn shows(peer: &Peer, terminal: &str, text: &str, timeout: Duration) {
+    let shown = RefCell::new(Told(String::new()));
     let what = format!("`{text}` stands in the terminal of {}", peer.name);
-    wait_until(&what, timeout, || peer.ok(&["show-terminal", terminal]).contains(text).then_some(()));
+    wait_until(&what, timeout, || {
+        let mut shown = shown.borrow_mut();
+        shown.0 = peer.ok(&["show-terminal", terminal]);
+        shown.0.contains(text).then_some(())
+    });
+}
+
+/// What a terminal shows, told if the test fails meanwhile.
+struct Told(String);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the terminal shows:\n{}", self.0.trim_end());
+        }
+    }
 }
 
 fn installed(name: &str) -> bool {
