@@ -67,9 +67,17 @@ impl Display {
         self.xdotool(&["windowfocus", "--sync", &window]).unwrap();
     }
 
-    /// Types text, key by key.
+    /// Types text, key by key; a line feed is the Return key.
     pub(crate) fn types(&self, text: &str) {
-        self.xdotool(&["type", "--delay", "30", "--", text]).unwrap();
+        for line in text.split_inclusive('\n') {
+            let text = line.trim_end_matches('\n');
+            if !text.is_empty() {
+                self.xdotool(&["type", "--delay", "30", "--", text]).unwrap();
+            }
+            if text.len() < line.len() {
+                self.keys(&["Return"]);
+            }
+        }
     }
 
     /// Presses and releases keys (X's names, as `ctrl+c`), one after the other.
