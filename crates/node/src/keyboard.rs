@@ -148,9 +148,10 @@ impl Keyboard {
         }
         let is_known = match stroke.press {
             // What was typed without a key is never released.
-            Press::Pressed => {
-                stroke.code == 0 || is_shortcut(stroke).is_some() || state.of_terminal.insert(stroke.code)
-            }
+            Press::Pressed if stroke.code == 0 || is_shortcut(stroke).is_some() => true,
+            // The keyboard may have moved between the two tellings of this key.
+            Press::Pressed if state.of_scripts.contains(&stroke.code) => false,
+            Press::Pressed => state.of_terminal.insert(stroke.code),
             Press::Repeated => state.of_terminal.contains(&stroke.code) || is_shortcut(stroke).is_some(),
             Press::Released => state.of_terminal.remove(&stroke.code),
         };
@@ -286,6 +287,17 @@ mod tests {
         assert_eq!(tell(&keyboard, key::A, Released), (false, false));
         assert_eq!(tell(&keyboard, key::A, Pressed), (true, false));
         assert!(keyboard.is_for_scripts(&Event::Text("a".into())));
+    }
+
+    #[test]
+    fn a_key_that_opens_a_terminal_at_once_is_not_typed_into_it() {
+        let keyboard = Keyboard::default();
+        assert!(keyboard.is_for_scripts(&event(key::W, Pressed)));
+        keyboard.give(Some(FOCUS));
+        assert_eq!(keyboard.stroke(&stroke(key::W, Pressed)), Stroked::Nothing);
+        assert_eq!(tell(&keyboard, key::W, Repeated), (false, false));
+        assert_eq!(tell(&keyboard, key::W, Released), (true, false));
+        assert_eq!(tell(&keyboard, key::W, Pressed), (false, true));
     }
 
     #[test]
