@@ -11,7 +11,9 @@ use hearth_abi::{
         Billboard, Camera, Component, ComponentKind, Light, LightKind, Material, MeshSource, Op, Scope, Sky,
         Transform, encode_batch,
     },
+    screen::{Cursor, CursorShape, Extra, Numbers, Screen, encode_update, style},
     signal::{Header, Kind, encode_args},
+    terminal::{Command, Modifiers, Pointer, PointerAction, Stroke, Theme},
 };
 use hearth_fuzz::TARGETS;
 use hearth_protocol::{bulk, control, hot, screen};
@@ -395,6 +397,138 @@ fn host_calls() -> Seeds {
     ]
 }
 
+fn screen() -> Seeds {
+    let mut first = Screen::new(8, 3);
+    for (cell, character) in first.cells_mut().iter_mut().zip("$ ls  界 one two three".chars()) {
+        cell.character = character;
+    }
+    let extra = Extra {
+        marks: "\u{301}".into(),
+        underline: Some(0xFF_0000),
+        link: Some("https://example.org".into()),
+    };
+    first.extras.extend([(2, extra.clone()), (3, extra)]);
+    first.cursor = Cursor { shape: CursorShape::Block, column: 2, row: 1, color: 0xFF_B454, blinks: true };
+    let mut second = first.clone();
+    second.cells_mut().copy_within(8.., 0);
+    second.cells_mut()[20].style = style::BOLD;
+    second.title = "sh".into();
+    let (keyframe, change) = (Numbers { number: 1, base: 0 }, Numbers { number: 2, base: 1 });
+    let whole = encode_update(keyframe, None, &first);
+    vec![
+        ("ok-keyframe", whole.clone()),
+        ("ok-change", encode_update(change, Some(&first), &second)),
+        ("ok-other-size", encode_update(keyframe, None, &Screen::new(200, 60))),
+        ("packed-keyframe", hearth_terminal::pack(keyframe, None, &first)),
+        ("packed-change", hearth_terminal::pack(change, Some(&Screen::new(8, 3)), &second)),
+        ("cut", whole[..whole.len() / 2].to_vec()),
+        ("many-cells", hex("01000000 00000000 e803 e803 4000 83a4e807 20")),
+    ]
+}
+
+fn terminal() -> Seeds {
+    let written = |size: [u8; 2], text: &str| [&size[..], text.as_bytes()].concat();
+    let command = |command: Command| {
+        let bytes = command.encode();
+        [&[hearth_fuzz::COMMAND, bytes.len() as u8], &bytes[..]].concat()
+    };
+    let pointer = |action, column, row, clicks| {
+        let modifiers = Modifiers::default();
+        command(Command::Pointer(Pointer { action, button: 0, modifiers, clicks, column, row }))
+    };
+    let words = "one two (three)\r\nfour 界 five\r\n".repeat(4);
+    let selecting = [
+        written([19, 5], &words),
+        pointer(PointerAction::Press, 1.2, 0.5, 1),
+        pointer(PointerAction::Move, 3.0, -2.0, 1),
+        pointer(PointerAction::Release, 3.0, -2.0, 1),
+        command(Command::Copy),
+        pointer(PointerAction::Press, 8.2, 1.5, 2),
+        pointer(PointerAction::Release, 8.2, 1.5, 2),
+        pointer(PointerAction::Press, 8.2, 1.5, 3),
+        command(Command::SelectAll),
+        command(Command::Copy),
+        command(Command::Search { backwards: true, pattern: "t\\w+".into() }),
+        command(Command::Search { backwards: false, pattern: String::new() }),
+        command(Command::Resize { columns: 5, rows: 3 }),
+        command(Command::Scroll(4)),
+        command(Command::Resize { columns: 40, rows: 9 }),
+        command(Command::Deselect),
+    ];
+    let keys = [
+        written([19, 5], "\x1b[?1002;1006;1004;2004h\x1b[>31u"),
+        command(Command::Focus(true)),
+        pointer(PointerAction::Press, 1.2, 0.5, 1),
+        command(Command::Wheel { lines: [1.0, -2.5], modifiers: Modifiers::default(), at: [3.0, 3.0] }),
+        command(Command::Paste("a\x1b[201~\nb".into())),
+        command(Command::Text("ü".into())),
+        command(Command::Key(Stroke {
+            code: 0x1A,
+            press: Press::Pressed,
+            modifiers: Modifiers::CONTROL.and(Modifiers::SHIFT),
+            key: Some('w'),
+            shifted: Some('W'),
+            text: "W".into(),
+        })),
+        command(Command::Theme(Theme::default())),
+        b"\x1b[?1049hfull\x1b[2;3r\x1b[?6h\x1b[H\x1bM".to_vec(),
+    ];
+    vec![
+        (
+            "ok-looks",
+            written(
+                [39, 9],
+                "\x1b[1;3;4:3;31mred\x1b[7m界\x1b[0;58;5;9;4:2mx\x1b[38;2;1;2;3md\x1b[48;5;99me\x1b[8mh\x1b[m\te\u{301}\u{300}",
+            ),
+        ),
+        (
+            "ok-places",
+            written(
+                [9, 4],
+                "\x1b[3;3Hx\x1b[2J\x1b[H\x1b[5@\x1b[3P\x1b[2L\x1b[M\x1b[4X\x1b[K\x1b[1J\x1b[3S\x1b[2T\x1b[8b\x1b7\x1b[9;9H\x1b8\x1bD\x1bE\x1bM\x1b#8",
+            ),
+        ),
+        (
+            "ok-modes",
+            written(
+                [9, 4],
+                "\x1b[4h\x1b[20h界\x1b[?7l0123456789ab\x1b[?7h\x1b[3g\x1b[5Z\x1b[9I\x1bH\x1bc\x1b(0lqk\x1b(B\x0e\x0f\x1b[!p",
+            ),
+        ),
+        (
+            "ok-questions",
+            written(
+                [9, 4],
+                "\x1b[c\x1b[>c\x1b[6n\x1b[5n\x1b[>q\x1b[?2026$p\x1b[14t\x1b[18t\x1b]11;?\x07\x1b]4;1;?\x07\x1b[?u\x1b[22t\x1b[23t",
+            ),
+        ),
+        (
+            "ok-commands",
+            written(
+                [9, 4],
+                "\x1b]0;title\x07\x1b]8;id=1;https://example.org\x1b\\link\x1b]8;;\x1b\\\x1b]52;c;aGk=\x07\x1b]4;1;#102030\x07\x1b]104\x07\x1bP+q\x1b\\\x1b_G\x1b\\",
+            ),
+        ),
+        ("ok-synchronised", written([9, 4], "a\x1b[?2026hb\x1b[2J\x1b[?2026lc\x1b[?2026hd")),
+        (
+            "ok-half-of-a-wide-one",
+            written([3, 1], "a界\x1b[1;1H\x1b[P\x1b[1;4H界\x1b[2;5H界\x1b[2;4Hx\x1b[1;1H\x1b[4h界\x1b[2@"),
+        ),
+        (
+            "ok-smallest",
+            [
+                written([0, 0], "界e\u{301}\r\n\tx\x1b[2J界"),
+                command(Command::SelectAll),
+                command(Command::Copy),
+            ]
+            .concat(),
+        ),
+        ("ok-selecting", selecting.concat()),
+        ("ok-keys", keys.concat()),
+        ("ok-not-utf-8", [&[9, 4][..], b"\xff\xc3\x28\xf0\x9f\x98b\x80\xe7\x95"].concat()),
+    ]
+}
+
 fn main() {
     for target in TARGETS {
         let seeds = match target.name {
@@ -409,7 +543,9 @@ fn main() {
             "scene_frames" => scene_frames(),
             "scene_ops" => scene_ops(),
             "scene_sync" => scene_sync(),
+            "screen" => screen(),
             "signal" => signal(),
+            "terminal" => terminal(),
             name => panic!("no seeds for {name}"),
         };
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target.name);

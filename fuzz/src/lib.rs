@@ -23,6 +23,7 @@ mod net;
 mod operator;
 mod peer;
 mod scene;
+mod terminal;
 
 pub use formats::{input, mesh, signal};
 pub use host::host_calls;
@@ -30,6 +31,7 @@ pub use net::{handshake, hello, record};
 pub use operator::operator_frame;
 pub use peer::peer_frames;
 pub use scene::{scene_frames, scene_ops, scene_sync};
+pub use terminal::{COMMAND, screen, terminal};
 
 /// A function that takes bytes of a stranger.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +57,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "scene_frames", run: scene_frames, alterations: 4000 },
     Target { name: "scene_ops", run: scene_ops, alterations: 4000 },
     Target { name: "scene_sync", run: scene_sync, alterations: 1500 },
+    Target { name: "screen", run: screen, alterations: 800 },
     Target { name: "signal", run: signal, alterations: 4000 },
+    Target { name: "terminal", run: terminal, alterations: 400 },
 ];
 
 /// Takes the bytes apart in small numbers; zeros when there are none left.

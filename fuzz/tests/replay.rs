@@ -142,6 +142,5 @@ macro_rules! replays {
 }
 
 replays! {
-    handshake hello host_calls input mesh operator_frame peer_frames record scene_frames scene_ops scene_sync
-    signal
+    handshake hello host_calls input mesh operator_frame peer_frames record scene_frames scene_ops scene_sync screen signal terminal
 }

@@ -74,10 +74,12 @@ pub(crate) fn cargo_colour(len: usize) -> Vec<u8> {
     })
 }
 
+type Maker = Box<dyn FnOnce() -> Vec<u8>>;
+
 /// All of them, with their names.
 pub(crate) fn all(len: usize, columns: u16, rows: u16) -> impl Iterator<Item = (&'static str, Vec<u8>)> {
     let full: usize = usize::from(columns);
-    let makers: [(&'static str, Box<dyn FnOnce() -> Vec<u8>>); 11] = [
+    let makers: [(&'static str, Maker); 11] = [
         ("ascii_log", Box::new(move || lines(len, &WORDS, 20))),
         ("scrolling", Box::new(move || made(len, |out, _| out.push_str("y\r\n")))),
         (

@@ -18,9 +18,11 @@ use hearth_abi::{
     terminal::{Command, Event, Modifiers, Open, Stroke},
 };
 use hearth_terminal::{Environment, Listener, Sharer, Terminal, UPDATE_INTERVAL, pack};
+use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use rustix::time::{ClockId, clock_gettime};
 use std::{
     fs,
+    io::Read,
     path::Path,
     sync::{Arc, Condvar, Mutex},
     time::{Duration, Instant},
@@ -203,18 +205,35 @@ fn through(file: &Path) -> (f64, f64) {
     took
 }
 
+/// A program that writes to a pseudo terminal whose reader throws it away: seconds of wall.
+fn nothing(file: &Path) -> f64 {
+    let pair =
+        native_pty_system().openpty(PtySize { rows: ROWS, cols: COLUMNS, ..PtySize::default() }).unwrap();
+    let mut reader = pair.master.try_clone_reader().unwrap();
+    let mut command = CommandBuilder::new("sh");
+    command.args(["-c", &format!("stty raw -echo; cat {}", file.display())]);
+    let start = Instant::now();
+    let mut child = pair.slave.spawn_command(command).unwrap();
+    drop(pair.slave);
+    let mut buffer = vec![0; 64 << 10];
+    while matches!(reader.read(&mut buffer), Ok(1..)) {}
+    child.wait().unwrap();
+    start.elapsed().as_secs_f64()
+}
+
 fn throughput() {
     let folder = tempfile::tempdir().unwrap();
     println!("{COLUMNS} x {ROWS}, {} MiB a stream, median of {RUNS}; MB/s", STREAM_LEN >> 20);
-    println!("stream               bare   pty    ratio | CPU: bare  parser  ratio");
+    println!("stream               bare    pty  ratio | pty, read and thrown away | CPU: bare parser  ratio");
     let mut ratios = Vec::new();
     for (name, bytes) in streams::all(STREAM_LEN, COLUMNS, ROWS) {
         let file = folder.path().join(name);
         fs::write(&file, &bytes).unwrap();
-        let (mut alone, mut whole) = (Vec::new(), Vec::new());
+        let (mut alone, mut whole, mut thrown) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..RUNS {
             alone.push(bare(&bytes));
             whole.push(through(&file));
+            thrown.push(nothing(&file));
         }
         let rate = |runs: &[(f64, f64)], pick: fn(&(f64, f64)) -> f64| {
             bytes.len() as f64 / 1e6 / median(runs.iter().map(pick).collect())
@@ -222,14 +241,18 @@ fn throughput() {
         let (bare_wall, pty_wall) = (rate(&alone, |run| run.0), rate(&whole, |run| run.0));
         let (bare_cpu, pty_cpu) = (rate(&alone, |run| run.1), rate(&whole, |run| run.1));
         println!(
-            "{name:18} {bare_wall:6.1} {pty_wall:6.1} {:6.2}  |     {bare_cpu:6.1} {pty_cpu:6.1} {:6.2}",
+            "{name:18} {bare_wall:6.1} {pty_wall:6.1} {:6.2} | {:25.1} | {bare_cpu:9.1} {pty_cpu:6.1} {:6.2}",
             pty_wall / bare_wall,
+            bytes.len() as f64 / 1e6 / median(thrown),
             pty_cpu / bare_cpu
         );
-        ratios.push(pty_wall / bare_wall);
+        ratios.push((pty_wall / bare_wall, pty_cpu / bare_cpu));
         fs::remove_file(file).unwrap();
     }
-    println!("least ratio {:.2}, median {:.2}", sorted(ratios.clone())[0], median(ratios));
+    for (what, pick) in [("wall", 0), ("CPU of the parser", 1)] {
+        let ratios: Vec<f64> = ratios.iter().map(|ratio| if pick == 0 { ratio.0 } else { ratio.1 }).collect();
+        println!("{what}: least ratio {:.2}, median {:.2}", sorted(ratios.clone())[0], median(ratios));
+    }
 }
 
 fn flood() {

@@ -175,6 +175,7 @@ impl Emulator {
 
     fn parse(&mut self, bytes: &[u8], now: Instant) {
         self.processor.advance(&mut Guard { term: &mut self.term, beside: &mut self.beside }, bytes);
+        self.escapes.passed(bytes);
         if self.beside.touched || self.processor.sync_bytes_count() > 0 {
             self.unheard = 0;
         } else {
@@ -577,11 +578,14 @@ fn pasted(text: &str, bracketed: bool) -> Vec<u8> {
     if bracketed { format!("\x1b[200~{plain}\x1b[201~").into_bytes() } else { plain.into_bytes() }
 }
 
-/// Follows escape sequences as far as is needed for what the parser does not tell.
+/// Follows escape sequences as far as is needed for what the parser does not tell. Output may have one in every
+/// five bytes, so it looks for what is rare in them.
 #[derive(Debug, Default)]
 struct Escapes {
-    /// How much of `ESC [ >` has been seen.
-    seen: u8,
+    /// The last two bytes.
+    tail: [u8; 2],
+    /// `ESC [ >` and any zeros were the last.
+    asks: bool,
     /// What followed the last escape character.
     last: u8,
 }
@@ -592,25 +596,39 @@ impl Escapes {
     fn version_query(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut at = 0;
         loop {
-            if self.seen == 0 {
-                at += memchr::memchr(0x1B, &bytes[at..])? + 1;
-                self.seen = 1;
+            if !self.asks {
+                at += memchr::memchr(b'>', &bytes[at..])? + 1;
+                let before = |distance: usize| match at.checked_sub(distance) {
+                    Some(index) => bytes[index],
+                    None => self.tail[2 + at - distance],
+                };
+                self.asks = [before(3), before(2)] == *b"\x1b[";
             }
-            let byte = *bytes.get(at)?;
-            at += 1;
-            if self.seen == 1 {
-                self.last = byte;
-            }
-            self.seen = match (self.seen, byte) {
-                (1, b'[') => 2,
-                (2, b'>') | (3, b'0') => 3,
-                (3, b'q') => {
-                    self.seen = 0;
-                    return Some(at);
+            if self.asks {
+                at += bytes[at..].iter().take_while(|byte| **byte == b'0').count();
+                let next = *bytes.get(at)?;
+                self.asks = false;
+                if next == b'q' {
+                    return Some(at + 1);
                 }
-                (_, 0x1B) => 1,
-                _ => 0,
-            };
+            }
+        }
+    }
+
+    /// These bytes were parsed.
+    fn passed(&mut self, bytes: &[u8]) {
+        if self.tail[1] == 0x1B
+            && let [first, ..] = bytes
+        {
+            self.last = *first;
+        }
+        if let Some(at) = memchr::memrchr(0x1B, &bytes[..bytes.len().saturating_sub(1)]) {
+            self.last = bytes[at + 1];
+        }
+        match bytes {
+            [] => {}
+            [one] => self.tail = [self.tail[1], *one],
+            [.., one, other] => self.tail = [*one, *other],
         }
     }
 }

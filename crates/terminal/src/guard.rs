@@ -30,6 +30,8 @@ pub(crate) struct Beside {
     pub(crate) x10_mouse: bool,
     /// Mode 1015: mouse reports are numbers in decimal.
     pub(crate) urxvt_mouse: bool,
+    /// The program has set a region that scrolls.
+    region: bool,
     /// Something was written where the grid does not say that it has changed.
     pub(crate) unseen: bool,
     /// Keyboard modes that were pushed on the first and on the alternate screen.
@@ -52,7 +54,8 @@ impl<T: EventListener> Guard<'_, T> {
     #[inline]
     fn wraps(&mut self) {
         let cursor = &self.term.grid().cursor;
-        if cursor.input_needs_wrap && cursor.point.line + 1 >= self.term.screen_lines() {
+        if self.beside.region && cursor.input_needs_wrap && cursor.point.line + 1 >= self.term.screen_lines()
+        {
             self.beside.unseen = true;
         }
     }
@@ -132,6 +135,12 @@ impl<T: EventListener> Handler for Guard<'_, T> {
         // Half of a wide character in the first column: the grid looks for the other half to the left of it.
         let line = self.term.grid().cursor.point.line;
         self.term.grid_mut()[line][Column(0)].flags.remove(Flags::WIDE_CHAR_SPACER);
+    }
+
+    fn set_scrolling_region(&mut self, top: usize, bottom: Option<usize>) {
+        self.beside.touched = true;
+        self.beside.region = true;
+        Handler::set_scrolling_region(self.term, top, bottom);
     }
 
     fn move_backward_tabs(&mut self, count: u16) {
@@ -222,7 +231,6 @@ impl<T: EventListener> Handler for Guard<'_, T> {
         unset_mode(mode: Mode);
         report_mode(mode: Mode);
         report_private_mode(mode: PrivateMode);
-        set_scrolling_region(top: usize, bottom: Option<usize>);
         set_keypad_application_mode();
         unset_keypad_application_mode();
         set_active_charset(index: CharsetIndex);
