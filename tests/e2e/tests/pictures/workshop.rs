@@ -111,7 +111,7 @@ fn a_script_is_written_compiled_and_run_in_the_space() {
     album.wait(&ada, "written", |_| true);
     display.keys(&["Escape"]);
     display.types(":wq\n");
-    shows(&ada, &term, "written", LONG);
+    shows(&ada, &term, "vim orb.rs\norb ready$", LONG);
     display.types("mv orb.rs src/lib.rs && cargo build\n");
     shows(&ada, &term, "Finished", BUILD);
     album.wait(&ada, "built", |_| true);
