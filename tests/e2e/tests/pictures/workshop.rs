@@ -153,6 +153,8 @@ fn keep_toolchain(launch: hearth_e2e::Launch) -> hearth_e2e::Launch {
     };
     let launch = launch.env("CARGO_HOME", of_user("CARGO_HOME", ".cargo"));
     let launch = launch.env("RUSTUP_HOME", of_user("RUSTUP_HOME", ".rustup"));
+    // Where this test was built is not where scripts are.
+    let launch = launch.without_env("CARGO_TARGET_DIR");
     // The terminal finds `hearth-ctl` beside the client.
     assert!(program("hearth-ctl").is_file());
     launch
