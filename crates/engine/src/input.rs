@@ -120,6 +120,7 @@ impl Raw {
 }
 
 /// Passes on what happened at the window.
+#[allow(clippy::too_many_arguments, reason = "a system of the engine names all that it reads")]
 pub(crate) fn read(
     mut happened: MessageReader<WindowEvent>,
     raw: Option<Res<Messages<RawWinitWindowEvent>>>,

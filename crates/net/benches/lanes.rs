@@ -40,8 +40,9 @@ async fn main() {
     let (served, connected) = tokio::join!(listener.accept(), connect(&addr, &client));
     let (server, server_rx) = served.split();
     let (client, client_rx) = connected.unwrap().split();
-    let LinkReceiver { mut control, mut hot, mut bulk } = client_rx;
-    let LinkReceiver { control: mut requests, hot: _server_hot, bulk: _server_bulk } = server_rx;
+    let LinkReceiver { mut control, mut hot, mut bulk, screen: _client_screen } = client_rx;
+    let LinkReceiver { control: mut requests, hot: _server_hot, bulk: _server_bulk, screen: _server_screen } =
+        server_rx;
 
     const MESSAGES: u32 = 1_000_000;
     let start = Instant::now();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Key strokes as others read them: another implementation's parser, and real programs on a pseudo terminal.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stderr, reason = "a test that does not run says so")]
 
 use hearth_abi::{
     input::Press,

@@ -13,7 +13,10 @@
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use hearth_abi::{EntityId, Errno, LumpId, PeerId, ProcessId, scene::ComponentKind, signal::encode_args};
+use hearth_abi::{
+    EntityId, Errno, LumpId, PeerId, ProcessId, TerminalId, scene::ComponentKind, signal::encode_args,
+    terminal::Command,
+};
 use hearth_process::{Config, ExitReason, Host, Limits, Processes, ReplyTo, SendError, Spec, State};
 use hearth_wasm::{Caller, Request, Services, Wasm, WasmConfig};
 use parking_lot::Mutex;
@@ -177,6 +180,15 @@ impl Services for Peer {
         Err(Errno::Unsupported)
     }
     fn pointer_capture(&self, _: &Caller, _: bool) -> Result<(), Errno> {
+        Err(Errno::Unsupported)
+    }
+    fn terminal_command(&self, _: &Caller, _: TerminalId, _: Command) -> Result<(), Errno> {
+        Err(Errno::Unsupported)
+    }
+    fn keyboard_focus(&self, _: &Caller, _: Option<TerminalId>) -> Result<(), Errno> {
+        Err(Errno::Unsupported)
+    }
+    fn clipboard_write(&self, _: &Caller, _: String) -> Result<(), Errno> {
         Err(Errno::Unsupported)
     }
     fn peer_name(&self, _: PeerId) -> Option<String> {

@@ -337,7 +337,7 @@ impl Terminal {
     ) -> bool {
         let size = (screen.columns(), screen.rows());
         let count = screen.cells().len();
-        let is_new = !self.grid.as_ref().is_some_and(|grid| (grid.columns, grid.rows) == size);
+        let is_new = self.grid.as_ref().is_none_or(|grid| (grid.columns, grid.rows) != size);
         if is_new {
             let buffer = device.create_buffer(&BufferDescriptor {
                 label: Some("cells of a terminal"),
