@@ -87,7 +87,7 @@ fn screen(columns: u16, rows: u16, shift: usize) -> Screen {
         let (row, column) = (i / usize::from(columns) + shift, i % usize::from(columns));
         *cell = Cell {
             character: text[(column + row * 7) % text.len()],
-            foreground: 0x0080_8080 + (row as u32 * 0x0013_0907 & 0x007F_7F7F),
+            foreground: 0x0080_8080 + ((row as u32 * 0x0013_0907) & 0x007F_7F7F),
             background: 0x0014_1618,
             style: (row % 4) as u32,
         };

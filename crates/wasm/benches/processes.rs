@@ -15,7 +15,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use hearth_abi::{
     EntityId, Errno, LumpId, PeerId, ProcessId, TerminalId, scene::ComponentKind, signal::encode_args,
-    terminal::Command,
+    terminal,
 };
 use hearth_process::{Config, ExitReason, Host, Limits, Processes, ReplyTo, SendError, Spec, State};
 use hearth_wasm::{Caller, Request, Services, Wasm, WasmConfig};
@@ -182,7 +182,7 @@ impl Services for Peer {
     fn pointer_capture(&self, _: &Caller, _: bool) -> Result<(), Errno> {
         Err(Errno::Unsupported)
     }
-    fn terminal_command(&self, _: &Caller, _: TerminalId, _: Command) -> Result<(), Errno> {
+    fn terminal_command(&self, _: &Caller, _: TerminalId, _: terminal::Command) -> Result<(), Errno> {
         Err(Errno::Unsupported)
     }
     fn keyboard_focus(&self, _: &Caller, _: Option<TerminalId>) -> Result<(), Errno> {
