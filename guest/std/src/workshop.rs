@@ -617,11 +617,9 @@ impl Workshop {
                 None => self.copy(terminal, &text),
             },
             Happened::Keyboard(true) => (self.typing, self.typed) = (Some(terminal), Some(terminal)),
-            Happened::Keyboard(false) => {
-                if self.typing == Some(terminal) {
-                    self.typing = None;
-                    self.left = true;
-                }
+            Happened::Keyboard(false) if self.typing == Some(terminal) => {
+                self.typing = None;
+                self.left = true;
             }
             Happened::Link(address) => {
                 self.copy(terminal, &address);
