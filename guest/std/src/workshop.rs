@@ -590,6 +590,7 @@ impl Workshop {
     fn happened(&mut self, terminal: TerminalId, event: terminal::Event) {
         use terminal::Event as Happened;
         let now = time::monotonic();
+        let was_typing = self.typing == Some(terminal);
         let Some(board) = self.board(terminal) else { return };
         match event {
             Happened::Title(title) if title.is_empty() => board.title = "terminal".into(),
@@ -617,7 +618,7 @@ impl Workshop {
                 None => self.copy(terminal, &text),
             },
             Happened::Keyboard(true) => (self.typing, self.typed) = (Some(terminal), Some(terminal)),
-            Happened::Keyboard(false) if self.typing == Some(terminal) => {
+            Happened::Keyboard(false) if was_typing => {
                 self.typing = None;
                 self.left = true;
             }
