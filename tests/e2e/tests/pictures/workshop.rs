@@ -66,6 +66,7 @@ fn installed(name: &str) -> bool {
 }
 
 #[test]
+#[ignore = "it compiles a script while a window is drawn in software, for minutes: `cargo xtask test -- --ignored`"]
 fn a_script_is_written_compiled_and_run_in_the_space() {
     let _alone = alone();
     let space = Space::new();
