@@ -16,7 +16,7 @@ pub fn write(text: &str) -> Result<(), Errno> {
 /// The text on the clipboard; empty if there is none.
 ///
 /// # Errors
-/// As [`write`]; and [`Errno::Limit`] if the text is longer than
+/// As [`write()`]; and [`Errno::Limit`] if the text is longer than
 /// [`TEXT_LEN_MAX`](hearth_abi::terminal::TEXT_LEN_MAX).
 pub async fn read() -> Result<String, Error> {
     let answer = Pending::ask(sys::clipboard_read)?.await.success()?;
