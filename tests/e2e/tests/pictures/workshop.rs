@@ -66,7 +66,7 @@ fn installed(name: &str) -> bool {
 }
 
 #[test]
-#[ignore = "it compiles a script while a window is drawn in software, for minutes: `cargo xtask test -- --ignored`"]
+#[ignore = "not seen to pass beyond the build of the script yet; by name: `cargo test --test pictures -- --ignored workshop`"]
 fn a_script_is_written_compiled_and_run_in_the_space() {
     let _alone = alone();
     let space = Space::new();
