@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Running other programs, saying so, and failing in one form.
 
+use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// What every command ends with.
@@ -54,7 +55,7 @@ pub(crate) fn progress(text: impl fmt::Display) {
 ///
 /// Build scripts watch some of the variables that Cargo sets for the program it runs; passing them on
 /// would rebuild those crates at each change between `cargo build` and `cargo xtask`.
-pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>, folder: &Path) -> Command {
+pub(crate) fn command(program: impl AsRef<OsStr>, folder: &Path) -> Command {
     let mut command = Command::new(program);
     command.current_dir(folder);
     for (name, _) in std::env::vars_os() {
@@ -68,6 +69,37 @@ pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>, folder: &Path) -> Co
     }
     command
 }
+
+/// A program of this project for the user, with the environment of the user's shell: what `cargo` and the
+/// `cargo` of rustup set for `xtask` would else reach the shells in the space, and choose the toolchain there.
+pub(crate) fn program(program: impl AsRef<OsStr>, folder: &Path) -> Command {
+    let mut command = command(program, folder);
+    for name in ["CARGO", "RUSTUP_TOOLCHAIN", "RUSTUP_TOOLCHAIN_SOURCE", "RUST_RECURSION_COUNT"] {
+        command.env_remove(name);
+    }
+    if let Some(paths) = std::env::var_os(LIBRARIES) {
+        let cargo = std::env::var_os("CARGO").map(PathBuf::from);
+        let toolchain = cargo.as_deref().and_then(Path::parent).and_then(Path::parent);
+        let this = std::env::current_exe().ok();
+        let target = this.as_deref().and_then(Path::parent);
+        match users_libraries(&paths, toolchain, target) {
+            Some(kept) => command.env(LIBRARIES, kept),
+            None => command.env_remove(LIBRARIES),
+        };
+    }
+    command
+}
+
+/// The user's part of the search path of libraries: Cargo adds folders of the toolchain and of the target.
+fn users_libraries(paths: &OsStr, toolchain: Option<&Path>, target: Option<&Path>) -> Option<OsString> {
+    let from_cargo = |path: &Path| [toolchain, target].iter().flatten().any(|own| path.starts_with(own));
+    let kept: Vec<_> = std::env::split_paths(paths).filter(|path| !from_cargo(path)).collect();
+    // What was split can be joined.
+    std::env::join_paths(&kept).ok().filter(|joined| !joined.is_empty())
+}
+
+/// Where the dynamic linker looks, beside where it always looks.
+const LIBRARIES: &str = "LD_LIBRARY_PATH";
 
 /// The Cargo that runs us, so that the pinned toolchain is kept.
 pub(crate) fn cargo(folder: &Path) -> Command {
@@ -128,4 +160,21 @@ pub(crate) fn line(command: &Command) -> String {
         }
     }));
     words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_get_the_libraries_of_the_user_alone() {
+        let own = |paths: &str| {
+            let kept =
+                users_libraries(paths.as_ref(), Some(Path::new("/rust/1.95")), Some(Path::new("/t/debug")));
+            kept.map(|kept| kept.into_string().unwrap())
+        };
+        assert_eq!(own("/t/debug:/t/debug/deps:/rust/1.95/lib:/opt/lib"), Some("/opt/lib".into()));
+        assert_eq!(own("/t/debug/deps:/rust/1.95/lib/rustlib/x/lib"), None);
+        assert_eq!(own("/rust/1.95b/lib"), Some("/rust/1.95b/lib".into()));
+    }
 }

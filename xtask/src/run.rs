@@ -88,7 +88,7 @@ fn start_server(
     running: &mut Running,
     signals: &mut Signals,
 ) -> Result<String> {
-    let mut command = project.with_guests(exec::command(programs.join("hearth-server"), &project.root));
+    let mut command = project.with_guests(exec::program(programs.join("hearth-server"), &project.root));
     command.arg("--data").arg(data).args(["--listen", &options.listen]).stdout(Stdio::piped());
     progress(format!("server: data in {}", data.display()));
     let stdout = running.start("server", command)?.take();
@@ -154,7 +154,7 @@ fn start_client(
     options: &Options,
     running: &mut Running,
 ) -> Result<()> {
-    let mut command = project.with_guests(exec::command(programs.join("hearth-client"), &project.root));
+    let mut command = project.with_guests(exec::program(programs.join("hearth-client"), &project.root));
     command.args(["--connect", address, "--name", &options.name]).arg("--data").arg(data);
     command.arg("--password-file").arg(password(options, server_data)?);
     let display = ["WAYLAND_DISPLAY", "DISPLAY"]
