@@ -18,7 +18,23 @@ pub(crate) struct Options {
     /// Cases of each property test
     #[arg(long, default_value_t = 20_000, value_name = "COUNT")]
     cases: u32,
+    /// Only this step, as the table at the end names it; may be given several times
+    #[arg(long, value_name = "STEP", value_parser = STEPS.map(|(name, _)| name))]
+    only: Vec<String>,
 }
+
+type Step = fn(&Project, &Options) -> Result<Outcome>;
+
+/// In the order in which they run.
+const STEPS: [(&str, Step); 7] = [
+    ("other system", |project, options| other_system(project, &options.setup)),
+    ("dependencies", |project, _| dependencies(project)),
+    ("advisories", |project, _| advisories(project)),
+    ("many seeds", |project, options| many_seeds(project, options.cases)),
+    ("interleavings", |project, _| interleavings(project)),
+    ("undefined behaviour", |project, _| undefined_behaviour(project)),
+    ("fuzzing", |project, options| fuzzing(project, options.fuzz_secs)),
+];
 
 /// The crates that know no system: they must compile for another one.
 const NEUTRAL: [&str; 4] = ["hearth-abi", "hearth-protocol", "hearth-process", "hearth-scene"];
@@ -28,13 +44,11 @@ const OTHER_SYSTEM: &str = "x86_64-pc-windows-gnu";
 pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
     setup::run(project, setup::Need::Everything, &options.setup)?;
     let mut steps = Steps::new("nightly");
-    steps.step("other system", || other_system(project, &options.setup));
-    steps.step("dependencies", || dependencies(project));
-    steps.step("advisories", || advisories(project));
-    steps.step("many seeds", || many_seeds(project, options.cases));
-    steps.step("interleavings", || interleavings(project));
-    steps.step("undefined behaviour", || undefined_behaviour(project));
-    steps.step("fuzzing", || fuzzing(project, options.fuzz_secs));
+    for (name, step) in STEPS {
+        if options.only.is_empty() || options.only.iter().any(|only| only == name) {
+            steps.step(name, || step(project, options));
+        }
+    }
     steps.finish()
 }
 
