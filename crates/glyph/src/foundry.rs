@@ -14,6 +14,8 @@ use std::{
 pub const QUEUE_MAX: usize = 4096;
 /// Most finished glyphs that are kept. Beyond, the one finished first is forgotten; it can be asked for again.
 pub const MADE_MAX: usize = 16_384;
+/// Most bytes of texels among them: an ideograph takes about 14 KiB.
+const MADE_BYTES_MAX: usize = 64 << 20;
 /// After so many new glyphs the cache is written, besides at the end of the first set and when dropped.
 const FLUSH_EVERY: usize = 256;
 
@@ -24,7 +26,8 @@ pub struct Options {
     pub cache: Option<PathBuf>,
     /// Whether fonts of this machine are used for what the bundled ones have not.
     pub system_fonts: bool,
-    /// Whether ASCII and Latin-1 are made at once, in all styles and faces.
+    /// Whether ASCII and Latin-1 are made at once: of terminals in all styles, of the sans face in regular and
+    /// bold.
     pub first_set: bool,
     /// Number of threads, 1 to 16.
     pub threads: usize,
@@ -62,8 +65,10 @@ struct Shared {
 struct State {
     /// `None` while it is made or waits to be.
     made: HashMap<Key, Option<Arc<Glyph>>>,
-    /// What `made` has finished, the oldest first.
+    /// What `made` has finished, the oldest first. Bounded by [`MADE_MAX`] and [`MADE_BYTES_MAX`].
     order: VecDeque<Key>,
+    /// Bytes of its texels.
+    made_bytes: usize,
     /// Bounded by [`QUEUE_MAX`]: what is over is not taken.
     queue: VecDeque<Key>,
     /// Made when nothing was asked for.
@@ -187,12 +192,14 @@ fn work(shared: &Shared) {
         let glyph = Arc::new(made.unwrap_or(Glyph::EMPTY));
         let is_flush_due = {
             let mut state = shared.state.lock();
+            state.made_bytes += glyph.texels.len();
             state.made.insert(key, Some(glyph.clone()));
             state.order.push_back(key);
-            if state.order.len() > MADE_MAX
+            while (state.order.len() > MADE_MAX || state.made_bytes > MADE_BYTES_MAX)
                 && let Some(oldest) = state.order.pop_front()
             {
-                state.made.remove(&oldest);
+                let forgotten = state.made.remove(&oldest).flatten();
+                state.made_bytes -= forgotten.map_or(0, |glyph| glyph.texels.len());
             }
             state.new.push_back((key, glyph));
             if state.new.len() > MADE_MAX {

@@ -81,8 +81,8 @@ pub struct PlacedGlyph {
 pub struct Layout {
     /// What is seen, line by line. Blanks are not among it.
     pub glyphs: Vec<PlacedGlyph>,
-    /// The rectangle of all lines, from the top of the first to the foot of the last, as wide as the widest
-    /// (or as the width of wrapping): where a plate behind the text belongs. In em from the origin.
+    /// The rectangle of all lines, from the top of the first to the foot of the last, as wide as the widest:
+    /// where a plate behind the text belongs. In em from the origin.
     pub bounds: Bounds,
     /// Number of lines.
     pub lines: usize,

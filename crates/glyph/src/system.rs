@@ -7,6 +7,7 @@
 use crate::font::{Bytes, FILE_BYTES_MAX, Font};
 use parking_lot::Mutex;
 use std::{
+    collections::BTreeSet,
     fs::File,
     io::{Read, Seek, SeekFrom},
     path::{Path, PathBuf},
@@ -49,8 +50,15 @@ impl Entry {
 #[derive(Default)]
 pub(crate) struct System {
     entries: Vec<Entry>,
+    loaded: Mutex<Loaded>,
+}
+
+#[derive(Default)]
+struct Loaded {
     /// The last one is the newest.
-    loaded: Mutex<Vec<(usize, Font)>>,
+    fonts: Vec<(usize, Font)>,
+    /// What could not be loaded, so that it is not read again for each character.
+    broken: BTreeSet<usize>,
 }
 
 impl System {
@@ -79,37 +87,48 @@ impl System {
 
     /// The best font with this character: with pictures first if they are wanted, else last.
     pub(crate) fn choose(&self, character: char, wants_color: bool) -> Option<Font> {
-        let with = |is_color| {
-            let mut all = self.entries.iter().enumerate();
-            all.find(|(_, entry)| entry.is_color == is_color && entry.has(character)).map(|(index, _)| index)
-        };
-        self.load(with(wants_color).or_else(|| with(!wants_color))?)
+        self.first(character, wants_color).or_else(|| self.first(character, !wants_color))
     }
 
     /// The best font that has it as a picture.
     pub(crate) fn choose_color(&self, character: char) -> Option<Font> {
-        let mut all = self.entries.iter().enumerate();
-        let (index, _) = all.find(|(_, entry)| entry.is_color && entry.has(character))?;
-        self.load(index)
+        self.first(character, true)
+    }
+
+    /// The first font that has it and can be loaded.
+    fn first(&self, character: char, is_color: bool) -> Option<Font> {
+        let all = self.entries.iter().enumerate();
+        let mut having = all.filter(|(_, entry)| entry.is_color == is_color && entry.has(character));
+        having.find_map(|(index, _)| self.load(index))
     }
 
     fn load(&self, index: usize) -> Option<Font> {
         let mut loaded = self.loaded.lock();
-        if let Some(place) = loaded.iter().position(|(other, _)| *other == index) {
-            let found = loaded.remove(place);
-            loaded.push(found.clone());
+        if let Some(place) = loaded.fonts.iter().position(|(other, _)| *other == index) {
+            let found = loaded.fonts.remove(place);
+            loaded.fonts.push(found.clone());
             return Some(found.1);
         }
-        let entry = &self.entries[index];
-        let mut bytes = Vec::new();
-        File::open(&entry.path).ok()?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).ok()?;
-        let font = Font::new(Bytes::Read(Arc::from(bytes)), entry.index).ok()?;
-        if loaded.len() >= LOADED_MAX {
-            loaded.remove(0);
+        if loaded.broken.contains(&index) {
+            return None;
         }
-        loaded.push((index, font.clone()));
+        let entry = &self.entries[index];
+        let Some(font) = load(&entry.path, entry.index) else {
+            loaded.broken.insert(index);
+            return None;
+        };
+        if loaded.fonts.len() >= LOADED_MAX {
+            loaded.fonts.remove(0);
+        }
+        loaded.fonts.push((index, font.clone()));
         Some(font)
     }
+}
+
+fn load(path: &Path, index: u32) -> Option<Font> {
+    let mut bytes = Vec::new();
+    File::open(path).ok()?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).ok()?;
+    Font::new(Bytes::Read(Arc::from(bytes)), index).ok()
 }
 
 fn walk(folder: &Path, depth: usize, entries_left: &mut usize, files: &mut Vec<PathBuf>) {
@@ -160,6 +179,9 @@ fn rank(path: &Path) -> u32 {
 
 fn read(path: &Path) -> Option<Vec<Entry>> {
     let mut file = File::open(path).ok()?;
+    if file.metadata().ok()?.len() > FILE_BYTES_MAX {
+        return None;
+    }
     let mut head = [0; 12];
     file.read_exact(&mut head).ok()?;
     let number = |bytes: &[u8]| u32::from_be_bytes(bytes.try_into().unwrap_or_default());
@@ -231,4 +253,30 @@ fn ranges(cmap: &[u8]) -> Vec<(u32, u32)> {
         }
     }
     merged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_font_does_not_hide_a_good_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let good = include_bytes!("../fonts/DejaVuSans.ttf");
+        // Its characters can be read, the rest cannot.
+        let mut broken = good.to_vec();
+        let head = broken.windows(4).position(|tag| tag == b"head").unwrap();
+        broken[head..head + 4].copy_from_slice(b"hxad");
+        std::fs::write(folder.path().join("a.ttf"), broken).unwrap();
+        let huge = File::create(folder.path().join("b.ttf")).unwrap();
+        std::io::Write::write_all(&mut &huge, good).unwrap();
+        huge.set_len(FILE_BYTES_MAX + 1).unwrap();
+        std::fs::write(folder.path().join("c.ttf"), good).unwrap();
+        let system = System::scan_folders(&[folder.path().to_owned()]);
+        assert_eq!(system.entries.len(), 2, "what is too large is not looked at");
+        for _ in 0..2 {
+            assert!(system.choose('\u{416}', false).is_some());
+        }
+        assert!(system.choose_color('\u{416}').is_none());
+    }
 }

@@ -65,7 +65,7 @@ fn lines_are_as_dark_at_the_seams_as_between_them() {
                 (m.cell_width * size, m.line_height * size)
             };
             // The sum across the line, at every step along it.
-            let sums: Vec<f32> = (1..(along * count as f32) as usize - 1)
+            let mut sums: Vec<f32> = (1..(along * count as f32) as usize - 1)
                 .map(|step| {
                     (0..across.ceil() as usize)
                         .map(|other| {
@@ -75,9 +75,10 @@ fn lines_are_as_dark_at_the_seams_as_between_them() {
                         .sum()
                 })
                 .collect();
-            let (least, most) = (sums.iter().copied().fold(f32::MAX, f32::min), sums[sums.len() / 2]);
-            let least_wanted = if pattern.len() > 1 { 0.6 * least } else { 0.97 * most };
-            assert!(least > 0.2 && least >= least_wanted, "{characters} at {size}: {least} of {most}");
+            // A cross has more in its middle; most of it is as thin as a line.
+            sums.sort_by(f32::total_cmp);
+            let (least, usual) = (sums[0], sums[sums.len() / 2]);
+            assert!(least > 0.2 && least >= 0.97 * usual, "{characters} at {size}: {least} of {usual}");
         }
     }
 }
