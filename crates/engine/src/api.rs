@@ -88,7 +88,8 @@ pub enum Command {
     /// Hides the pointer and holds it in the window, or sets it free. Answered by
     /// [`input::Event::Captured`]; the engine itself sets it free when the window loses the focus.
     CapturePointer(bool),
-    /// Asks for the next picture that shows everything sent before. `done` is called once, on a
+    /// Asks for the next picture that shows everything sent before, but for lumps that are not decoded yet
+    /// (see [`Event::FrameShown`]). `done` is called once, on a
     /// thread of the engine, and must be quick.
     Screenshot(Box<dyn FnOnce(Result<Picture, String>) + Send>),
     /// Loads a lump as an asset of a class (`Mesh`, `Texture`, `Scene`) and keeps it until
@@ -189,8 +190,7 @@ pub enum Event {
         entities: usize,
         /// Assets in use that are not there yet: wanted, or being decoded.
         missing_lumps: usize,
-        /// Glyphs that are being made, texts that are being laid out, and screens that wait for their
-        /// turn: what is to be read is not all there yet.
+        /// Glyphs on show that are being made: what is to be read is not all there yet.
         missing_glyphs: usize,
     },
 }

@@ -225,7 +225,8 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
     if let Some(renderer) = app.get_sub_app_mut(RenderApp) {
         renderer
             .insert_resource(compiling)
-            .add_systems(Render, capture::count_compiling.in_set(RenderSystems::Cleanup));
+            .add_systems(ExtractSchedule, capture::tell_step)
+            .add_systems(Render, capture::note_compiling.in_set(RenderSystems::Cleanup));
     }
 
     let target = config.headless.then(|| target(&mut app, size));

@@ -5,53 +5,87 @@ use crate::{Picture, reply::Reply, text::Writing, view::Settings};
 use bevy::{
     prelude::*,
     render::{
-        render_resource::PipelineCache,
+        Extract,
+        render_resource::{PipelineCache, PollType},
+        renderer::RenderDevice,
         view::screenshot::{Screenshot, ScreenshotCaptured},
     },
 };
+use parking_lot::Mutex;
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    collections::VecDeque,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 /// Most pictures asked for and not yet made.
 const PENDING_MAX: usize = 16;
 /// How long a picture may take: a window that nobody sees may show none.
-const TIMEOUT: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Steps before a picture may be kept: the first ones of the renderer are empty.
 const WARM_UP: u64 = 3;
-/// Steps from a change in the world to the count of pipelines that it needs, where the renderer works
-/// beside the world.
-const LAG: u64 = 2;
 /// How long a picture waits for glyphs to be made.
 const GLYPHS_MOST: Duration = Duration::from_secs(10);
 /// How long a picture waits for pipelines to be compiled.
 const COMPILING_MOST: Duration = Duration::from_secs(10);
+/// How many pictures that were not whole are remembered. The renderer is one step behind the world, and a
+/// picture comes back from it within a few.
+const REMEMBERED_MAX: usize = 64;
 
-/// How many pipelines the renderer has yet to compile. What needs them is not in the picture.
+/// Steps whose pictures lack what needs a pipeline that is not compiled yet.
 #[derive(Resource, Clone, Default)]
-pub(crate) struct Compiling(Arc<AtomicUsize>);
+pub(crate) struct Compiling(Arc<Mutex<VecDeque<u64>>>);
 
-/// Counts them, in the renderer's own world.
-pub(crate) fn count_compiling(cache: Res<PipelineCache>, compiling: Res<Compiling>) {
-    compiling.0.store(cache.waiting_pipelines().count(), Ordering::Relaxed);
+/// The step that the renderer draws.
+#[derive(Resource)]
+pub(crate) struct Drawn(u64);
+
+/// Tells the renderer which step it draws.
+pub(crate) fn tell_step(mut commands: Commands, pending: Extract<Res<Pending>>) {
+    commands.insert_resource(Drawn(pending.steps));
+}
+
+/// Notes, in the renderer's own world and at the end of a picture, whether it lacks something.
+pub(crate) fn note_compiling(
+    cache: Res<PipelineCache>,
+    drawn: Option<Res<Drawn>>,
+    compiling: Res<Compiling>,
+) {
+    if let Some(drawn) = drawn
+        && cache.waiting_pipelines().next().is_some()
+    {
+        let mut steps = compiling.0.lock();
+        if steps.len() == REMEMBERED_MAX {
+            steps.pop_front();
+        }
+        steps.push_back(drawn.0);
+    }
 }
 
 struct Asked {
-    at_step: u64,
     at: Instant,
     done: Reply<Picture>,
+}
+
+impl Asked {
+    fn is_due(&self, writing: &Writing) -> bool {
+        writing.is_whole(self.at) || self.at.elapsed() > GLYPHS_MOST
+    }
+}
+
+/// A picture being made, for all who asked for it.
+struct UnderWay {
+    entity: Entity,
+    step: u64,
+    asked: Vec<Asked>,
 }
 
 /// Pictures that were asked for.
 #[derive(Resource, Default)]
 pub(crate) struct Pending {
     asked: Vec<Asked>,
-    under_way: Vec<(Entity, Instant, Reply<Picture>)>,
+    under_way: Vec<UnderWay>,
     steps: u64,
 }
 
@@ -68,69 +102,97 @@ impl Pending {
     /// Whether the next step is to draw. The one that keeps the picture is enough: what follows only
     /// brings it back from the card; and while there are glyphs to be made, who makes them needs the
     /// processor.
-    pub(crate) fn wants_drawing(&self, is_written: bool) -> bool {
-        let is_due = |asked: &Asked| is_written || asked.at.elapsed() > GLYPHS_MOST;
-        self.asked.iter().any(|asked| self.steps <= WARM_UP || is_due(asked))
+    pub(crate) fn wants_drawing(&self, writing: &Writing) -> bool {
+        self.asked.iter().any(|asked| self.steps <= WARM_UP || asked.is_due(writing))
     }
 
     /// Asks for a picture.
     pub(crate) fn ask(&mut self, done: Reply<Picture>) {
-        if self.asked.len() + self.under_way.len() < PENDING_MAX {
-            self.asked.push(Asked { at_step: self.steps, at: Instant::now(), done });
+        let under_way: usize = self.under_way.iter().map(|under_way| under_way.asked.len()).sum();
+        if self.asked.len() + under_way < PENDING_MAX {
+            self.asked.push(Asked { at: Instant::now(), done });
         } else {
             done.answer(Err("too many pictures are being made".into()));
         }
     }
 }
 
-/// Has the picture of this frame kept, if somebody asked for it and it is whole.
-pub(crate) fn take(world: &mut World) {
-    let compiles_beside = world.resource::<Settings>().target.is_none();
-    let compiling = world.resource::<Compiling>().0.load(Ordering::Relaxed);
-    let is_written = world.resource::<Writing>().missing() == 0;
-    let mut pending = world.resource_mut::<Pending>();
+/// Has the picture of this frame kept, if somebody asked for it.
+pub(crate) fn take(
+    mut pending: ResMut<Pending>,
+    writing: Res<Writing>,
+    settings: Res<Settings>,
+    mut commands: Commands,
+) {
     pending.steps += 1;
-    let steps = pending.steps;
-    let is_whole = |asked: &mut Asked| {
-        let counted = !compiles_beside || steps > asked.at_step + LAG && compiling == 0;
-        steps > WARM_UP
-            && (counted || asked.at.elapsed() > COMPILING_MOST)
-            && (is_written || asked.at.elapsed() > GLYPHS_MOST)
-    };
-    let whole: Vec<Asked> = pending.asked.extract_if(.., is_whole).collect();
-    for asked in whole {
-        start(world, asked.done);
+    let step = pending.steps;
+    if step <= WARM_UP {
+        return;
     }
-}
-
-fn start(world: &mut World, done: Reply<Picture>) {
-    let screenshot = match &world.resource::<Settings>().target {
+    let asked: Vec<Asked> = pending.asked.extract_if(.., |asked| asked.is_due(&writing)).collect();
+    if asked.is_empty() {
+        return;
+    }
+    // One for all: the renderer makes one of each picture.
+    let screenshot = match &settings.target {
         Some(target) => Screenshot::image(target.clone()),
         None => Screenshot::primary_window(),
     };
-    let entity = world.spawn(screenshot).observe(made).id();
-    world.resource_mut::<Pending>().under_way.push((entity, Instant::now() + TIMEOUT, done));
+    let entity = commands.spawn(screenshot).observe(made).id();
+    pending.under_way.push(UnderWay { entity, step, asked });
 }
 
-fn made(event: On<ScreenshotCaptured>, mut pending: ResMut<Pending>) {
-    let Some(at) = pending.under_way.iter().position(|(entity, ..)| *entity == event.entity) else { return };
-    let (.., done) = pending.under_way.swap_remove(at);
+fn made(event: On<ScreenshotCaptured>, mut pending: ResMut<Pending>, compiling: Res<Compiling>) {
+    let found = pending.under_way.iter().position(|under_way| under_way.entity == event.entity);
+    let Some(found) = found else { return };
+    let UnderWay { step, mut asked, .. } = pending.under_way.swap_remove(found);
+    if compiling.0.lock().contains(&step) {
+        // The next one may be whole.
+        pending.asked.extend(asked.extract_if(.., |asked| asked.at.elapsed() < COMPILING_MOST));
+        if asked.is_empty() {
+            return;
+        }
+    }
     let picture = event.image.clone().try_into_dynamic().map_err(|error| error.to_string()).map(|image| {
         let (width, height) = (image.width(), image.height());
-        let mut rgba = image.into_rgba8().into_raw();
-        // What the renderer leaves there means nothing in a picture of everything.
-        rgba.chunks_exact_mut(4).for_each(|pixel| pixel[3] = 255);
-        Picture { width, height, rgba }
+        Picture { width, height, rgba: image.into_rgba8().into_raw() }
     });
-    done.answer(picture);
+    let picture = picture.map(|mut picture| {
+        // What is drawn is opaque. Where the window gave no picture nothing was copied.
+        let is_drawn = picture.rgba.iter().skip(3).step_by(4).any(|alpha| *alpha != 0);
+        // What the renderer leaves there else means nothing in a picture of everything.
+        picture.rgba.chunks_exact_mut(4).for_each(|pixel| pixel[3] = 255);
+        is_drawn.then_some(picture)
+    });
+    match picture {
+        Ok(None) => pending.asked.extend(asked),
+        Ok(Some(picture)) => asked.into_iter().for_each(|asked| asked.done.answer(Ok(picture.clone()))),
+        Err(error) => asked.into_iter().for_each(|asked| asked.done.answer(Err(error.clone()))),
+    }
 }
 
-/// Gives up on pictures that do not come.
-pub(crate) fn expire(mut pending: ResMut<Pending>, mut commands: Commands) {
-    let now = Instant::now();
-    while let Some(at) = pending.under_way.iter().position(|(_, deadline, _)| *deadline < now) {
-        let (entity, _, done) = pending.under_way.swap_remove(at);
-        commands.entity(entity).try_despawn();
-        done.answer(Err("no picture was made in time; is the window hidden?".into()));
+/// Brings pictures back from the graphics card, and gives up on those that do not come.
+pub(crate) fn expire(
+    mut pending: ResMut<Pending>,
+    device: Option<Res<RenderDevice>>,
+    mut commands: Commands,
+) {
+    if !pending.under_way.is_empty()
+        && let Some(device) = device
+        // Else it would be noticed only when the next picture is drawn.
+        && let Err(error) = device.wgpu_device().poll(PollType::Poll)
+    {
+        tracing::debug!(%error, "asking for a picture");
+    }
+    let is_late = |asked: &mut Asked| asked.at.elapsed() > TIMEOUT;
+    let mut late: Vec<Asked> = pending.asked.extract_if(.., is_late).collect();
+    for under_way in &mut pending.under_way {
+        late.extend(under_way.asked.extract_if(.., is_late));
+    }
+    for under_way in pending.under_way.extract_if(.., |under_way| under_way.asked.is_empty()) {
+        commands.entity(under_way.entity).try_despawn();
+    }
+    for asked in late {
+        asked.done.answer(Err("no picture was made in time; is the window hidden?".into()));
     }
 }

@@ -342,7 +342,7 @@ impl Events {
         }
     }
 
-    /// Adds to the last event of this kind that waits, or puts a new one into the reserve.
+    /// Adds to the last event of this kind that waits; without one it counts as lost.
     fn add(&mut self, by: [f32; 2], kind: impl Fn(&mut input::Event) -> Option<&mut [f32; 2]>) {
         for waiting in self.queue.iter_mut().rev() {
             if let Event::Input(waiting) = waiting

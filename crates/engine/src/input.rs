@@ -132,6 +132,7 @@ pub(crate) fn read(
     link: Res<Link>,
 ) {
     let held = &mut *held;
+    let scale = window.as_ref().map_or(1.0, |window| window.scale_factor());
     let mut raw = Raw::read(raw.as_deref(), &mut raw_read);
     let mut say = |event| link.say(event);
     for event in happened.read() {
@@ -172,7 +173,8 @@ pub(crate) fn read(
             WindowEvent::MouseWheel(wheel) => {
                 let lines = match wheel.unit {
                     MouseScrollUnit::Line => 1.0,
-                    MouseScrollUnit::Pixel => 1.0 / PIXELS_PER_LINE,
+                    // These come in the pixels of the screen.
+                    MouseScrollUnit::Pixel => 1.0 / (PIXELS_PER_LINE * scale),
                 };
                 // The window system tells where the content goes, which for x is the other way.
                 say(Event::Input(input::Event::Wheel([-wheel.x * lines, wheel.y * lines])));

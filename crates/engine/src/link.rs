@@ -23,8 +23,10 @@ use std::time::{Duration, Instant};
 
 /// Most changes that are applied before a picture.
 const CHANGES_MAX: usize = 4096;
-/// Time after which no further change is applied before a picture.
+/// Time after which no further change is applied before a picture; where a picture takes long, a part of that,
+/// or what waits would come seconds late.
 const TIME_MAX: Duration = Duration::from_millis(8);
+const TIME_PART: u32 = 4;
 
 /// The engine's end of the channel.
 #[derive(Resource)]
@@ -90,10 +92,11 @@ fn take_screens(world: &mut World) {
 
 fn take_commands(world: &mut World, place: &mut Place, store: &mut Store) {
     let start = Instant::now();
+    let time_max = TIME_MAX.max(world.resource::<Time<Real>>().delta() / TIME_PART);
     let mut left = CHANGES_MAX;
     loop {
         while let Some(change) = place.queue.pop_front() {
-            if left == 0 || left.is_multiple_of(64) && start.elapsed() > TIME_MAX {
+            if left == 0 || left.is_multiple_of(64) && start.elapsed() > time_max {
                 place.queue.push_front(change);
                 return;
             }
@@ -173,7 +176,7 @@ pub(crate) fn wake(
     writing: Res<Writing>,
     mut eye: Single<&mut Camera, With<Eye>>,
 ) {
-    let draw = !settings.on_demand || pending.wants_drawing(writing.missing() == 0);
+    let draw = !settings.on_demand || pending.wants_drawing(&writing);
     if eye.is_active != draw {
         eye.is_active = draw;
     }
@@ -192,6 +195,6 @@ pub(crate) fn report(
         number: shown.0,
         entities: place.len(),
         missing_lumps: store.missing(),
-        missing_glyphs: writing.missing(),
+        missing_glyphs: writing.missing_glyphs(),
     });
 }

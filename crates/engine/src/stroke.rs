@@ -136,11 +136,11 @@ impl Keyboard {
         }
         if KEYPAD_DIGITS.contains(&event.code) {
             match event.logical {
-                Key::Character(_) => self.num_lock = true,
                 Key::Unidentified(_) | Key::Dead(_) => {}
-                // Shift turns it the other way.
-                _ if !shift => self.num_lock = false,
-                _ => {}
+                // It turns the key the other way.
+                _ if shift => {}
+                Key::Character(_) => self.num_lock = true,
+                _ => self.num_lock = false,
             }
         }
     }

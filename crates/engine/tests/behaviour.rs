@@ -221,6 +221,30 @@ fn pictures_come_from_the_loop_too_and_the_engine_ends_when_told() {
 }
 
 #[test]
+fn pictures_asked_for_together_are_one() {
+    let mut stage = Stage::new();
+    stage.make(floor());
+    stage.settle();
+    let (tell, told) = mpsc::sync_channel(16);
+    for _ in 0..3 {
+        let tell = tell.clone();
+        let done = Box::new(move |picture| drop(tell.send(picture)));
+        stage.control.send(Command::Screenshot(done)).unwrap();
+    }
+    let pictures: Vec<Picture> = std::iter::repeat_with(|| {
+        stage.step();
+        told.try_recv().ok()
+    })
+    .take(100)
+    .flatten()
+    .map(Result::unwrap)
+    .collect();
+    // One try in each step, so that all must be there long before the last.
+    assert_eq!(pictures.len(), 3);
+    assert!(pictures.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+#[test]
 fn a_full_queue_is_an_answer() {
     let (control, end) = channel();
     for _ in 0..COMMANDS_MAX {

@@ -16,7 +16,12 @@ use hearth_abi::{
 };
 use hearth_engine::{Command, EngineConfig, Picture, Quality};
 use hearth_glyph::{Bounds, Bundled, Metrics};
-use std::{collections::HashMap, f32::consts::FRAC_PI_3, sync::Arc};
+use std::{
+    collections::HashMap,
+    f32::consts::FRAC_PI_3,
+    sync::{Arc, mpsc},
+    time::{Duration, Instant},
+};
 
 const SIZE: [u32; 2] = [320, 240];
 const FOREGROUND: u32 = 0x00E8_E2D8;
@@ -258,6 +263,66 @@ fn labels_with_alignments_wrapping_and_a_plate() {
     stage.set(sign, label(text("")));
     let none = stage.picture();
     assert_ne!(long.rgba, none.rgba);
+}
+
+/// How many pixels are lighter than the ground of a plate.
+fn inked(picture: &Picture) -> usize {
+    picture.rgba.chunks_exact(4).filter(|pixel| pixel[0] > 120).count()
+}
+
+fn plate(text: String) -> Component {
+    let background = [0.0, 0.0, 0.0, 1.0];
+    Component::Text(Box::new(Text { text, size: 0.08, background, width: 3.0, ..Text::default() }))
+}
+
+#[test]
+fn long_text_that_changes_before_every_picture_is_shown() {
+    let mut stage = stage();
+    eye(&mut stage, SIZE[1], 100.0);
+    let sign = stage.make([plate(String::new())]);
+    stage.settle();
+    let without = inked(&stage.picture());
+    let began = Instant::now();
+    let (tell, told) = mpsc::channel();
+    let ask = |stage: &Stage| {
+        let tell = tell.clone();
+        let done = Box::new(move |picture| drop(tell.send(picture)));
+        stage.control.send(Command::Screenshot(done)).unwrap();
+    };
+    ask(&stage);
+    for number in 0.. {
+        stage.set(sign, plate(format!("{number} {}", "long ".repeat(600))));
+        stage.step();
+        match told.try_recv() {
+            Ok(picture) if inked(picture.as_ref().unwrap()) != without => break,
+            Ok(_) => ask(&stage),
+            Err(_) => {}
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "it was never shown");
+    }
+}
+
+#[test]
+fn signs_that_are_drawn_go_on_in_labels_without_a_seam() {
+    for (sign, opacity) in [('█', 1.0), ('█', 0.5), ('░', 1.0)] {
+        let mut stage = stage();
+        eye(&mut stage, SIZE[1], 100.0);
+        let text = Text {
+            text: sign.to_string().repeat(8),
+            size: 0.4,
+            face: Face::Mono,
+            color: [1.0, 1.0, 1.0, opacity],
+            ..Text::default()
+        };
+        let black = look(Material { unlit: true, base_color: [0.0, 0.0, 0.0, 1.0], ..Material::default() });
+        stage.make([at(0.0, 0.0, -0.1), Component::Mesh(MeshSource::Cuboid([8.0, 8.0, 0.1])), black]);
+        stage.make([Component::Text(Box::new(text))]);
+        let picture = stage.picture();
+        // A line through the middle of the signs, without their ends.
+        let line: Vec<u8> = (100..220).map(|x| pixel(&picture, x, 120)[1]).collect();
+        let (least, most) = (line.iter().min().unwrap(), line.iter().max().unwrap());
+        assert!(*least > 40 && most - least <= 3, "{sign} at {opacity}: {line:?}");
+    }
 }
 
 #[test]

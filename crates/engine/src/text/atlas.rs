@@ -3,9 +3,10 @@
 //! is. A glyph has its number from the moment it is first needed; until it is made, the table says
 //! that there is nothing, so whoever refers to it needs no change when it comes.
 //!
-//! Bounds: [`GLYPHS_MAX`] glyphs, [`LAYERS_MAX`] layers of tiles. When there is no more room, the glyphs that nothing on show refers to go, those first that were needed
-//! longest ago; needed again, they are made again. If all of them are on show, what is new stays blank
-//! until there is room.
+//! Bounds: [`GLYPHS_MAX`] glyphs, [`LAYERS_MAX`] layers of tiles. When there is no more room, the glyphs that
+//! nothing on show refers to go, those first that were needed longest ago; needed again, they are made
+//! again. If all of them are on show, what is new stays blank until there is room, which is looked for every
+//! [`FULL_PAUSE`] pictures.
 
 use super::{material::Shared, upload::Write};
 use bevy::render::{
@@ -88,6 +89,12 @@ pub(crate) struct Atlas {
     /// What was made and is not put in place. Bounded by what was asked for.
     made: VecDeque<(Key, Arc<Glyph>)>,
     full_until: u64,
+    /// Whether some glyph is blank for want of room in a layer.
+    has_no_room: bool,
+    /// Whether some glyph has no number for want of room in the table.
+    has_refused: bool,
+    /// Whether there is room again for what was refused.
+    readmits: bool,
     picture: u64,
     /// Grows when what materials bind is another.
     pub(crate) generation: u64,
@@ -130,6 +137,9 @@ impl Atlas {
             asked: 0,
             made: VecDeque::new(),
             full_until: 0,
+            has_no_room: false,
+            has_refused: false,
+            readmits: false,
             picture: 0,
             generation: 0,
         }
@@ -147,6 +157,8 @@ impl Atlas {
         self.wanted = before.wanted;
         self.asked = before.asked;
         self.made = before.made;
+        self.has_refused = before.has_refused;
+        self.readmits = before.readmits;
         self.picture = before.picture;
         self.generation = before.generation + 1;
         for (number, entry) in self.entries.iter_mut().enumerate() {
@@ -169,6 +181,11 @@ impl Atlas {
         self.wanted.len() + self.asked
     }
 
+    /// Whether what was given the number 0 may ask for its numbers again.
+    pub(crate) const fn readmits(&mut self) -> bool {
+        std::mem::replace(&mut self.readmits, false)
+    }
+
     /// The number of a terminal's character; bit 0 of the style is bold, bit 1 italic, bit 2 wide.
     pub(crate) fn character(&mut self, character: char, style: u32) -> u32 {
         let (page, place) = page_and_place(character, style);
@@ -181,7 +198,12 @@ impl Atlas {
             return 0;
         }
         let look = Style { bold: style & 1 != 0, italic: style & 2 != 0 };
-        let number = self.number(&Key::cell(character, "", look, style & 4 != 0));
+        let key = Key::cell(character, "", look, style & 4 != 0);
+        let number = self.number(&key);
+        if key.cluster.base() != character {
+            // It is drawn as another character, by which alone `forget` would look for it.
+            return number;
+        }
         if self.pages.len() <= page {
             self.pages.resize_with(page + 1, || None);
         }
@@ -203,7 +225,10 @@ impl Atlas {
                 self.entries.push(None);
                 self.entries.len() as u32 - 1
             }
-            None => return 0,
+            None => {
+                self.has_refused = true;
+                return 0;
+            }
         };
         self.entries[number as usize] =
             Some(Entry { key: *key, state: State::Wanted, needed_at: self.picture });
@@ -244,11 +269,13 @@ impl Atlas {
             }
             self.asked -= 1;
             let state = self.place(number, &glyph, writes, in_use);
+            self.has_no_room |= matches!(state, State::NoRoom);
             if let Some(Some(entry)) = self.entries.get_mut(number as usize) {
                 entry.state = state;
             }
         }
-        if self.entries.len() == GLYPHS_MAX as usize && self.free.is_empty() {
+        let is_full = self.entries.len() == GLYPHS_MAX as usize && self.free.is_empty();
+        if (is_full || self.has_no_room) && self.picture >= self.full_until {
             self.evict(writes, in_use);
         }
     }
@@ -270,8 +297,12 @@ impl Atlas {
                 let kind = if glyph.clipped { CUT } else { FIELD };
                 record.layer_and_kind = kind << 16 | place.0 as u32;
                 record.plane = down(glyph.bounds);
-                record.ink = record.plane;
-                if !glyph.clipped {
+                if glyph.clipped {
+                    // It goes on in the cells around, where they draw it.
+                    let Metrics { cell_width, ascent, descent, .. } = self.metrics;
+                    let cells = if record.plane[2] > cell_width * 1.5 { 2.0 } else { 1.0 };
+                    record.ink = [0.0, -ascent, cells * cell_width, -descent];
+                } else {
                     let padding = RANGE_TEXELS / 2.0 / TEXELS_PER_EM as f32;
                     record.ink = [
                         record.plane[0] + padding,
@@ -327,25 +358,24 @@ impl Atlas {
         let width = usize::from(glyph.width.max(1));
         let texels_per_em = TEXELS_PER_EM as f32;
         let cells = if ink[2] - ink[0] > cell.cell_width * 1.4 { 2.0 } else { 1.0 };
-        let [mut of_all, mut of_cell] = [0.0; 2];
+        let mut sum = 0.0;
         for (i, texel) in glyph.texels.chunks_exact(4).enumerate() {
             let (r, g, b) = (texel[0], texel[1], texel[2]);
             let median = r.min(g).max(r.max(g).min(b));
             let covered = ((f32::from(median) / 255.0 - 0.5) * RANGE_TEXELS + 0.5).clamp(0.0, 1.0);
             let x = glyph.bounds.left + ((i % width) as f32 + 0.5) / texels_per_em;
             let y = glyph.bounds.top - ((i / width) as f32 + 0.5) / texels_per_em;
-            of_all += covered;
             // What is cut off is not seen.
             let across = 0.0..cells * cell.cell_width;
             if !glyph.clipped || across.contains(&x) && (cell.descent..cell.ascent).contains(&y) {
-                of_cell += covered;
+                sum += covered;
             }
         }
         let texel_area = 1.0 / (texels_per_em * texels_per_em);
         let area = ((ink[2] - ink[0]) * (ink[3] - ink[1])).max(texel_area);
         let cell_area = cells * cell.cell_width * (cell.ascent - cell.descent);
-        let share = |covered: f32, of: f32| (covered * texel_area / of).min(1.0) * glyph.opacity;
-        [share(of_cell, cell_area), share(of_all, area), glyph.opacity, 0.0]
+        let share = |of: f32| (sum * texel_area / of).min(1.0) * glyph.opacity;
+        [share(cell_area), share(area), glyph.opacity, 0.0]
     }
 
     /// Room for a tile: in a layer, in a new layer, or where something was that nobody needs.
@@ -426,6 +456,8 @@ impl Atlas {
         for (_, number) in unused {
             self.forget(number as u32, writes);
         }
+        self.has_no_room = false;
+        self.readmits |= std::mem::replace(&mut self.has_refused, false);
         // What found no room may find some now.
         for (number, entry) in self.entries.iter_mut().enumerate() {
             if let Some(entry) = entry
@@ -492,15 +524,10 @@ fn down(bounds: Bounds) -> [f32; 4] {
     [bounds.left, -bounds.top, bounds.right, -bounds.bottom]
 }
 
-/// Height of a terminal's cell, in em.
-pub(crate) fn cell_height(metrics: &Metrics) -> f32 {
-    metrics.ascent - metrics.descent
-}
-
 /// The head of the table.
 fn head(metrics: &Metrics) -> Vec<u8> {
     let sizes = [
-        [metrics.cell_width, cell_height(metrics), metrics.ascent, MARGIN],
+        [metrics.cell_width, metrics.line_height, metrics.ascent, MARGIN],
         [-metrics.underline, -metrics.strikeout, metrics.line_thickness, 0.0],
         [RANGE_TEXELS, TEXELS_PER_EM as f32, 0.0, 0.0],
     ];
@@ -595,6 +622,7 @@ fn levels(size: [u16; 2], texels: &[u8]) -> (Vec<u8>, [u16; 2], u32, [f32; 4]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hearth_abi::scene::TerminalView;
 
     #[test]
     fn codes_and_linear_values_turn_into_each_other() {
@@ -617,6 +645,14 @@ mod tests {
         assert_eq!(at(12, 3), [0; 4]);
         assert_eq!((at(16 + 3, 7), at(16 + 4, 7)), (&[255, 0, 0, 255][..], &[0; 4][..]));
         assert_eq!(at(24, 12), [0; 4]);
+    }
+
+    #[test]
+    fn scripts_know_the_size_of_a_terminal() {
+        let metrics = Metrics::mono();
+        let near = |a: f32, b: f32| (a - b).abs() < 1e-6;
+        assert!(near(TerminalView::CELL_WIDTH, metrics.cell_width / metrics.line_height));
+        assert!(near(TerminalView::MARGIN, MARGIN / metrics.line_height));
     }
 
     #[test]

@@ -6,7 +6,7 @@
     mesh_view_bindings::view,
     view_transformations::position_world_to_clip,
 }
-#import hearth::glyph::{Glyph, NOTHING, COLOR, table, width_along, between, inked, taps}
+#import hearth::glyph::{Glyph, NOTHING, COLOR, CUT, table, width_along, between, inked, taps}
 
 // Stands for the plate instead of a glyph.
 const PLATE: u32 = 0xffffffffu;
@@ -92,11 +92,18 @@ fn fragment(in: Varying) -> @location(0) vec4<f32> {
         let count_y = taps(whole_dy);
         let dx = whole_dx / f32(count_x);
         let dy = whole_dy / f32(count_y);
+        let is_cut = table.glyphs[in.glyph].layer_and_kind >> 16u == CUT;
+        let cell = table.glyphs[in.glyph].ink;
         for (var j = 0u; j < count_y; j += 1u) {
             for (var i = 0u; i < count_x; i += 1u) {
                 let x = (f32(i) + 0.5) / f32(count_x) - 0.5;
                 let y = (f32(j) + 0.5) / f32(count_y) - 0.5;
-                sum += inked(table.glyphs[in.glyph], colors.ink.rgb, in.at + whole_dx * x + whole_dy * y, dx, dy);
+                let at = in.at + whole_dx * x + whole_dy * y;
+                // Beyond its cell the neighbour goes on with it.
+                if (is_cut && (any(at < cell.xy) || any(at >= cell.zw))) {
+                    continue;
+                }
+                sum += inked(table.glyphs[in.glyph], colors.ink.rgb, at, dx, dy);
             }
         }
         sum /= f32(count_x * count_y);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Writing in the scene: laid out, and drawn as one mesh with a rectangle for each glyph.
 //!
-//! Short text is laid out at once, long text beside the frame; until it is done the text before stays.
+//! Short text is laid out at once, long text beside the frame; until it is done the text before stays. Text
+//! that changes meanwhile waits for its turn, so that what changes before every picture is shown all the same.
 //! At most [`LAID_OUT_MAX`] texts are laid out before one picture, the others wait for the next.
 
 use super::{
@@ -24,6 +25,7 @@ use hearth_glyph::{Layout, LayoutOptions, layout};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Mutex,
+    time::Instant,
 };
 
 /// Text up to this many bytes is laid out at once.
@@ -52,10 +54,10 @@ struct Label {
 #[derive(Default)]
 pub(crate) struct Labels {
     labels: BTreeMap<EntityId, Label>,
-    /// To be laid out.
-    waiting: BTreeSet<EntityId>,
-    /// Being laid out beside the frame.
-    under_way: BTreeSet<EntityId>,
+    /// To be laid out, and since when.
+    waiting: BTreeMap<EntityId, Instant>,
+    /// Being laid out beside the frame, and since when that waited.
+    under_way: BTreeMap<EntityId, Instant>,
     /// Laid out, and to be drawn.
     ready: BTreeSet<EntityId>,
 }
@@ -67,11 +69,10 @@ impl Labels {
             Some(label) => {
                 let is_same_layout = label.laid.is_some() && lays_out_alike(&label.text, &text);
                 label.text = text;
-                if is_same_layout && label.laying_out.is_none() && !self.waiting.contains(&id) {
+                if is_same_layout && label.laying_out.is_none() && !self.waiting.contains_key(&id) {
                     self.ready.insert(id);
                     return;
                 }
-                label.laying_out = None;
             }
             None => {
                 let label = Label {
@@ -86,16 +87,15 @@ impl Labels {
                 self.labels.insert(id, label);
             }
         }
-        self.under_way.remove(&id);
-        self.waiting.insert(id);
+        self.waiting.entry(id).or_insert_with(Instant::now);
     }
 
     /// An entity bears none any more. What was drawn for it may be gone already.
     pub(crate) fn hide(&mut self, world: &mut World, id: EntityId) {
         let Some(label) = self.labels.remove(&id) else { return };
-        for set in [&mut self.waiting, &mut self.under_way, &mut self.ready] {
-            set.remove(&id);
-        }
+        self.waiting.remove(&id);
+        self.under_way.remove(&id);
+        self.ready.remove(&id);
         if let Some(drawn) = label.drawn
             && let Ok(entity) = world.get_entity_mut(drawn)
         {
@@ -107,9 +107,10 @@ impl Labels {
         self.labels.is_empty()
     }
 
-    /// Whether some text is not yet shown as it is.
-    pub(crate) fn is_behind(&self) -> bool {
-        !(self.waiting.is_empty() && self.under_way.is_empty() && self.ready.is_empty())
+    /// Whether some text is not yet shown as it was at that time, or later.
+    pub(crate) fn is_behind(&self, at: Instant) -> bool {
+        !self.ready.is_empty()
+            || self.waiting.values().chain(self.under_way.values()).any(|since| *since <= at)
     }
 
     /// Marks the numbers of the glyphs that are on show.
@@ -121,49 +122,38 @@ impl Labels {
         }
     }
 
-    /// All is lost with the graphics card, meshes apart.
-    pub(crate) fn renew(&mut self) {
+    /// All is drawn again: it is lost with the graphics card, or glyphs that had no number may have one now.
+    pub(crate) fn draw_again(&mut self) {
         self.ready.extend(self.labels.iter().filter(|(_, label)| label.laid.is_some()).map(|(id, _)| *id));
     }
 
     /// Lays out what waits.
     pub(crate) fn lay_out(&mut self) {
-        for _ in 0..LAID_OUT_MAX {
-            let Some(id) = self.waiting.pop_first() else { break };
-            let Some(label) = self.labels.get_mut(&id) else { continue };
+        let Labels { labels, waiting, under_way, ready } = self;
+        under_way.retain(|id, _| {
+            let Some(label) = labels.get_mut(id) else { return false };
+            let Some(task) = &mut label.laying_out else { return false };
+            let task = task.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let Some(laid) = block_on(poll_once(task)) else { return true };
+            label.laid = Some(laid);
+            label.laying_out = None;
+            ready.insert(*id);
+            false
+        });
+        let begun: Vec<(EntityId, Instant)> =
+            waiting.extract_if(.., |id, _| !under_way.contains_key(id)).take(LAID_OUT_MAX).collect();
+        for (id, since) in begun {
+            let Some(label) = labels.get_mut(&id) else { continue };
             if label.text.text.len() <= SHORT_BYTES {
                 label.laid = Some(layout(&label.text.text, &LayoutOptions::from(&*label.text)));
-                self.ready.insert(id);
+                ready.insert(id);
             } else {
                 let text = label.text.clone();
                 let task = AsyncComputeTaskPool::get()
                     .spawn(async move { layout(&text.text, &LayoutOptions::from(&*text)) });
                 label.laying_out = Some(Mutex::new(task));
-                self.under_way.insert(id);
+                under_way.insert(id, since);
             }
-        }
-        let mut done = Vec::new();
-        for id in &self.under_way {
-            let Some(label) = self.labels.get_mut(id) else {
-                done.push(*id);
-                continue;
-            };
-            let laid = match &mut label.laying_out {
-                Some(task) => {
-                    let task = task.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
-                    block_on(poll_once(task))
-                }
-                None => None,
-            };
-            if let Some(laid) = laid {
-                label.laid = Some(laid);
-                label.laying_out = None;
-                done.push(*id);
-            }
-        }
-        for id in done {
-            self.under_way.remove(&id);
-            self.ready.insert(id);
         }
     }
 

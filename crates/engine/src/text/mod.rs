@@ -4,7 +4,7 @@
 //! Glyphs are made by `hearth-glyph` beside the frame; `atlas` has those that the graphics card knows.
 //! A terminal is one rectangle whose pixels look up cells (`terminals`), a text is a mesh of glyphs
 //! (`labels`); both are drawn by `material` with the same mathematics, in their own colours
-//! (`colors`). Nothing here waits: what is not there yet is blank, and [`Writing::missing`] says so to
+//! (`colors`). Nothing here waits: what is not there yet is blank, and [`Writing::is_whole`] says so to
 //! who wants a whole picture.
 
 mod atlas;
@@ -23,7 +23,7 @@ use bevy::{
 use hearth_abi::{EntityId, TerminalId, scene, screen::Screen};
 use hearth_glyph::FoundryOptions;
 use labels::Labels;
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 use terminals::Terminals;
 use upload::Writes;
 
@@ -55,14 +55,19 @@ impl Writing {
         self.labels.show(id, entity, text);
     }
 
-    /// How many glyphs are being made, and texts and screens not yet shown as they are.
-    pub(crate) fn missing(&self) -> usize {
-        if self.terminals.is_empty() && self.labels.is_empty() {
-            return 0;
+    /// How many glyphs are being made that are on show.
+    pub(crate) fn missing_glyphs(&self) -> usize {
+        match self.terminals.is_empty() && self.labels.is_empty() {
+            true => 0,
+            false => self.atlas.as_ref().map_or(0, Atlas::missing),
         }
-        let glyphs = self.atlas.as_ref().map_or(0, Atlas::missing);
-        let behind = [self.terminals.is_behind(), self.labels.is_behind()].map(usize::from);
-        glyphs + behind[0] + behind[1] + self.shaders_missing
+    }
+
+    /// Whether all is shown that was known at that time: its glyphs are made, texts and screens are up to date.
+    pub(crate) fn is_whole(&self, at: Instant) -> bool {
+        let is_empty = self.terminals.is_empty() && self.labels.is_empty();
+        let is_behind = self.terminals.is_behind() || self.labels.is_behind(at);
+        is_empty || !is_behind && self.missing_glyphs() == 0 && self.shaders_missing == 0
     }
 }
 
@@ -103,7 +108,7 @@ pub(crate) fn renew(writing: ResMut<Writing>, mut writes: ResMut<Writes>, device
     if let Some(atlas) = &mut writing.atlas {
         atlas.renew(device.clone(), &mut writes.list);
         writing.terminals.renew();
-        writing.labels.renew();
+        writing.labels.draw_again();
     }
 }
 
@@ -135,6 +140,10 @@ pub(crate) fn advance(world: &mut World) {
                 terminals.mark_used(used);
                 labels.mark_used(used);
             });
+            if atlas.readmits() {
+                terminals.number_again();
+                labels.draw_again();
+            }
             labels.draw(world, atlas);
             terminals.blink(now, list);
             terminals.draw(world, &atlas.shared(), atlas.generation, atlas.metrics);

@@ -7,7 +7,7 @@
 //! only the newest screen waits. The buffer of its cells is made anew only when its size changes.
 
 use super::{
-    atlas::{Atlas, MARGIN, cell_height},
+    atlas::{Atlas, MARGIN},
     material::{Shared, TerminalMaterial},
     upload::Write,
 };
@@ -205,12 +205,19 @@ impl Terminals {
     /// All cells are lost with the graphics card.
     pub(crate) fn renew(&mut self) {
         for terminal in self.terminals.values_mut() {
-            terminal.shown = None;
             terminal.grid = None;
+        }
+        self.number_again();
+        self.changed.extend(self.views.keys());
+    }
+
+    /// Glyphs that had no number may have one now.
+    pub(crate) fn number_again(&mut self) {
+        for terminal in self.terminals.values_mut() {
+            terminal.shown = None;
         }
         let ids: Vec<TerminalId> = self.terminals.keys().copied().collect();
         ids.into_iter().for_each(|id| self.mark(id));
-        self.changed.extend(self.views.keys());
     }
 
     /// Turns new screens into cells.
@@ -221,7 +228,10 @@ impl Terminals {
         {
             let Some(terminal) = self.terminals.get_mut(&id) else { continue };
             terminal.is_dirty = false;
-            let Some(screen) = terminal.screen.clone() else { continue };
+            // Shown nowhere any more, its cells and their glyphs would stay for nobody.
+            let Some(screen) = terminal.screen.clone().filter(|_| !terminal.views.is_empty()) else {
+                continue;
+            };
             left = left.saturating_sub(screen.cells().len().max(1));
             if terminal.update(screen, atlas, device, writes) {
                 self.changed.extend(&terminal.views);
@@ -275,9 +285,9 @@ impl Terminals {
                 view: uniform,
                 is_opaque: opacity >= 1.0,
             };
-            let em = view.value.cell_height.clamp(1e-4, 1e4) / cell_height(&metrics);
+            let em = view.value.cell_height.clamp(1e-4, 1e4) / metrics.line_height;
             let width = (f32::from(grid.columns) * metrics.cell_width + 2.0 * MARGIN) * em;
-            let height = (f32::from(grid.rows) * cell_height(&metrics) + 2.0 * MARGIN) * em;
+            let height = (f32::from(grid.rows) * metrics.line_height + 2.0 * MARGIN) * em;
             let place = Transform::from_scale(Vec3::new(width, height, 1.0));
             let material = world.resource_mut::<Assets<TerminalMaterial>>().add(material);
             match &mut view.drawn {
