@@ -173,6 +173,8 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
         name: Some("hearth".into()),
         resolution: WindowResolution::new(size[0], size[1]),
         present_mode: PresentMode::AutoVsync,
+        // Whoever types sees each key sooner by a picture than with the usual two.
+        desired_maximum_frame_latency: std::num::NonZeroU32::new(1),
         ..default()
     };
 

@@ -192,7 +192,7 @@ impl Labels {
                 contents: bytemuck::cast_slice(&colors),
                 usage: BufferUsages::UNIFORM,
             });
-            let material = LabelMaterial { shared: atlas.shared(), colors };
+            let material = LabelMaterial::new(atlas.shared(), vec![colors], false);
             let material = world.resource_mut::<Assets<LabelMaterial>>().add(material);
             let look = (
                 Mesh3d(mesh),

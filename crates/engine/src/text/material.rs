@@ -20,6 +20,7 @@ use bevy::{
     },
     shader::ShaderRef,
 };
+use std::{marker::PhantomData, path::PathBuf};
 
 /// The pen of a vertex, and which corner of its glyph it is.
 pub(crate) const PEN: MeshVertexAttribute =
@@ -65,29 +66,79 @@ const fn entry(binding: u32, visibility: ShaderStages, ty: BindingType) -> BindG
     BindGroupLayoutEntry { binding, visibility, ty, count: None }
 }
 
-/// A terminal in one place.
+/// What is written in the scene, of a sort: it binds what all share, then its own buffers from binding 2 on.
 #[derive(Asset, TypePath, Clone)]
-pub(crate) struct TerminalMaterial {
+pub(crate) struct Written<S: Sort> {
     pub(crate) shared: Shared,
-    pub(crate) grid: Buffer,
-    pub(crate) view: Buffer,
+    /// As many as [`Sort::BUFFERS`] says.
+    pub(crate) buffers: Vec<Buffer>,
     /// Nothing is seen through it.
     pub(crate) is_opaque: bool,
+    sort: PhantomData<S>,
 }
 
-/// Writing.
-#[derive(Asset, TypePath, Clone)]
-pub(crate) struct LabelMaterial {
-    pub(crate) shared: Shared,
-    pub(crate) colors: Buffer,
+impl<S: Sort> Written<S> {
+    pub(crate) fn new(shared: Shared, buffers: Vec<Buffer>, is_opaque: bool) -> Written<S> {
+        Written { shared, buffers, is_opaque, sort: PhantomData }
+    }
 }
 
-impl AsBindGroup for TerminalMaterial {
+/// What tells sorts of writing apart.
+pub(crate) trait Sort: TypePath + Clone + Send + Sync {
+    const NAME: &'static str;
+    /// Who sees each of its buffers, and what that is.
+    const BUFFERS: &'static [(ShaderStages, BindingType)];
+
+    /// Both stages of it.
+    fn shader() -> PathBuf;
+
+    /// What a vertex has, in the order of the shader's locations.
+    fn attributes() -> Vec<MeshVertexAttribute>;
+}
+
+/// A terminal in one place: its cells, and the view.
+#[derive(TypePath, Clone)]
+pub(crate) struct OfTerminal;
+pub(crate) type TerminalMaterial = Written<OfTerminal>;
+
+impl Sort for OfTerminal {
+    const NAME: &'static str = "terminal";
+    const BUFFERS: &'static [(ShaderStages, BindingType)] =
+        &[(ShaderStages::VERTEX_FRAGMENT, STORAGE), (ShaderStages::FRAGMENT, UNIFORM)];
+
+    fn shader() -> PathBuf {
+        embedded_path!("terminal.wgsl")
+    }
+
+    fn attributes() -> Vec<MeshVertexAttribute> {
+        vec![Mesh::ATTRIBUTE_POSITION]
+    }
+}
+
+/// A text: its colours.
+#[derive(TypePath, Clone)]
+pub(crate) struct OfLabel;
+pub(crate) type LabelMaterial = Written<OfLabel>;
+
+impl Sort for OfLabel {
+    const NAME: &'static str = "writing";
+    const BUFFERS: &'static [(ShaderStages, BindingType)] = &[(ShaderStages::FRAGMENT, UNIFORM)];
+
+    fn shader() -> PathBuf {
+        embedded_path!("label.wgsl")
+    }
+
+    fn attributes() -> Vec<MeshVertexAttribute> {
+        vec![Mesh::ATTRIBUTE_POSITION, PEN, GLYPH]
+    }
+}
+
+impl<S: Sort> AsBindGroup for Written<S> {
     type Data = ();
     type Param = ();
 
     fn label() -> &'static str {
-        "terminal"
+        S::NAME
     }
 
     fn bind_group_data(&self) {}
@@ -100,55 +151,26 @@ impl AsBindGroup for TerminalMaterial {
         _no_bindless: bool,
     ) -> Result<UnpreparedBindGroup, AsBindGroupError> {
         let mut bindings = self.shared.bindings();
-        bindings.push((2, OwnedBindingResource::Buffer(self.grid.clone())));
-        bindings.push((3, OwnedBindingResource::Buffer(self.view.clone())));
+        bindings.extend((2..).zip(self.buffers.iter().cloned().map(OwnedBindingResource::Buffer)));
         Ok(UnpreparedBindGroup { bindings: BindingResources(bindings) })
     }
 
     fn bind_group_layout_entries(_device: &RenderDevice, _no_bindless: bool) -> Vec<BindGroupLayoutEntry> {
         let mut entries = Shared::layout();
-        entries.push(entry(2, ShaderStages::VERTEX_FRAGMENT, STORAGE));
-        entries.push(entry(3, ShaderStages::FRAGMENT, UNIFORM));
+        entries.extend(
+            (2..).zip(S::BUFFERS).map(|(binding, (visibility, ty))| entry(binding, *visibility, *ty)),
+        );
         entries
     }
 }
 
-impl AsBindGroup for LabelMaterial {
-    type Data = ();
-    type Param = ();
-
-    fn label() -> &'static str {
-        "writing"
-    }
-
-    fn bind_group_data(&self) {}
-
-    fn unprepared_bind_group(
-        &self,
-        _layout: &BindGroupLayout,
-        _device: &RenderDevice,
-        _param: &mut SystemParamItem<'_, '_, ()>,
-        _no_bindless: bool,
-    ) -> Result<UnpreparedBindGroup, AsBindGroupError> {
-        let mut bindings = self.shared.bindings();
-        bindings.push((2, OwnedBindingResource::Buffer(self.colors.clone())));
-        Ok(UnpreparedBindGroup { bindings: BindingResources(bindings) })
-    }
-
-    fn bind_group_layout_entries(_device: &RenderDevice, _no_bindless: bool) -> Vec<BindGroupLayoutEntry> {
-        let mut entries = Shared::layout();
-        entries.push(entry(2, ShaderStages::FRAGMENT, UNIFORM));
-        entries
-    }
-}
-
-impl Material for TerminalMaterial {
+impl<S: Sort> Material for Written<S> {
     fn vertex_shader() -> ShaderRef {
-        path(embedded_path!("terminal.wgsl"))
+        path(S::shader())
     }
 
     fn fragment_shader() -> ShaderRef {
-        path(embedded_path!("terminal.wgsl"))
+        path(S::shader())
     }
 
     fn alpha_mode(&self) -> AlphaMode {
@@ -169,52 +191,17 @@ impl Material for TerminalMaterial {
         layout: &MeshVertexBufferLayoutRef,
         _key: MaterialPipelineKey<Self>,
     ) -> Result<(), SpecializedMeshPipelineError> {
-        let attributes = [Mesh::ATTRIBUTE_POSITION.at_shader_location(0)];
+        let attributes: Vec<_> = (0..)
+            .zip(S::attributes())
+            .map(|(location, attribute)| attribute.at_shader_location(location))
+            .collect();
         descriptor.vertex.buffers = vec![layout.0.get_layout(&attributes)?];
         in_own_colors(descriptor);
         Ok(())
     }
 }
 
-impl Material for LabelMaterial {
-    fn vertex_shader() -> ShaderRef {
-        path(embedded_path!("label.wgsl"))
-    }
-
-    fn fragment_shader() -> ShaderRef {
-        path(embedded_path!("label.wgsl"))
-    }
-
-    fn alpha_mode(&self) -> AlphaMode {
-        AlphaMode::Blend
-    }
-
-    fn enable_prepass() -> bool {
-        false
-    }
-
-    fn enable_shadows() -> bool {
-        false
-    }
-
-    fn specialize(
-        _pipeline: &MaterialPipeline,
-        descriptor: &mut RenderPipelineDescriptor,
-        layout: &MeshVertexBufferLayoutRef,
-        _key: MaterialPipelineKey<Self>,
-    ) -> Result<(), SpecializedMeshPipelineError> {
-        let attributes = [
-            Mesh::ATTRIBUTE_POSITION.at_shader_location(0),
-            PEN.at_shader_location(1),
-            GLYPH.at_shader_location(2),
-        ];
-        descriptor.vertex.buffers = vec![layout.0.get_layout(&attributes)?];
-        in_own_colors(descriptor);
-        Ok(())
-    }
-}
-
-fn path(path: std::path::PathBuf) -> ShaderRef {
+fn path(path: PathBuf) -> ShaderRef {
     ShaderRef::Path(bevy::asset::AssetPath::from_path_buf(path).with_source("embedded"))
 }
 

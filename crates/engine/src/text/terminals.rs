@@ -279,12 +279,8 @@ impl Terminals {
                 contents: bytemuck::cast_slice(&[opacity, 0.0, 0.0, 0.0]),
                 usage: BufferUsages::UNIFORM,
             });
-            let material = TerminalMaterial {
-                shared: shared.clone(),
-                grid: grid.buffer.clone(),
-                view: uniform,
-                is_opaque: opacity >= 1.0,
-            };
+            let buffers = vec![grid.buffer.clone(), uniform];
+            let material = TerminalMaterial::new(shared.clone(), buffers, opacity >= 1.0);
             let em = view.value.cell_height.clamp(1e-4, 1e4) / metrics.line_height;
             let width = (f32::from(grid.columns) * metrics.cell_width + 2.0 * MARGIN) * em;
             let height = (f32::from(grid.rows) * metrics.line_height + 2.0 * MARGIN) * em;

@@ -27,7 +27,7 @@ fn blue([red, green, blue]: [u8; 3]) -> bool {
 }
 
 /// The only terminal that a peer knows.
-fn terminal(peer: &Peer) -> String {
+pub(crate) fn terminal(peer: &Peer) -> String {
     wait_until("there is a terminal", LONG, || {
         let listed = peer.json(&["list-terminals"]);
         Some(listed.first()?["id"].as_str()?.to_owned())
@@ -36,7 +36,7 @@ fn terminal(peer: &Peer) -> String {
 
 /// Waits until a terminal shows a text, as a peer has it. What it shows instead is told.
 #[track_caller]
-fn shows(peer: &Peer, terminal: &str, text: &str, timeout: Duration) {
+pub(crate) fn shows(peer: &Peer, terminal: &str, text: &str, timeout: Duration) {
     let shown = RefCell::new(Told(String::new()));
     let what = format!("`{text}` stands in the terminal of {}", peer.name);
     wait_until(&what, timeout, || {
@@ -57,7 +57,7 @@ impl Drop for Told {
     }
 }
 
-fn installed(name: &str) -> bool {
+pub(crate) fn installed(name: &str) -> bool {
     let found = Command::new(name).arg("--version").output().is_ok();
     if !found {
         eprintln!("\n!!! NOT RUN: `{name}` is not installed\n");
@@ -146,7 +146,7 @@ fn a_script_is_written_compiled_and_run_in_the_space() {
 }
 
 /// The compiler of whoever runs the test, in spite of another home.
-fn keep_toolchain(launch: hearth_e2e::Launch) -> hearth_e2e::Launch {
+pub(crate) fn keep_toolchain(launch: hearth_e2e::Launch) -> hearth_e2e::Launch {
     let home = std::env::var_os("HOME").unwrap_or_default();
     let of_user = |variable: &str, folder: &str| {
         std::env::var_os(variable).unwrap_or_else(|| Path::new(&home).join(folder).into_os_string())
@@ -161,7 +161,7 @@ fn keep_toolchain(launch: hearth_e2e::Launch) -> hearth_e2e::Launch {
 }
 
 /// Waits until a terminal has the keyboard, or has it no more.
-fn has_keyboard(peer: &Peer, terminal: &str, has: bool) {
+pub(crate) fn has_keyboard(peer: &Peer, terminal: &str, has: bool) {
     wait_until("the keyboard changes hands", LONG, || {
         let listed = peer.json(&["list-terminals"]);
         let found = listed.iter().find(|listed| listed["id"] == terminal)?;

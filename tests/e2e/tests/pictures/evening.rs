@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! An evening in a terminal of the space: the programs that people live in, driven through the window's own
+//! keyboard and mouse, with a picture at each step. What can be told by a program is checked; the pictures are
+//! for a person to look at.
+
+use crate::{
+    album::Album,
+    alone,
+    display::Display,
+    workshop::{has_keyboard, installed, keep_toolchain, shows, terminal},
+};
+use hearth_e2e::{LONG, Peer, Space};
+
+/// Somebody at a window.
+struct Seat<'a> {
+    ada: &'a Peer,
+    display: &'a Display,
+    album: &'a Album,
+    terminal: String,
+}
+
+impl Seat<'_> {
+    /// Keeps a picture once the terminal shows this.
+    #[track_caller]
+    fn sees(&self, text: &str, title: &str) {
+        shows(self.ada, &self.terminal, text, LONG);
+        self.album.wait(self.ada, title, |_| true);
+    }
+
+    /// Types a line, and keeps a picture once the terminal shows this.
+    #[track_caller]
+    fn runs(&self, line: &str, text: &str, title: &str) {
+        self.display.types(line);
+        self.display.keys(&["Return"]);
+        self.sees(text, title);
+    }
+
+    #[track_caller]
+    fn presses(&self, keys: &[&str], text: &str, title: &str) {
+        self.display.keys(keys);
+        self.sees(text, title);
+    }
+
+    /// A fresh screen with nothing but the prompt.
+    #[track_caller]
+    fn clears(&self) {
+        self.display.types("clear; echo cle''ared\n");
+        shows(self.ada, &self.terminal, "cleared\n~ ready$", LONG);
+    }
+
+    /// Text, colours, and what a line is made of.
+    fn writes(&self) {
+        self.runs("ls --color=always /", "usr", "01-ls");
+        let gradient =
+            r#"for i in $(seq 0 5 255); do printf "\e[48;2;$i;80;$((255-i))m "; done; printf '\e[0m\n'"#;
+        self.runs(gradient, "ready$", "02-colours");
+        self.runs(
+            r"printf '\e[1mbold\e[0m \e[3mitalic\e[0m \e[4mline\e[0m \e[4:3mwave\e[0m \e[9mstruck\e[0m \e[7mturned\e[0m \e[2mfaint\e[0m\n'",
+            "faint\n",
+            "03-styles",
+        );
+        self.runs(
+            r"printf '\u65e5\u672c\u8a9e \uc548\ub155 \u0416\u0438\u0437\u043d\u044c \u03b1\u03b2\u03b3 e\u0301a\u0308 \U1F600\U1F680\U1F33B \ue0b0\ue0b2 \u2588\u2593\u2592\u2591 \u250c\u2500\u252c\u2500\u2510\n'",
+            "日本語",
+            "04-scripts",
+        );
+        self.runs("seq 1 300 | paste -sd' ' | fold -w 60", "300", "05-long");
+        self.presses(&["shift+Prior", "shift+Prior"], "ready$", "06-scrolled-back");
+        self.presses(&["shift+Next", "shift+Next"], "300", "07-scrolled-forth");
+        self.clears();
+        // A thing that is under way is stopped, another is taken up again.
+        self.display.types("yes\n");
+        shows(self.ada, &self.terminal, "y\ny\ny\ny", LONG);
+        self.presses(&["ctrl+c"], "^C\n~ ready$", "08-stopped");
+        self.display.types("cat\n");
+        self.presses(&["ctrl+z"], "Stopped", "09-put-aside");
+        self.runs("fg", "cat\n", "10-taken-up");
+        self.display.keys(&["ctrl+d"]);
+        self.presses(&["ctrl+r"], "reverse-i-search", "11-search-of-history");
+        self.display.types("seq");
+        self.sees("seq 1 300", "12-found");
+        self.display.keys(&["ctrl+g"]);
+        self.clears();
+        self.display.types("ls /usr/sh");
+        self.display.keys(&["Tab"]);
+        self.sees("ls /usr/share", "13-completed");
+        self.display.keys(&["ctrl+u"]);
+        self.runs("head -c 60000 /dev/urandom; tput reset; echo wh''ole", "whole", "14-after-noise");
+        self.clears();
+        self.runs("stty size", "stty size\n", "15-size");
+        self.presses(&["ctrl+shift+plus", "ctrl+shift+plus"], "ready$", "16-larger-letters");
+        self.presses(&["ctrl+shift+minus", "ctrl+shift+minus"], "ready$", "17-smaller-letters");
+    }
+
+    /// The middle of a cell in a picture of 1280 by 720, of the terminal as it is opened: 100 columns and 30 rows
+    /// straight ahead.
+    fn cell(column: f32, row: f32) -> [f32; 2] {
+        [276.0 + 7.3 * (column + 0.5), 153.0 + 16.05 * (row + 0.5)]
+    }
+
+    /// What the mouse does.
+    fn points(&self) {
+        let drags = |from: [f32; 2], to: [f32; 2], title: &str| {
+            self.display.drags(from, to);
+            self.album.wait(self.ada, title, |_| true);
+        };
+        self.clears();
+        self.runs("echo pick-me-up", "\npick-me-up\n", "85-to-be-chosen");
+        drags(Self::cell(0.0, 2.0), Self::cell(9.0, 2.0), "86-chosen-by-mouse");
+        self.display.keys(&["ctrl+shift+c"]);
+        self.display.types("echo pasted=");
+        self.display.keys(&["ctrl+shift+v", "Return"]);
+        self.sees("\npasted=pick-me-up\n", "87-pasted");
+        self.display.types("clear; seq 500\n");
+        self.sees("500", "88-before-the-wheel");
+        self.display.wheels(Self::cell(50.0, 15.0), 5);
+        self.album.wait(self.ada, "89-after-the-wheel", |_| true);
+        self.clears();
+        drags([640.0, 133.0], [760.0, 200.0], "90-moved");
+        drags([760.0, 200.0], [640.0, 133.0], "91-moved-back");
+        drags([1008.0, 634.0], [900.0, 560.0], "92-scaled");
+        drags([900.0, 560.0], [1008.0, 634.0], "93-scaled-back");
+        // Whoever looks away still types; the chord gives the keyboard back, and Enter takes it again.
+        self.display.keys(&["ctrl+shift+space"]);
+        has_keyboard(self.ada, &self.terminal, false);
+        self.album.wait(self.ada, "94-keyboard-back", |_| true);
+        self.display.keys(&["Return"]);
+        has_keyboard(self.ada, &self.terminal, true);
+        self.runs("echo he''re", "here", "95-keyboard-taken");
+    }
+
+    fn edits(&self, editor: &str, number: u32) {
+        let title = |step: u32, what: &str| format!("{}-{editor}-{what}", number + step);
+        self.clears();
+        self.runs(&format!("{editor} orb.rs"), "orb.rs", &title(0, "open"));
+        self.display.types(":set nu | syntax on\n");
+        self.display.types("ifn main() {\n    let answer = 42; // a comment\nprintln!(\"{answer}\");\n}");
+        self.sees("println", &title(1, "written"));
+        self.display.keys(&["Escape"]);
+        self.display.types("ggVG");
+        self.sees("VISUAL LINE", &title(2, "chosen"));
+        self.display.types("y");
+        self.display.types("40p");
+        self.sees("160", &title(3, "pasted"));
+        self.display.keys(&["ctrl+d", "ctrl+d", "ctrl+u"]);
+        self.display.types("/answer\n");
+        self.sees("/answer", &title(4, "searched"));
+        self.display.types(":vsplit | split\n");
+        self.sees("orb.rs", &title(5, "split"));
+        self.display.keys(&["ctrl+w", "w", "ctrl+w", "plus"]);
+        self.display.types("gg");
+        // What was typed is completed from a list.
+        self.display.types("opri");
+        self.display.keys(&["ctrl+n"]);
+        self.sees("println", &title(6, "completed"));
+        self.display.keys(&["Escape", "u"]);
+        self.display.types(":help\n");
+        self.sees("help", &title(7, "help"));
+        self.display.types(":qa!\n");
+        self.sees("ready$", &title(8, "left"));
+    }
+
+    fn reads(&self) {
+        self.clears();
+        self.runs("seq -f 'line %g of a long text' 5000 > long; less long", "line 1 of", "40-less");
+        self.presses(&["space", "space"], "line 60 of", "41-less-pages");
+        self.presses(&["shift+g"], "line 5000 of", "42-less-end");
+        self.runs("?line 25", "line 25", "43-less-searched");
+        self.display.types("q");
+        self.sees("ready$", "44-less-left");
+    }
+
+    fn watches(&self) {
+        self.clears();
+        self.runs("htop", "CPU%", "50-htop");
+        self.presses(&["F5"], "CPU%", "51-htop-tree");
+        self.presses(&["Down", "Down", "Down"], "CPU%", "52-htop-down");
+        self.presses(&["F6"], "Sort by", "53-htop-sort");
+        self.display.keys(&["Escape"]);
+        self.presses(&["F10"], "ready$", "54-htop-left");
+    }
+
+    fn divides(&self) {
+        self.clears();
+        self.runs("tmux -f /dev/null new -s evening", "[evening]", "60-tmux");
+        self.display.keys(&["ctrl+b", "percent"]);
+        self.sees("│", "61-tmux-two");
+        self.display.types("htop\n");
+        self.sees("CPU%", "62-tmux-htop");
+        self.display.keys(&["ctrl+b", "quotedbl"]);
+        self.display.types("seq 200\n");
+        self.sees("200", "63-tmux-three");
+        self.display.keys(&["ctrl+b", "bracketleft", "Prior", "Prior"]);
+        self.sees("100", "64-tmux-back");
+        self.display.types("q");
+        self.display.keys(&["ctrl+b", "ctrl+Up", "ctrl+Up", "ctrl+Up"]);
+        self.display.keys(&["ctrl+b", "z"]);
+        self.sees("200", "65-tmux-alone");
+        self.display.keys(&["ctrl+b", "z", "ctrl+b", "d"]);
+        self.sees("[detached", "66-tmux-put-aside");
+        self.runs("tmux attach", "[evening]", "67-tmux-again");
+        self.display.keys(&["ctrl+b", "colon"]);
+        self.display.types("kill-session\n");
+        self.sees("[exited]", "68-tmux-left");
+    }
+
+    fn builds(&self) {
+        self.clears();
+        self.runs("cargo new hello && cd hello && cargo run", "Hello, world!", "70-cargo");
+        self.runs(
+            "echo 'fn main() { let x: u32 = \"no\"; }' > src/main.rs; cargo check",
+            "E0308",
+            "71-cargo-error",
+        );
+        self.runs("cd; rm -rf hello; echo go''ne", "gone", "72-cargo-left");
+    }
+}
+
+#[test]
+#[ignore = "ten minutes long, and its pictures are for a person: `cargo test --test pictures -- --ignored evening`"]
+fn an_evening_in_a_terminal() {
+    let _alone = alone();
+    let space = Space::new();
+    let Some(display) = Display::with_keys(&space.path(""), "1280x720") else { return };
+    if !["vim", "nvim", "less", "htop", "tmux", "cargo"].into_iter().all(installed) {
+        return;
+    }
+    let home = space.path("home");
+    std::fs::create_dir_all(&home).unwrap();
+    std::fs::write(home.join(".bashrc"), "PS1='\\W ready$ '\n").unwrap();
+    let album = Album::new("evening");
+    let server = space.server().boot().start();
+    let ada = space.client("ada", &server).boot().window("1280x720");
+    let ada = ada.env("DISPLAY", &display.name).env("SHELL", "/bin/bash").env("HOME", &home);
+    let ada = keep_toolchain(ada).without_env("WAYLAND_DISPLAY").without_env("TMUX").start();
+    display.focus("Hearth: ada");
+    album.wait(&ada, "place", |picture| picture.pixels().any(|pixel| pixel.0[0] > 60));
+    display.keys(&["t"]);
+    let terminal = terminal(&ada);
+    shows(&ada, &terminal, "ready$", LONG);
+    has_keyboard(&ada, &terminal, true);
+    let seat = Seat { ada: &ada, display: &display, album: &album, terminal };
+    seat.writes();
+    seat.edits("vim", 20);
+    seat.edits("nvim", 30);
+    seat.reads();
+    seat.watches();
+    seat.divides();
+    seat.builds();
+    seat.display.types("exit 3\n");
+    seat.sees("3", "80-ended");
+    seat.presses(&["Return"], "ready$", "81-again");
+    seat.points();
+}
