@@ -268,7 +268,8 @@ Examples:
     /// Allow another peer something on this machine
     #[command(after_help = "\
 `terminal`: its user may type into every terminal that this peer hosts, as you. It holds for that peer's key,
-also after a restart, until it is revoked.
+also after a restart, until it is revoked. The workshop handles the terminals of its own user alone: to type
+into yours takes a script of theirs, which gives one of them their keyboard by its id (see `list-terminals`).
 
 Example:
   hearth-ctl grant ann terminal")]
@@ -282,7 +283,7 @@ Example:
     /// Undo `grant`
     #[command(after_help = "Example:\n  hearth-ctl revoke ann terminal")]
     Revoke {
-        /// The peer: its number or its name; of one that is not connected the number that it had
+        /// The peer: its number or its name; of one that is away those that it had
         peer: String,
         /// What
         #[arg(value_parser = grantable)]

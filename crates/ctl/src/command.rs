@@ -24,11 +24,11 @@ use hearth_abi::PeerId;
 use hearth_ipc::{Client, find_peer};
 use hearth_protocol::operator::{PeerInfo, Request};
 use serde::de::DeserializeOwned;
-use std::path::PathBuf;
+use std::{cell::RefCell, path::PathBuf};
 
 /// Runs a command that needs a peer.
 pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<()> {
-    let peer = Peer { explicit: arguments.socket };
+    let peer = Peer { explicit: arguments.socket, found: RefCell::default() };
     match arguments.command {
         Command::LoadLump { file } => lumps::load(&peer, &file, output).await,
         Command::GetLump { id, output: to } => lumps::get(&peer, id, to, output).await,
@@ -67,11 +67,18 @@ pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<()>
 /// The peer that is spoken to. Each request has its own connection.
 struct Peer {
     explicit: Option<PathBuf>,
+    /// Where it was found: a command of several requests speaks to one peer, also when another starts meanwhile.
+    found: RefCell<Option<PathBuf>>,
 }
 
 impl Peer {
     async fn connect(&self) -> Result<Client> {
-        Ok(Client::connect(&find_peer(self.explicit.as_deref())?).await?)
+        let found = self.found.borrow().clone();
+        let path = match found {
+            Some(path) => path,
+            None => self.found.borrow_mut().insert(find_peer(self.explicit.as_deref())?).clone(),
+        };
+        Ok(Client::connect(&path).await?)
     }
 
     async fn call<T: DeserializeOwned>(&self, request: &Request) -> Result<T> {
@@ -90,13 +97,13 @@ impl Peer {
     /// The number of the peer that the user names by number or by name.
     async fn number_of(&self, place: &Place) -> Result<Option<PeerId>> {
         match &place.peer {
-            Some(text) => self.number_of_peer(text).await.map(Some),
+            Some(text) => self.number_of_peer(text, "--peer ").await.map(Some),
             None => Ok(None),
         }
     }
 
-    /// The number of the peer with this number or name.
-    async fn number_of_peer(&self, text: &str) -> Result<PeerId> {
+    /// The number of the peer with this number or name. `before` stands before a number on the command line.
+    async fn number_of_peer(&self, text: &str, before: &str) -> Result<PeerId> {
         if let Ok(id) = text.parse() {
             return Ok(id);
         }
@@ -107,10 +114,16 @@ impl Peer {
                 .hint("`hearth-ctl list-peers` shows who is here")),
             [peer] => Ok(peer.id),
             _ => {
-                let ids: Vec<String> = peers.iter().map(|peer| format!("--peer {}", peer.id)).collect();
-                Err(Problem::new(Exit::Usage, format!("{} peers have the name `{text}`", peers.len()))
-                    .hint(format!("choose one by its number: {}", ids.join(", "))))
+                let ids: Vec<PeerId> = peers.iter().map(|peer| peer.id).collect();
+                Err(several(text, before, &ids))
             }
         }
     }
+}
+
+/// A name that does not tell which peer is meant.
+fn several(name: &str, before: &str, ids: &[PeerId]) -> Problem {
+    let choices: Vec<String> = ids.iter().map(|id| format!("{before}{id}")).collect();
+    Problem::new(Exit::Usage, format!("{} peers have the name `{name}`", ids.len()))
+        .hint(format!("choose one by its number: {}", choices.join(", ")))
 }

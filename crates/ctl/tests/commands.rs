@@ -348,6 +348,26 @@ fn grants_are_given_taken_and_listed() {
     assert_eq!(fake.saw().0, Request::Grant { peer: ann, what: terminal });
     fake.check(&["revoke", "3", "terminal"], "", 0, &line, "");
     assert_eq!(fake.saw().0, Request::Revoke { peer: ann, what: terminal });
+    // By the name under which it was granted, also of one who is away.
+    fake.forget();
+    assert_eq!(fake.run(&["revoke", "peer 9", "terminal"], b"").status.code(), Some(0));
+    assert_eq!(fake.saw().0, Request::ListGrants {});
+    assert_eq!(fake.saw().0, Request::Revoke { peer: PeerId::new(9).unwrap(), what: terminal });
+    fake.check(
+        &["revoke", "eve", "terminal"],
+        "",
+        68,
+        "",
+        "error: no peer `eve` has been granted `terminal`\n\n\
+         hint: `hearth-ctl list-grants` shows who has, also of those who are away\n",
+    );
+    fake.check(
+        &["grant", "twin", "terminal"],
+        "",
+        64,
+        "",
+        "error: 2 peers have the name `twin`\n\nhint: choose one by its number: 5, 6\n",
+    );
     fake.check(&["list-grants"], "", 0, &format!("{line}9\tpeer 9\tterminal\t-\t{key}\n"), "");
     let no_peer = "error: no peer `9` is connected\n\nhint: `hearth-ctl list-peers` shows who is here\n";
     fake.check(&["grant", "9", "terminal"], "", 68, "", no_peer);

@@ -88,3 +88,25 @@ fn interrupting_tail_kills_nothing() {
     assert!(fake.run(&["status"], b"").status.success());
     assert_eq!(fake.saw().0, Request::Status {});
 }
+
+#[test]
+fn a_second_peer_does_not_come_between() {
+    let fake = Fake::start();
+    let mut child = fake.command(&["run", LUMP]).spawn().unwrap();
+    assert_eq!(read_until(child.stdout.as_mut().unwrap(), "\n"), READY);
+    fake.second("client-ann");
+    signal(&child, Signal::INT);
+    assert_eq!(kill_reason(&fake), "interrupted by its operator");
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(130));
+}
+
+#[test]
+fn a_second_signal_does_not_wait_for_a_peer_that_hangs() {
+    let fake = Fake::start();
+    let mut child = fake.command(&["run", LUMP, "--name", "deaf"]).spawn().unwrap();
+    assert_eq!(read_until(child.stdout.as_mut().unwrap(), "\n"), READY);
+    signal(&child, Signal::INT);
+    assert_eq!(kill_reason(&fake), "interrupted by its operator");
+    signal(&child, Signal::INT);
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(130));
+}

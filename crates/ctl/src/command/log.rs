@@ -17,8 +17,8 @@ use tokio::{
     time::timeout,
 };
 
-/// How long `run` waits for the process that it has killed.
-const KILL_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long `run` and `dev` wait for a peer that is to end their process.
+pub(super) const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) async fn tail(
     peer: &Peer,
@@ -50,9 +50,11 @@ pub(super) async fn run(peer: &Peer, what: Module, output: &mut Output) -> Resul
     let id = tokio::select! {
         spawned = &mut spawned => spawned?.id,
         exit = signals.next() => {
-            if let Ok(spawned) = timeout(KILL_TIMEOUT, spawned).await {
-                kill(peer, spawned?.id, INTERRUPTED).await?;
-            }
+            let kill = async {
+                let spawned = spawned.await?;
+                kill(peer, spawned.id, INTERRUPTED).await
+            };
+            in_time(kill, &mut signals).await?;
             return Err(Problem::silent(exit));
         }
     };
@@ -61,18 +63,20 @@ pub(super) async fn run(peer: &Peer, what: Module, output: &mut Output) -> Resul
     } else if !output.json {
         eprintln!("{id}");
     }
-    let mut client = peer.connect().await?;
-    client.request(&Request::Tail { id, lines: TAIL_LINES_MAX, follow: true }).await?;
     let mut printer = Printer::new(output);
+    let mut client = None;
     let followed = tokio::select! {
-        followed = follow(&mut client, &mut printer) => followed,
+        followed = attach(peer, id, &mut client, &mut printer) => followed,
         exit = signals.next() => {
-            kill(peer, id, INTERRUPTED).await?;
-            // The end of its log is worth waiting for, but not for ever, and not against the user's will.
-            tokio::select! {
-                _ = timeout(KILL_TIMEOUT, follow(&mut client, &mut printer)) => {}
-                _ = signals.next() => {}
-            }
+            let end = async {
+                kill(peer, id, INTERRUPTED).await?;
+                // The end of its log is worth waiting for; without it all is well too.
+                if let Some(client) = &mut client {
+                    let _ = timeout(KILL_TIMEOUT, follow(client, &mut printer)).await;
+                }
+                Ok(())
+            };
+            in_time(end, &mut signals).await?;
             return Err(Problem::silent(exit));
         }
     };
@@ -82,15 +86,38 @@ pub(super) async fn run(peer: &Peer, what: Module, output: &mut Output) -> Resul
         Err(problem) => {
             if problem.exit == Exit::BrokenPipe {
                 // As a program in the foreground would end when its reader goes away.
-                kill(peer, id, "the reader of its output went away").await?;
+                in_time(kill(peer, id, "the reader of its output went away"), &mut signals).await?;
             }
             Err(problem)
         }
     }
 }
 
+/// Waits for a peer that ends a process, but not for ever, and not against the user's will: a signal ends it.
+pub(super) async fn in_time(end: impl Future<Output = Result<()>>, signals: &mut Signals) -> Result<()> {
+    tokio::select! {
+        // Two waits of `KILL_TIMEOUT` may be in it.
+        ended = timeout(2 * KILL_TIMEOUT, end) => ended.unwrap_or_else(|_elapsed| {
+            Err(Problem::new(Exit::TimedOut, "the peer does not answer, and the process may run on"))
+        }),
+        _ = signals.next() => Ok(()),
+    }
+}
+
 /// What the log of a process says that was killed with Ctrl-C.
 const INTERRUPTED: &str = "interrupted by its operator";
+
+/// Prints the log of a process to its end. Cancelled, it leaves behind what it is read from.
+async fn attach(
+    peer: &Peer,
+    id: ProcessId,
+    client: &mut Option<Client>,
+    printer: &mut Printer<'_>,
+) -> Result<ExitKind> {
+    let client = client.insert(peer.connect().await?);
+    client.request(&Request::Tail { id, lines: TAIL_LINES_MAX, follow: true }).await?;
+    follow(client, printer).await
+}
 
 /// Prints the log to its end. Cancellation safe.
 async fn follow(client: &mut Client, printer: &mut Printer<'_>) -> Result<ExitKind> {

@@ -15,7 +15,7 @@ use std::{
     io::{Read, Write},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
-    sync::{Arc, mpsc},
+    sync::{Arc, Mutex, mpsc},
     time::Duration,
 };
 use tokio::{runtime::Runtime, sync::watch};
@@ -33,41 +33,87 @@ pub(crate) fn lump_bytes() -> Vec<u8> {
 }
 
 pub(crate) struct Fake {
-    runtime: Runtime,
+    runtime: Option<Runtime>,
     folder: tempfile::TempDir,
     pub(crate) socket: PathBuf,
+    peer: Arc<Peer>,
     seen: mpsc::Receiver<(Request, Vec<u8>)>,
 }
 
 struct Peer {
     seen: mpsc::SyncSender<(Request, Vec<u8>)>,
-    /// Whether somebody killed the process that `run` follows.
-    killed: watch::Sender<Option<String>>,
+    /// How the process that `run` and `dev` follow has ended.
+    ended: watch::Sender<Option<(ExitKind, String)>>,
+    /// What it runs, and its name.
+    module: Mutex<LumpId>,
+    name: Mutex<String>,
+    /// Whether a process of the name `slow` starts.
+    starts: watch::Sender<bool>,
+}
+
+impl Peer {
+    fn new() -> (Arc<Peer>, mpsc::Receiver<(Request, Vec<u8>)>) {
+        let (to, seen) = mpsc::sync_channel(1000);
+        let (ended, module, starts) =
+            (watch::Sender::new(None), Mutex::new(lump()), watch::Sender::new(false));
+        (Arc::new(Peer { seen: to, ended, module, name: Mutex::default(), starts }), seen)
+    }
+
+    /// The module of the process that `dev` follows, if it runs.
+    fn runs(&self) -> Option<LumpId> {
+        self.ended.borrow().is_none().then(|| *self.module.lock().unwrap())
+    }
 }
 
 impl Fake {
     pub(crate) fn start() -> Fake {
+        let folder = tempfile::tempdir().unwrap();
+        let (peer, seen) = Peer::new();
+        let mut fake = Fake { runtime: None, folder, socket: PathBuf::new(), peer, seen };
+        fake.start_again();
+        fake
+    }
+
+    /// Starts the peer after it was stopped. It has forgotten nothing.
+    pub(crate) fn start_again(&mut self) {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let (to, seen) = mpsc::sync_channel(1000);
-        let _inside = runtime.enter();
-        let run = RuntimeDir::open(&folder.path().join("run")).unwrap();
-        let server = Server::bind(&run, "server-a1b2").unwrap();
-        let socket = server.path().to_path_buf();
-        runtime.spawn(server.serve(Arc::new(Peer { seen: to, killed: watch::Sender::new(None) })));
-        drop(_inside);
-        Fake { runtime, folder, socket, seen }
+        self.runtime = Some(runtime);
+        self.socket = self.serve("server-a1b2", Arc::clone(&self.peer));
+    }
+
+    /// Stops the peer, as a crash does.
+    pub(crate) fn stop(&mut self) {
+        self.runtime.take().unwrap().shutdown_timeout(PATIENCE);
     }
 
     /// A second peer of the same user.
     pub(crate) fn second(&self, name: &str) -> PathBuf {
-        let _inside = self.runtime.enter();
+        self.serve(name, Peer::new().0)
+    }
+
+    fn serve(&self, name: &str, peer: Arc<Peer>) -> PathBuf {
+        let runtime = self.runtime.as_ref().unwrap();
+        let _inside = runtime.enter();
         let server = Server::bind(&RuntimeDir::open(&self.run_dir()).unwrap(), name).unwrap();
         let path = server.path().to_path_buf();
-        let (to, _) = mpsc::sync_channel(1000);
-        self.runtime.spawn(server.serve(Arc::new(Peer { seen: to, killed: watch::Sender::new(None) })));
+        runtime.spawn(server.serve(peer));
         path
+    }
+
+    /// The process that `dev` follows runs this from now on, whoever has given it that.
+    pub(crate) fn gives(&self, module: LumpId) {
+        *self.peer.module.lock().unwrap() = module;
+    }
+
+    /// That process ends.
+    pub(crate) fn ends(&self, kind: ExitKind, reason: &str) {
+        self.peer.ended.send_replace(Some((kind, reason.into())));
+    }
+
+    /// Answers whoever waits for the start of a process of the name `slow`.
+    pub(crate) fn starts(&self) {
+        self.peer.starts.send_replace(true);
     }
 
     pub(crate) fn run_dir(&self) -> PathBuf {
@@ -87,7 +133,12 @@ impl Fake {
 
     /// The program, with nothing of the environment that could lead it elsewhere.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hearth-ctl"));
+        self.command_of(Path::new(env!("CARGO_BIN_EXE_hearth-ctl")), args)
+    }
+
+    /// The program where a test has put it.
+    pub(crate) fn command_of(&self, program: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
         self.prepare(command.args(args));
         command
     }
@@ -281,20 +332,30 @@ impl Peer {
                 io.reply_all(&processes()[1..]).await?
             }
             Request::ListProcesses { peer: Some(id) } => return Err(Failure::no_peer(id)),
-            Request::Spawn { name, .. } => match name.as_deref() {
+            Request::Spawn { name, module, .. } => match name.as_deref() {
                 Some("taken") => {
                     return Err(Failure::new(ErrorCode::Taken, "the name `taken` is in use"));
                 }
                 Some("normal") => io.reply(&Spawned { id: process(20) }).await?,
                 Some("trap") => io.reply(&Spawned { id: process(21) }).await?,
-                _ => io.reply(&Spawned { id: process(22) }).await?,
+                name => {
+                    if name == Some("slow") {
+                        let _ = self.starts.subscribe().wait_for(|starts| *starts).await;
+                    }
+                    self.ended.send_replace(None);
+                    *self.name.lock().unwrap() = name.unwrap_or_default().to_owned();
+                    *self.module.lock().unwrap() = module;
+                    io.reply(&Spawned { id: process(22) }).await?;
+                }
             },
+            // A peer that hangs when it is to end this.
+            Request::Kill { .. } if *self.name.lock().unwrap() == "deaf" => io.hung_up().await,
             Request::Kill { ids, reason } => {
                 for id in ids {
                     let error = (id.serial() >= 90).then(|| Failure::no_such_process(id));
                     io.reply(&Killed { id, error }).await?;
                 }
-                self.killed.send_replace(Some(reason.unwrap_or_default()));
+                self.ended.send_replace(Some((ExitKind::Killed, reason.unwrap_or_default())));
             }
             Request::Restart { id } if id == process(17) => io.reply(&Spawned { id: process(18) }).await?,
             Request::Replace { id, module } if id == process(17) => {
@@ -308,8 +369,12 @@ impl Peer {
             Request::Replace { id, module } if id == process(22) && module.0[0] == b'X' => {
                 return Err(Failure::new(ErrorCode::DidNotStart, "the new code ended in its start: tea"));
             }
-            Request::Replace { id, module } if id == process(22) => {
-                io.reply(&Replaced { id, module }).await?
+            Request::Replace { id, module } if id == process(22) && self.runs().is_some() => {
+                *self.module.lock().unwrap() = module;
+                io.reply(&Replaced { id, module }).await?;
+            }
+            Request::Info { id } if id == process(22) && self.runs().is_some() => {
+                io.reply(&ProcessInfo { id, module: self.runs(), ..processes().remove(0) }).await?;
             }
             Request::Notice { .. } => {}
             Request::Rollback { id } if id == process(17) => {
@@ -406,7 +471,9 @@ impl Peer {
                 ));
             }
             Request::Passwd {} => {}
-            Request::Restart { id } | Request::Info { id } => return Err(Failure::no_such_process(id)),
+            Request::Restart { id } | Request::Info { id } | Request::Replace { id, .. } => {
+                return Err(Failure::no_such_process(id));
+            }
             other => return Err(Failure::new(ErrorCode::Unsupported, format!("no `{}` here", other.op()))),
         }
         Ok(())
@@ -423,16 +490,17 @@ impl Peer {
             17 => io.reply_all(&log[log.len().saturating_sub(lines as usize)..]).await?,
             20 => io.reply_all([line(Level::Info, "", "done"), ended(ExitKind::Normal, "")]).await?,
             21 => io.reply_all([ended(ExitKind::Trap, "unreachable")]).await?,
-            // Writes one line and then nothing until it is killed.
+            // Writes one line and then nothing until it ends.
             22 => {
                 io.reply(&line(Level::Info, "", "ready")).await?;
-                let mut killed = self.killed.subscribe();
-                let (hung_up, killed) = (io.hung_up(), killed.wait_for(Option::is_some));
-                let reason = tokio::select! {
-                    reason = killed => reason.map(|reason| reason.clone().unwrap_or_default()).unwrap_or_default(),
+                let mut ended_now = self.ended.subscribe();
+                let (hung_up, ended_now) = (io.hung_up(), ended_now.wait_for(Option::is_some));
+                let how = tokio::select! {
+                    how = ended_now => how.ok().and_then(|how| how.clone()),
                     () = hung_up => return Ok(()),
                 };
-                io.reply(&ended(ExitKind::Killed, &reason)).await?;
+                let Some((kind, reason)) = how else { return Ok(()) };
+                io.reply(&ended(kind, &reason)).await?;
             }
             // Never stops writing.
             23 if follow => loop {
