@@ -58,18 +58,56 @@ fn packages_are_made_whole_or_not_at_all() {
     let output = new(&[text(&fake.path("2fast"))]);
     assert_eq!(output.status.code(), Some(64));
     assert!(!fake.path("2fast").exists());
-    // Without the SDK it says where it has looked.
-    let mut command = fake.command(&["new", text(&fake.path("third"))]);
-    command.env("HEARTH_SDK", fake.path("nowhere")).env("XDG_DATA_HOME", fake.path("empty"));
+    // Names that hold what stands in the templates for a name.
+    for (lang, says) in [
+        ("rust", "module = \"target/wasm32-unknown-unknown/debug/my_script2.wasm\""),
+        ("c", "-o my_script2.wasm my_script2.c"),
+        ("assemblyscript", "module = \"build/my_script2.wasm\""),
+        ("wat", "module = \"my_script2.wat\""),
+    ] {
+        let path = fake.path(lang).join("my_script2");
+        assert_eq!(new(&["--lang", lang, text(&path)]).status.code(), Some(0));
+        let settings = fs::read_to_string(path.join("hearth.toml")).unwrap();
+        assert!(settings.contains("name = \"my_script2\"\n") && settings.contains(says), "{settings}");
+    }
+}
+
+#[test]
+fn what_fails_half_way_leaves_nothing() {
+    let fake = Fake::start();
+    // Without the SDK it says where it has looked. Beside the program of this build there may be one, so that it is
+    // run from where there is none.
+    let program = fake.path("lone/bin/hearth-ctl");
+    fs::create_dir_all(program.parent().unwrap()).unwrap();
+    // Not by this process, whose other threads start programs: a file that is open for writing cannot be run.
+    let copied =
+        std::process::Command::new("cp").arg(env!("CARGO_BIN_EXE_hearth-ctl")).arg(&program).status();
+    assert!(copied.unwrap().success());
+    let path = fake.path("some/where/third");
+    for _ in 0..2 {
+        let mut command = fake.command_of(&program, &["new", text(&path)]);
+        command.env("HEARTH_SDK", fake.path("nowhere")).env("XDG_DATA_HOME", fake.path("empty"));
+        let output = finish(command, b"");
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(66), "{error}");
+        assert!(error.contains("the SDK for Rust is not installed\n  cause: "), "{error}");
+        assert!(error.contains("nowhere"), "{error}");
+        assert!(!fake.path("some").exists(), "the second try is not told that something is there");
+    }
+    // A path on which there is room for the names of some files and not of others (PATH_MAX of Linux).
+    let mut long = fake.path("deep").to_str().unwrap().to_owned();
+    while long.len() < 3800 {
+        long.push_str(&format!("/{}", "d".repeat(99)));
+    }
+    long.push_str(&format!("/{}/orb", "d".repeat(4080 - long.len() - "//orb".len())));
+    let sdk = with_sdk(&fake);
+    let mut command = fake.command(&["new", &long]);
+    command.env("HEARTH_SDK", &sdk).env("XDG_DATA_HOME", fake.path("data"));
     let output = finish(command, b"");
     let error = String::from_utf8(output.stderr).unwrap();
-    if output.status.code() != Some(0) {
-        // Beside the program of this build there may be one.
-        assert!(
-            error.contains("the SDK for Rust is not installed\n  cause: ") && error.contains("nowhere"),
-            "{error}"
-        );
-    }
+    assert_eq!(output.status.code(), Some(73), "{error}");
+    assert!(error.contains(".cargo/config.toml"), "it fails half-way: {error}");
+    assert!(!fake.path("deep").exists());
 }
 
 fn version(letter: char) -> String {

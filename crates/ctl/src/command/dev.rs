@@ -38,7 +38,7 @@ pub(super) async fn dev(peer: &Peer, options: Dev, output: &mut Output) -> Resul
         return Err(Problem::new(Exit::NotRunning, missing.what).hint(missing.hint));
     }
     if sdk::is_used_by(&package.folder) {
-        sdk::link(&package.folder)?;
+        sdk::mend(&package.folder)?;
     }
     let place = peer.number_of(&options.place).await?;
     let made = build.is_some().then(|| package.settings.module.clone());

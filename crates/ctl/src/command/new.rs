@@ -68,16 +68,11 @@ pub(super) fn new(path: &Path, language: Language, output: &mut Output) -> Resul
     if fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(Problem::new(Exit::Create, format!("the folder `{}` is not empty", path.display())));
     }
-    for (file, text) in files {
-        let to = path.join(file.replace(NAME, &name));
-        let text = text.replace(NAME, &name).replace(NAME_OF_CRATE, &name.replace('-', "_"));
-        let failed = |error| Problem::creating(&to, &error);
-        fs::create_dir_all(to.parent().unwrap_or(path)).map_err(failed)?;
-        fs::write(&to, text).map_err(failed)?;
-    }
-    if language == Language::Rust {
-        sdk::link(path)?;
-    }
+    // What is most likely to be missing is looked for before anything is made.
+    let sdk = if language == Language::Rust { Some(sdk::copy()?) } else { None };
+    let mut made = Made::of(path);
+    make(path, &name, files, sdk.as_deref())?;
+    made.is_whole = true;
     let missing = language.missing(path);
     let shown = path.display().to_string();
     if output.json {
@@ -92,6 +87,58 @@ pub(super) fn new(path: &Path, language: Language, output: &mut Output) -> Resul
         eprintln!("next: hearth-ctl dev {shown}");
     }
     Ok(())
+}
+
+fn make(path: &Path, name: &str, files: &[File], sdk: Option<&Path>) -> Result<()> {
+    for (file, text) in files {
+        let to = path.join(filled(file, name));
+        let failed = |error| Problem::creating(&to, &error);
+        fs::create_dir_all(to.parent().unwrap_or(path)).map_err(failed)?;
+        fs::write(&to, filled(text, name)).map_err(failed)?;
+    }
+    sdk.map_or(Ok(()), |copy| sdk::link(path, copy))
+}
+
+/// A text of a template with the name of the package.
+fn filled(text: &str, name: &str) -> String {
+    let of_crate = name.replace('-', "_");
+    // What was put in is not looked at again: it may itself hold what stands in the templates.
+    let pieces = text.split(NAME).map(|piece| piece.replace(NAME_OF_CRATE, &of_crate));
+    pieces.collect::<Vec<_>>().join(name)
+}
+
+/// What is made for a package, removed if that fails half-way.
+struct Made {
+    folder: PathBuf,
+    /// The folder was there, and empty.
+    was_there: bool,
+    is_whole: bool,
+}
+
+impl Made {
+    /// The package will be made here.
+    fn of(path: &Path) -> Made {
+        let full = std::path::absolute(path).unwrap_or_else(|_| path.into());
+        let missing = full.ancestors().take_while(|folder| folder.symlink_metadata().is_err()).last();
+        let was_there = missing.is_none();
+        Made { folder: missing.unwrap_or(&full).into(), was_there, is_whole: false }
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        if self.is_whole {
+            return;
+        }
+        // What cannot be removed is told by the next try, whose folder is not empty.
+        if !self.was_there {
+            return drop(fs::remove_dir_all(&self.folder));
+        }
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            drop(if is_folder { fs::remove_dir_all(entry.path()) } else { fs::remove_file(entry.path()) });
+        }
+    }
 }
 
 /// The name of a package: the last part of its path.
@@ -128,10 +175,20 @@ mod tests {
     }
 
     #[test]
-    fn no_template_keeps_the_name_that_stands_for_another() {
+    fn every_template_takes_every_name() {
+        for name in ["my_script2", "my_script", "my-script", "my-script-2", "not-my-script", "x_my_script"] {
+            let of_crate = name.replace('-', "_");
+            for (path, text) in [RUST, C, ASSEMBLYSCRIPT, WAT].into_iter().flatten() {
+                let expect = |text: &str| {
+                    let text = text.replace(NAME, "\0").replace(NAME_OF_CRATE, "\x01");
+                    text.replace('\0', name).replace('\x01', &of_crate)
+                };
+                assert_eq!(filled(path, name), expect(path));
+                assert_eq!(filled(text, name), expect(text), "{path} for {name}");
+            }
+        }
         for files in [RUST, C, ASSEMBLYSCRIPT, WAT] {
-            let names = |text: &str| text.contains(NAME) || text.contains(NAME_OF_CRATE);
-            assert!(files.iter().any(|(path, text)| *path == "hearth.toml" && names(text)));
+            assert!(files.iter().any(|(path, text)| *path == "hearth.toml" && text.contains(NAME)));
         }
     }
 }

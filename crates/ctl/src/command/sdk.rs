@@ -28,13 +28,17 @@ pub(super) fn is_used_by(package: &Path) -> bool {
     fs::read_to_string(package.join("Cargo.toml")).is_ok_and(|text| text.contains(LINK))
 }
 
-/// Makes the link of a package, if it does not lead to an SDK.
-pub(super) fn link(package: &Path) -> Result<()> {
-    let link = package.join(LINK);
-    if link.join(VERSION).is_file() {
-        return Ok(());
+/// Makes the link of a package anew, if it does not lead to an SDK.
+pub(super) fn mend(package: &Path) -> Result<()> {
+    match package.join(LINK).join(VERSION).is_file() {
+        true => Ok(()),
+        false => link(package, &copy()?),
     }
-    let copy = copy()?;
+}
+
+/// Makes the link of a package to a copy.
+pub(super) fn link(package: &Path, copy: &Path) -> Result<()> {
+    let link = package.join(LINK);
     let failed = |error: io::Error| Problem::creating(&link, &error);
     fs::create_dir_all(package.join(".hearth")).map_err(failed)?;
     // One that leads nowhere.
@@ -42,11 +46,11 @@ pub(super) fn link(package: &Path) -> Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
         _ => {}
     }
-    symlink(&copy, &link).map_err(failed)
+    symlink(copy, &link).map_err(failed)
 }
 
 /// The user's copy of the SDK that comes with this program, made if it is not there.
-fn copy() -> Result<PathBuf> {
+pub(super) fn copy() -> Result<PathBuf> {
     let source = find()?;
     let path = source.join(VERSION);
     let version = fs::read_to_string(&path).map_err(|error| Problem::reading(&path, &error))?;
