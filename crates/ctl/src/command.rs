@@ -81,6 +81,12 @@ impl Peer {
         Ok(Client::connect(&path).await?)
     }
 
+    /// Lets the next request find a peer anew, if the one that was found is there no more.
+    fn find_again(&self) {
+        let mut found = self.found.borrow_mut();
+        found.take_if(|path| std::os::unix::net::UnixStream::connect(path).is_err());
+    }
+
     async fn call<T: DeserializeOwned>(&self, request: &Request) -> Result<T> {
         Ok(self.connect().await?.call(request).await?)
     }

@@ -37,9 +37,15 @@ impl Problem {
         self
     }
 
-    /// What went wrong, without its causes.
-    pub(crate) fn message(&self) -> &str {
-        &self.message
+    /// What went wrong and why, a line each, for where there is no room for more.
+    pub(crate) fn told(&self) -> String {
+        let causes = self.causes.iter().map(String::as_str);
+        std::iter::once(&*self.message).chain(causes).collect::<Vec<_>>().join("\n")
+    }
+
+    /// What can be done about it, if that is known.
+    pub(crate) fn advice(&self) -> Option<&str> {
+        self.hint.as_deref()
     }
 
     /// Whether a peer said so, with this code.

@@ -6,7 +6,7 @@ mod fake;
 
 use fake::{Fake, PATIENCE, finish, process, read_until, text};
 use hearth_abi::LumpId;
-use hearth_protocol::operator::Request;
+use hearth_protocol::operator::{ExitKind, Request};
 use std::{fs, os::unix::process::CommandExt as _, path::Path, process::Child};
 
 /// A tree with a SDK in it, as small as can be.
@@ -119,12 +119,21 @@ fn interrupt(child: &Child) {
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
 }
 
-/// The next request that is none about logs.
+/// The next request that changes something.
 fn saw(fake: &Fake) -> Request {
     loop {
         match fake.saw().0 {
-            Request::Tail { .. } | Request::LoadLump {} => {}
+            Request::Tail { .. } | Request::LoadLump {} | Request::Status {} | Request::Info { .. } => {}
             request => return request,
+        }
+    }
+}
+
+/// Waits until the process is to be killed.
+fn waits_for_kill(fake: &Fake) {
+    loop {
+        if let Request::Kill { ids, .. } = saw(fake) {
+            return assert_eq!(ids, [process(22)]);
         }
     }
 }
@@ -133,6 +142,33 @@ fn spawn(fake: &Fake, args: &[&str]) -> Child {
     let mut command = fake.command(args);
     command.process_group(0);
     command.spawn().unwrap()
+}
+
+/// A package in the text form of WebAssembly, and its path.
+fn wat_package(fake: &Fake, name: &str) -> std::path::PathBuf {
+    let folder = fake.path(name);
+    assert_eq!(fake.run(&["new", "--lang", "wat", text(&folder)], b"").status.code(), Some(0));
+    fs::write(folder.join(format!("{name}.wat")), version('1')).unwrap();
+    folder
+}
+
+/// A package that is built by the shell, with this command.
+fn made_package(fake: &Fake, make: &str) -> std::path::PathBuf {
+    let folder = fake.path("made");
+    fs::create_dir_all(&folder).unwrap();
+    let settings = "name = \"made\"\nbuild = \"sh make.sh\"\nmodule = \"made.wasm\"\nargs = [\"a\", \"b\"]\n";
+    fs::write(folder.join("hearth.toml"), settings).unwrap();
+    fs::write(folder.join("make.sh"), make).unwrap();
+    folder
+}
+
+/// A module as the shell writes it.
+fn printed(letter: char) -> String {
+    format!("printf '\\0asm\\1\\0\\0\\0version{letter}'")
+}
+
+fn module(letter: char) -> LumpId {
+    LumpId([letter as u8; 32])
 }
 
 fn wait(mut child: Child) -> Option<i32> {
@@ -149,14 +185,11 @@ fn wait(mut child: Child) -> Option<i32> {
 #[test]
 fn a_save_gives_the_process_its_new_code() {
     let fake = Fake::start();
-    let folder = fake.path("orb");
-    assert_eq!(fake.run(&["new", "--lang", "wat", text(&folder)], b"").status.code(), Some(0));
+    let folder = wat_package(&fake, "orb");
     let save = |text: &str| fs::write(folder.join("orb.wat"), text).unwrap();
-    save(&version('1'));
     let mut child = spawn(&fake, &["dev", text(&folder)]);
     let mut out = child.stdout.take().unwrap();
     read_until(&mut out, "started 0.22\n");
-    let module = |letter: char| LumpId([letter as u8; 32]);
     let spawned = Request::Spawn { module: module('1'), peer: None, name: Some("orb".into()), args: vec![] };
     assert_eq!(saw(&fake), spawned);
     // The log of the process is shown between builds.
@@ -172,7 +205,7 @@ fn a_save_gives_the_process_its_new_code() {
     // What is no module leaves the process alone, and is told in the space.
     save("(module (func $f (call $g)))");
     let Request::Notice { text: told, .. } = saw(&fake) else { panic!("no notice") };
-    assert!(told.contains("orb.wat` is no WebAssembly text"), "{told}");
+    assert!(told.contains("orb.wat` is no WebAssembly text\nunknown func"), "{told}");
     save(&version('X'));
     assert_eq!(saw(&fake), Request::Replace { id: process(22), module: module('X') });
     assert_eq!(saw(&fake), notice("the new code ended in its start: tea"));
@@ -189,20 +222,15 @@ fn a_save_gives_the_process_its_new_code() {
 #[test]
 fn a_build_that_fails_is_shown_as_it_comes() {
     let fake = Fake::start();
-    let folder = fake.path("made");
-    fs::create_dir_all(&folder).unwrap();
-    let settings = "name = \"made\"\nbuild = \"sh make.sh\"\nmodule = \"made.wasm\"\nargs = [\"a\", \"b\"]\n";
-    fs::write(folder.join("hearth.toml"), settings).unwrap();
+    let folder = made_package(&fake, "echo making >&2; printf '\\0asm\\1\\0\\0\\0versionA' > made.wasm");
     let save = |text: &str| fs::write(folder.join("make.sh"), text).unwrap();
-    save("echo making >&2; printf '\\0asm\\1\\0\\0\\0versionA' > made.wasm");
     let mut child = spawn(&fake, &["dev", text(&folder), "--keep"]);
     let (mut out, mut error) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
     read_until(&mut error, "making\n");
     let seen = read_until(&mut out, "started 0.22\n");
     assert!(seen.contains("building: sh make.sh\n") && seen.contains("built in 0."), "{seen}");
     let args = vec!["a".to_owned(), "b".to_owned()];
-    let module = LumpId([b'A'; 32]);
-    let spawned = Request::Spawn { module, peer: None, name: Some("made".into()), args };
+    let spawned = Request::Spawn { module: module('A'), peer: None, name: Some("made".into()), args };
     assert_eq!(saw(&fake), spawned);
     let notice = |text: &str| Request::Notice { id: process(22), text: text.into() };
     assert_eq!(saw(&fake), notice(""));
@@ -223,6 +251,188 @@ fn a_build_that_fails_is_shown_as_it_comes() {
     interrupt(&child);
     assert_eq!(wait(child), Some(130));
     assert_eq!(saw(&fake), notice(""), "the process is kept, and nothing is left over it");
+}
+
+#[test]
+fn it_speaks_to_one_peer_to_its_end() {
+    let fake = Fake::start();
+    let folder = wat_package(&fake, "orb");
+    let mut child = spawn(&fake, &["dev", text(&folder)]);
+    let mut out = child.stdout.take().unwrap();
+    read_until(&mut out, "started 0.22\n");
+    fake.second("client-ann");
+    fs::write(folder.join("orb.wat"), version('2')).unwrap();
+    read_until(&mut out, "replaced 0.22\n");
+    interrupt(&child);
+    waits_for_kill(&fake);
+    assert_eq!(wait(child), Some(130));
+}
+
+#[test]
+fn which_peer_is_meant_is_asked_before_the_first_build() {
+    let fake = Fake::start();
+    fake.second("client-ann");
+    let folder = made_package(&fake, "touch was-built");
+    let output = fake.run(&["dev", text(&folder)], b"");
+    assert_eq!(output.status.code(), Some(64), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("choose one with --socket"), "{output:?}");
+    assert!(!folder.join("was-built").exists());
+}
+
+#[test]
+fn a_process_that_starts_while_dev_is_ended_is_ended_too() {
+    let fake = Fake::start();
+    let folder = wat_package(&fake, "slow");
+    let mut child = spawn(&fake, &["dev", text(&folder)]);
+    assert!(matches!(saw(&fake), Request::Spawn { .. }));
+    interrupt(&child);
+    // It waits for the answer. That it does is seen by nothing, that it does not by its end.
+    let until = std::time::Instant::now() + std::time::Duration::from_millis(500);
+    while std::time::Instant::now() < until {
+        assert_eq!(child.try_wait().unwrap(), None, "it leaves a process behind");
+        std::thread::yield_now();
+    }
+    fake.starts();
+    assert!(matches!(saw(&fake), Request::Kill { ids, .. } if ids == [process(22)]));
+    assert_eq!(wait(child), Some(130));
+}
+
+#[test]
+fn a_peer_that_hangs_does_not_hold_its_operator() {
+    let fake = Fake::start();
+    let folder = wat_package(&fake, "orb");
+    let path = fake.path("hangs.sock");
+    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    // Its first request is taken, and never answered.
+    let child = spawn(&fake, &["dev", text(&folder), "--socket", text(&path), "--peer", "ann"]);
+    let (_held, _) = listener.accept().unwrap();
+    interrupt(&child);
+    assert_eq!(wait(child), Some(130));
+    // One that hangs while it is to end the process: the second signal ends the wait for it.
+    let mut child = spawn(&fake, &["dev", text(&wat_package(&fake, "deaf"))]);
+    let mut out = child.stdout.take().unwrap();
+    read_until(&mut out, "ready\n");
+    interrupt(&child);
+    waits_for_kill(&fake);
+    interrupt(&child);
+    assert_eq!(wait(child), Some(130));
+}
+
+#[test]
+fn code_that_was_rolled_back_is_given_again_by_a_save() {
+    let fake = Fake::start();
+    let folder = wat_package(&fake, "orb");
+    let mut child = spawn(&fake, &["dev", text(&folder)]);
+    let mut out = child.stdout.take().unwrap();
+    read_until(&mut out, "started 0.22\n");
+    fs::write(folder.join("orb.wat"), version('1')).unwrap();
+    read_until(&mut out, "nothing new for 0.22\n");
+    fake.gives(module('0'));
+    fs::write(folder.join("orb.wat"), version('1')).unwrap();
+    read_until(&mut out, "replaced 0.22\n");
+    interrupt(&child);
+    assert_eq!(wait(child), Some(130));
+}
+
+#[test]
+fn a_process_that_ends_while_it_is_built_is_shown_to_its_end() {
+    let fake = Fake::start();
+    // It is built once `go` is there.
+    let make = |letter| format!("while ! test -e go; do :; done; {} > made.wasm", printed(letter));
+    let folder = made_package(&fake, &make('A'));
+    fs::write(folder.join("go"), "").unwrap();
+    let mut child = spawn(&fake, &["dev", text(&folder)]);
+    let mut out = child.stdout.take().unwrap();
+    read_until(&mut out, "ready\n");
+    fs::remove_file(folder.join("go")).unwrap();
+    fs::write(folder.join("make.sh"), make('B')).unwrap();
+    read_until(&mut out, "building: sh make.sh\n");
+    fake.ends(ExitKind::Trap, "spilt tea");
+    fs::write(folder.join("go"), "").unwrap();
+    let seen = read_until(&mut out, "started 0.22\n");
+    assert!(seen.contains("ended\ttrap: spilt tea\n"), "{seen}");
+    interrupt(&child);
+    assert_eq!(wait(child), Some(130));
+}
+
+#[test]
+fn what_is_saved_in_the_settings_holds_from_then_on() {
+    let fake = Fake::start();
+    let folder = made_package(&fake, &format!("{} > made.wasm", printed('A')));
+    let mut child = spawn(&fake, &["dev", text(&folder)]);
+    let (mut out, mut error) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    read_until(&mut out, "started 0.22\n");
+    // What cannot be read is told, and nothing is built before it can.
+    let settings = fs::read_to_string(folder.join("hearth.toml")).unwrap();
+    fs::write(folder.join("hearth.toml"), settings.replace("module", "modul")).unwrap();
+    read_until(&mut error, "unknown field `modul`");
+    let settings = settings.replace("\"a\"", "\"c\"").replace("made.wasm", "other.wasm");
+    fs::write(folder.join("make.sh"), format!("{} > other.wasm", printed('B'))).unwrap();
+    fs::write(folder.join("hearth.toml"), settings).unwrap();
+    let seen = read_until(&mut out, "replaced 0.22\n");
+    assert!(seen.contains("`name` and `args` hold from the next start\n"), "{seen}");
+    assert_eq!(seen.matches("building").count(), 1, "{seen}");
+    // What the build makes now is no save.
+    let (tell, told) = std::sync::mpsc::sync_channel(1);
+    std::thread::spawn(move || tell.send(read_until(&mut out, "building")));
+    assert!(told.recv_timeout(std::time::Duration::from_secs(1)).is_err(), "it builds by itself");
+    interrupt(&child);
+    assert_eq!(wait(child), Some(130));
+}
+
+#[test]
+fn a_peer_that_ends_is_looked_for_at_the_next_save() {
+    let mut fake = Fake::start();
+    let folder = wat_package(&fake, "orb");
+    let save = |letter| fs::write(folder.join("orb.wat"), version(letter)).unwrap();
+    let mut child = spawn(&fake, &["dev", text(&folder)]);
+    let (mut out, mut error) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    read_until(&mut out, "ready\n");
+    fake.stop();
+    read_until(&mut out, "the peer is gone; the next save looks for it again\n");
+    save('2');
+    read_until(&mut error, "no peer of yours is running\n");
+    read_until(&mut out, "the peer is gone; the next save looks for it again\n");
+    fake.start_again();
+    save('3');
+    read_until(&mut out, "started 0.22\n");
+    interrupt(&child);
+    assert_eq!(wait(child), Some(130));
+}
+
+#[test]
+fn what_goes_wrong_is_told_whole_also_as_json() {
+    let fake = Fake::start();
+    // A build that leaves its module elsewhere.
+    let folder = made_package(&fake, "true");
+    let mut child = spawn(&fake, &["--json", "dev", text(&folder)]);
+    let mut out = child.stdout.take().unwrap();
+    let seen = read_until(&mut out, "leaves it\"}\n");
+    assert!(
+        seen.contains("{\"error\":\"no such file `") && seen.contains("\"event\":\"not-started\""),
+        "{seen}"
+    );
+    assert!(seen.contains("\"hint\":\"`module` in hearth.toml says where the build leaves it\""), "{seen}");
+    fs::write(folder.join("make.sh"), "printf '(module (func call $g))' > made.wat").unwrap();
+    let settings = fs::read_to_string(folder.join("hearth.toml")).unwrap();
+    fs::write(folder.join("hearth.toml"), settings.replace("made.wasm", "made.wat")).unwrap();
+    read_until(&mut out, "is no WebAssembly text\\nunknown func");
+    interrupt(&child);
+    assert_eq!(wait(child), Some(130));
+}
+
+#[test]
+fn folders_of_the_environment_do_not_move_the_module() {
+    let fake = Fake::start();
+    let folder = made_package(&fake, &format!("env > seen; {} > made.wasm", printed('A')));
+    let mut command = fake.command(&["dev", text(&folder)]);
+    command.env("CARGO_TARGET_DIR", "/a").env("CARGO_BUILD_TARGET_DIR", "/b").process_group(0);
+    let mut child = command.spawn().unwrap();
+    read_until(child.stdout.as_mut().unwrap(), "started 0.22\n");
+    let seen = fs::read_to_string(folder.join("seen")).unwrap();
+    assert!(!seen.contains("TARGET_DIR"), "{seen}");
+    interrupt(&child);
+    assert_eq!(wait(child), Some(130));
 }
 
 #[test]

@@ -10,93 +10,142 @@ mod watch;
 
 use super::{
     Peer,
-    log::{Printer, Signals, kill},
+    log::{KILL_TIMEOUT, Printer, Signals, in_time, kill},
     processes, sdk,
     tools::Language,
 };
 use crate::{
-    cli::Dev,
+    cli::{Dev, Place},
     exit::Exit,
     output::{Output, color_on},
     problem::{Problem, Result},
 };
-use hearth_abi::{LumpId, PeerId, ProcessId};
+use hearth_abi::{LumpId, ProcessId};
 use hearth_ipc::Client;
-use hearth_protocol::operator::{ErrorCode, ExitKind, LogEvent, Replaced, Request, Spawned, TAIL_LINES_MAX};
+use hearth_protocol::operator::{
+    ErrorCode, ExitKind, LogEvent, ProcessInfo, Replaced, Request, Spawned, Status, TAIL_LINES_MAX,
+};
 use package::Package;
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::{
+    pin::Pin,
+    time::{Duration, Instant},
+};
+use tokio::time::{sleep, timeout};
 use watch::Watcher;
 
 pub(super) async fn dev(peer: &Peer, options: Dev, output: &mut Output) -> Result<()> {
     // Before there is a process that a signal would leave behind.
     let mut signals = Signals::new()?;
     let package = Package::open(&options.path)?;
-    let build = package.settings.build.as_deref();
-    let language = Language::of(&package.folder, build);
-    if let Some(missing) = build.and_then(|_| language.missing(&package.folder)) {
+    if let Some(build) = package.settings.build.as_deref()
+        && let Some(missing) = Language::of(&package.folder, build).missing(&package.folder)
+    {
         return Err(Problem::new(Exit::NotRunning, missing.what).hint(missing.hint));
     }
     if sdk::is_used_by(&package.folder) {
         sdk::mend(&package.folder)?;
     }
-    let place = peer.number_of(&options.place).await?;
-    let made = build.is_some().then(|| package.settings.module.clone());
-    let watcher = Watcher::new(&package.folder, made)?;
-    let mut session = Session { peer, package, place, output, running: None, failed: None, log: None };
+    let watcher = watcher(&package)?;
+    let mut session = Session {
+        peer,
+        package,
+        place: options.place,
+        output,
+        starting: None,
+        running: None,
+        failed: None,
+        log: None,
+    };
     let result = tokio::select! {
         result = session.work(watcher) => result,
         exit = signals.next() => Err(Problem::silent(exit)),
     };
-    if let Some(id) = session.failed.take() {
-        session.notice(id, "").await;
-    }
-    if options.keep {
-        session.notice_running("").await;
-    }
-    if let Some(running) = session.running.filter(|_| !options.keep) {
-        // A second signal does not wait for it.
-        tokio::select! {
-            killed = kill(peer, running.id, "its author has ended `hearth-ctl dev`") => killed?,
-            _ = signals.next() => {}
-        }
+    if let Err(problem) = in_time(session.end(options.keep), &mut signals).await {
+        // With which code this ends was decided before.
+        let _ = session.tell_problem(&problem, "not-ended");
     }
     result
 }
 
-/// A process, and the module that it runs.
-#[derive(Clone, Copy)]
-struct Running {
-    id: ProcessId,
-    module: LumpId,
+/// Watches a package, but not what its build makes.
+fn watcher(package: &Package) -> Result<Watcher> {
+    let settings = &package.settings;
+    Watcher::new(&package.folder, settings.build.is_some().then(|| settings.module.clone()))
 }
 
 struct Session<'a> {
     peer: &'a Peer,
     package: Package,
-    place: Option<PeerId>,
+    place: Place,
     output: &'a mut Output,
-    running: Option<Running>,
+    /// A process that the peer was asked to start. Whoever ends this meanwhile has to wait for it.
+    starting: Option<Pin<Box<dyn Future<Output = Result<Spawned>> + 'a>>>,
+    running: Option<ProcessId>,
     /// The process over whose place a notice stands, since it has failed.
     failed: Option<ProcessId>,
-    /// The log of the process.
+    /// The log of the process that runs, once it is read.
     log: Option<Client>,
 }
 
 impl Session<'_> {
     async fn work(&mut self, mut watcher: Watcher) -> Result<()> {
+        // A first build may take long: where there is nobody to run what it makes is said before.
+        self.peer.call::<Status>(&Request::Status {}).await?;
+        self.peer.number_of(&self.place).await?;
         loop {
             self.round().await?;
-            tokio::select! {
-                () = watcher.saved() => {}
-                never = self.follow() => never?,
+            loop {
+                tokio::select! {
+                    () = watcher.saved() => {}
+                    never = self.follow() => never?,
+                }
+                // How it is built may have been saved too. What cannot be read is not built as it was before.
+                match Package::open(&self.package.folder) {
+                    Ok(package) => {
+                        self.change(package, &mut watcher)?;
+                        break;
+                    }
+                    Err(problem) => self.tell_problem(&problem, "settings")?,
+                }
             }
-            // How it is built may have been saved too; what cannot be read is said at the next save.
-            match Package::open(&self.package.folder) {
-                Ok(package) => self.package = package,
+        }
+    }
+
+    /// Goes on with the settings that hold now.
+    fn change(&mut self, package: Package, watched: &mut Watcher) -> Result<()> {
+        let before = std::mem::replace(&mut self.package, package).settings;
+        let now = &self.package.settings;
+        if (before.build.is_some(), &before.module) != (now.build.is_some(), &now.module) {
+            match watcher(&self.package) {
+                Ok(watcher) => *watched = watcher,
                 Err(problem) => self.tell_problem(&problem, "settings")?,
             }
         }
+        let now = &self.package.settings;
+        if self.running.is_some() && (&before.name, &before.args) != (&now.name, &now.args) {
+            let event = json!({ "event": "at-next-start" });
+            self.status(None, "`name` and `args` hold from the next start", "", event)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the process, or takes away what was shown over it if it is to be kept.
+    async fn end(&mut self, keep: bool) -> Result<()> {
+        if let Some(starting) = self.starting.take()
+            && let Ok(Ok(spawned)) = timeout(KILL_TIMEOUT, starting).await
+        {
+            self.running = Some(spawned.id);
+        }
+        if let Some(id) = self.running.filter(|_| !keep) {
+            self.running = None;
+            kill(self.peer, id, "its author has ended `hearth-ctl dev`").await?;
+        }
+        if let Some(id) = self.failed.take() {
+            self.notice(id, "").await;
+        }
+        self.notice_running("").await;
+        Ok(())
     }
 
     /// Builds, and gives the process its new code.
@@ -110,7 +159,7 @@ impl Session<'_> {
                 let text = build::first_error(&built.text);
                 let what = format!("the build failed after {}", seconds(built.took));
                 let rest = match self.running {
-                    Some(running) => format!("; {} goes on with the code that it has", running.id),
+                    Some(id) => format!("; {id} goes on with the code that it has"),
                     None => String::new(),
                 };
                 let event =
@@ -129,13 +178,14 @@ impl Session<'_> {
                 }
                 Ok(())
             }
-            // Without a peer there is nothing to do here; all else is for the author to put right.
-            Err(problem) if matches!(problem.exit, Exit::NotRunning | Exit::BrokenPipe | Exit::Protocol) => {
-                Err(problem)
-            }
+            // Nobody reads this any more; all else is for the author to put right.
+            Err(problem) if problem.exit == Exit::BrokenPipe => Err(problem),
             Err(problem) => {
                 self.tell_problem(&problem, "not-started")?;
-                self.notice_running(problem.message()).await;
+                if matches!(problem.exit, Exit::NotRunning | Exit::Protocol) {
+                    return self.gone();
+                }
+                self.notice_running(&problem.told()).await;
                 Ok(())
             }
         }
@@ -143,82 +193,137 @@ impl Session<'_> {
 
     /// Loads the module, and replaces the code of the process or starts one.
     async fn load(&mut self, took: Duration) -> Result<()> {
-        let module = processes::lump_of(self.peer, &self.package.module()).await?;
+        let path = self.package.module();
+        let module = processes::lump_of(self.peer, &path).await.map_err(|problem| match path.exists() {
+            true => problem,
+            false => problem.hint("`module` in hearth.toml says where the build leaves it"),
+        })?;
         let built = match self.package.settings.build {
             Some(_) => format!("built in {}, ", seconds(took)),
             None => String::new(),
         };
         let event = |what: &str, id: ProcessId| json!({ "event": what, "id": id.to_string(), "module": module.to_string(), "seconds": took.as_secs_f64() });
-        if let Some(running) = self.running {
-            if running.module == module {
-                return self.status(
-                    Some(true),
-                    &format!("{built}nothing new for {}", running.id),
-                    "",
-                    event("unchanged", running.id),
-                );
-            }
-            let request = Request::Replace { id: running.id, module };
-            match self.peer.call::<Replaced>(&request).await {
-                Ok(replaced) => {
-                    self.running = Some(Running { id: replaced.id, module });
-                    return self.status(
-                        Some(true),
-                        &format!("{built}replaced {}", replaced.id),
-                        "",
-                        event("replaced", replaced.id),
-                    );
+        if let Some(id) = self.running {
+            match self.replace(id, module).await {
+                Ok(is_new) => {
+                    let (what, name) = match is_new {
+                        true => (format!("{built}replaced {id}"), "replaced"),
+                        false => (format!("{built}nothing new for {id}"), "unchanged"),
+                    };
+                    return self.status(Some(true), &what, "", event(name, id));
                 }
-                // It has ended meanwhile.
-                Err(problem) if problem.exit == Exit::NoProcess => self.running = None,
+                Err(problem) if problem.exit == Exit::NoProcess => {
+                    // It has ended meanwhile, and why was not shown yet.
+                    self.show_rest(id).await?;
+                    self.running = None;
+                }
                 Err(problem) => return Err(problem),
             }
         }
+        let id = self.start(module).await?;
+        self.running = Some(id);
+        self.status(Some(true), &format!("{built}started {id}"), "", event("started", id))
+    }
+
+    /// Gives a process new code; false if it runs that already.
+    async fn replace(&mut self, id: ProcessId, module: LumpId) -> Result<bool> {
+        // It may run something else than this has given it: somebody may have rolled it back.
+        let info: ProcessInfo = self.peer.call(&Request::Info { id }).await?;
+        if info.module == Some(module) {
+            return Ok(false);
+        }
+        self.peer.call::<Replaced>(&Request::Replace { id, module }).await.map(|_| true)
+    }
+
+    async fn start(&mut self, module: LumpId) -> Result<ProcessId> {
+        let number = self.peer.number_of(&self.place).await?;
         let settings = &self.package.settings;
-        let request = Request::Spawn {
-            module,
-            peer: self.place,
-            name: Some(settings.name.clone()),
-            args: settings.args.clone(),
-        };
-        let spawned = self.peer.call::<Spawned>(&request).await.map_err(|problem| {
-            match problem.is(ErrorCode::Taken) {
-                true => problem.hint("end the process that has it, or choose another `name` in hearth.toml"),
-                false => problem,
+        let (name, args) = (Some(settings.name.clone()), settings.args.clone());
+        let (peer, request) = (self.peer, Request::Spawn { module, peer: number, name, args });
+        let starting = self.starting.insert(Box::pin(async move { peer.call(&request).await }));
+        let started = starting.await;
+        self.starting = None;
+        match started {
+            Err(problem) if problem.is(ErrorCode::Taken) => {
+                Err(problem.hint("end the process that has it, or choose another `name` in hearth.toml"))
             }
-        })?;
-        self.running = Some(Running { id: spawned.id, module });
-        let mut log = self.peer.connect().await?;
-        log.request(&Request::Tail { id: spawned.id, lines: TAIL_LINES_MAX, follow: true }).await?;
-        self.log = Some(log);
-        self.status(Some(true), &format!("{built}started {}", spawned.id), "", event("started", spawned.id))
+            started => started.map(|spawned| spawned.id),
+        }
     }
 
     /// Shows the log of the process, for as long as nothing else is to be done.
     async fn follow(&mut self) -> Result<()> {
         loop {
-            let Some(log) = &mut self.log else { return std::future::pending().await };
-            let event = log.value::<LogEvent>().await?;
-            if let Some(event) = &event {
-                Printer::new(self.output).print(event)?;
-                self.output.flush()?;
-            }
-            let ended = match event {
-                Some(LogEvent::Ended { kind, reason, .. }) => Some((kind, reason)),
-                Some(_) => continue,
-                None => None,
+            let Some(id) = self.running else { return std::future::pending().await };
+            let ended = match self.log_event(id).await {
+                Ok(Some(event)) => {
+                    self.print(&event)?;
+                    let LogEvent::Ended { kind, reason, .. } = event else { continue };
+                    Some((kind, reason))
+                }
+                // It ended so long ago that its log is gone.
+                Err(problem) if problem.exit == Exit::NoProcess => None,
+                // The log of a process that runs has an end only with its peer.
+                Ok(None) | Err(_) => {
+                    self.gone()?;
+                    continue;
+                }
             };
-            let running = self.running.take();
-            self.log = None;
+            (self.running, self.log) = (None, None);
             let event = json!({ "event": "waiting" });
             self.status(None, "the process has ended", "; the next save starts it anew", event)?;
-            if let (Some((kind, reason)), Some(running)) = (ended, running)
+            if let Some((kind, reason)) = ended
                 && !matches!(kind, ExitKind::Normal | ExitKind::Killed)
             {
-                self.failed = Some(running.id);
-                self.notice(running.id, &reason).await;
+                self.failed = Some(id);
+                self.notice(id, &reason).await;
             }
         }
+    }
+
+    /// The next piece of the log of a process. Cancellation safe.
+    async fn log_event(&mut self, id: ProcessId) -> Result<Option<LogEvent>> {
+        let log = match &mut self.log {
+            Some(log) => log,
+            none => {
+                let mut log = self.peer.connect().await?;
+                log.request(&Request::Tail { id, lines: TAIL_LINES_MAX, follow: true }).await?;
+                none.insert(log)
+            }
+        };
+        Ok(log.value().await?)
+    }
+
+    /// Shows the rest of the log of a process that has ended.
+    async fn show_rest(&mut self, id: ProcessId) -> Result<()> {
+        let mut late = std::pin::pin!(sleep(KILL_TIMEOUT));
+        loop {
+            let event = tokio::select! {
+                event = self.log_event(id) => event,
+                () = &mut late => Ok(None),
+            };
+            // What there is no more is not missed.
+            let Ok(Some(event)) = event else { break };
+            self.print(&event)?;
+            if matches!(event, LogEvent::Ended { .. }) {
+                break;
+            }
+        }
+        self.log = None;
+        Ok(())
+    }
+
+    fn print(&mut self, event: &LogEvent) -> Result<()> {
+        Printer::new(self.output).print(event)?;
+        self.output.flush()
+    }
+
+    /// Forgets a peer that has ended, and what ran there.
+    fn gone(&mut self) -> Result<()> {
+        (self.running, self.failed, self.log) = (None, None, None);
+        self.peer.find_again();
+        let event = json!({ "event": "gone" });
+        self.status(Some(false), "the peer is gone", "; the next save looks for it again", event)
     }
 
     /// Shows a text over what the script has made, or takes it away when it is empty.
@@ -229,14 +334,15 @@ impl Session<'_> {
 
     /// The same, about the process that runs, if one does.
     async fn notice_running(&mut self, text: &str) {
-        if let Some(running) = self.running {
-            self.notice(running.id, text).await;
+        if let Some(id) = self.running {
+            self.notice(id, text).await;
         }
     }
 
     fn tell_problem(&mut self, problem: &Problem, event: &str) -> Result<()> {
         if self.output.json {
-            return self.status(None, "", "", json!({ "event": event, "error": problem.message() }));
+            let event = json!({ "event": event, "error": problem.told(), "hint": problem.advice() });
+            return self.status(None, "", "", event);
         }
         eprint!("{}", problem.text(color_on(&std::io::stderr())));
         Ok(())

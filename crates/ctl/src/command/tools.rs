@@ -36,18 +36,18 @@ const NPM: &str = "install Node.js, which has it: https://nodejs.org, or `apt in
 const PACKAGES: &str = "`npm install` in the package's folder fetches it, once";
 
 impl Language {
-    /// The language of the package in a folder.
-    pub(super) fn of(folder: &Path, build: Option<&str>) -> Language {
-        let starts =
-            |program: &str| build.is_some_and(|build| build.split_whitespace().next() == Some(program));
-        if folder.join("Cargo.toml").is_file() || starts("cargo") {
-            Language::Rust
-        } else if folder.join("package.json").is_file() || starts("npm") || starts("npx") {
-            Language::AssemblyScript
-        } else if starts("clang") {
-            Language::C
-        } else {
-            Language::Wat
+    /// The language that the command of a package in a folder builds. Of a command that is not known nothing is
+    /// asked: it says itself what it lacks.
+    pub(super) fn of(folder: &Path, build: &str) -> Language {
+        let names_compiler = || {
+            let text = std::fs::read_to_string(folder.join("package.json"));
+            text.is_ok_and(|text| text.contains("\"assemblyscript\""))
+        };
+        match build.split_whitespace().next() {
+            Some("cargo") => Language::Rust,
+            Some("npm" | "npx") if names_compiler() => Language::AssemblyScript,
+            Some("clang") => Language::C,
+            _ => Language::Wat,
         }
     }
 
@@ -88,4 +88,37 @@ fn is_on_path(program: &str) -> bool {
 fn output(program: &str, args: &[impl AsRef<OsStr>], folder: &Path) -> Option<String> {
     let output = Command::new(program).args(args).current_dir(folder).stdin(Stdio::null()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn what_a_command_needs_follows_from_the_command() {
+        let folder = tempfile::tempdir().unwrap();
+        let check = |build: &str, expect: Language| {
+            assert_eq!(Language::of(folder.path(), build), expect, "{build}");
+        };
+        // Files of other tools beside it ask for nothing.
+        fs::write(folder.path().join("Cargo.toml"), "[package]").unwrap();
+        fs::write(folder.path().join("package.json"), "{\"devDependencies\": {\"prettier\": \"3\"}}")
+            .unwrap();
+        check("cargo build", Language::Rust);
+        check("  cargo\tbuild", Language::Rust);
+        check("clang -o a.wasm a.c", Language::C);
+        check("npm run build", Language::Wat);
+        check("make", Language::Wat);
+        check("", Language::Wat);
+        fs::write(
+            folder.path().join("package.json"),
+            "{\"devDependencies\": {\"assemblyscript\": \"^0.28\"}}",
+        )
+        .unwrap();
+        check("npm run build", Language::AssemblyScript);
+        check("npx asc a.ts", Language::AssemblyScript);
+        check("make", Language::Wat);
+    }
 }

@@ -32,7 +32,8 @@ pub(super) async fn build(package: &Package, command: &str, color: bool) -> Resu
     shell.args(["-c", command]).current_dir(&package.folder);
     shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // hearth.toml says where the module is.
-    shell.env_remove("CARGO_TARGET_DIR").process_group(0).kill_on_drop(true);
+    shell.env_remove("CARGO_TARGET_DIR").env_remove("CARGO_BUILD_TARGET_DIR");
+    shell.process_group(0).kill_on_drop(true);
     if color {
         // What it writes goes to a terminal in the end.
         shell.env("CARGO_TERM_COLOR", "always").env("FORCE_COLOR", "1").env("CLICOLOR_FORCE", "1");

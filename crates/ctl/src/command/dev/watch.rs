@@ -116,8 +116,12 @@ fn is_ignored(name: &OsStr) -> bool {
     let is_hidden = name.starts_with('.');
     let is_of_editor = name.ends_with('~')
         || name.starts_with('#') && name.ends_with('#')
-        || [".swp", ".swo", ".swx", ".tmp", ".bak"].iter().any(|ending| name.ends_with(ending));
-    is_hidden || is_of_editor || MADE.contains(&&*name) || LOCKS.contains(&&*name)
+        || [".swp", ".swo", ".swx", ".bak"].iter().any(|ending| name.ends_with(ending));
+    // Linkers of LLVM write `orb.wasm.tmp1a2b3c4` and rename it.
+    let is_temporary = name
+        .rsplit_once(".tmp")
+        .is_some_and(|(_, digits)| digits.chars().all(|digit| digit.is_ascii_hexdigit()));
+    is_hidden || is_of_editor || is_temporary || MADE.contains(&&*name) || LOCKS.contains(&&*name)
 }
 
 #[cfg(test)]
@@ -134,8 +138,15 @@ mod tests {
             let seen = is_change(&event, Path::new("/p"), Some(Path::new("/p/orb.wasm")));
             assert_eq!(seen, expect, "{kind:?} {path}");
         };
-        for path in ["/p/src/lib.rs", "/p/hearth.toml", "/p/orb.c", "/p/src/deep/er/mod.rs", "/p/targets.rs"]
-        {
+        for path in [
+            "/p/src/lib.rs",
+            "/p/hearth.toml",
+            "/p/orb.c",
+            "/p/src/deep/er/mod.rs",
+            "/p/targets.rs",
+            "/p/page.tmpl",
+            "/p/tmp1a.rs",
+        ] {
             check(write, path, true);
             check(EventKind::Create(CreateKind::File), path, true);
             check(EventKind::Access(AccessKind::Any), path, false);
@@ -150,6 +161,9 @@ mod tests {
             "/p/src/lib.rs~",
             "/p/src/#lib.rs#",
             "/p/src/.#lib.rs",
+            "/p/src/lib.rs.tmp",
+            "/p/orb.wasm.tmp1a2b3c4",
+            "/p/orb.wasm.tmpdeadbef",
             "/p/Cargo.lock",
             "/p/node_modules/a/b.js",
             "/elsewhere/lib.rs",
