@@ -8,7 +8,8 @@
 //! Arguments: `at X Y Z YAW`, metres and radians: where the eye is at first, and how far it is turned
 //! left from looking along −Z. Send it `{"go": {"at": [0, 1.7, 3], "yaw": 0.5, "pitch": 0}}` to move it, and
 //! call it with `"eye"` for the id of the eye's entity. A script that takes clicks and the wheel for something
-//! that the user points at sends `{"busy": true}` meanwhile.
+//! that the user points at sends `{"busy": true}` meanwhile, and `{"busy": false}` after. What the workshop said
+//! is forgotten when it ends.
 
 mod body;
 mod controls;
@@ -16,12 +17,17 @@ mod panel;
 
 use crate::place::EXPOSURE_EV100;
 use controls::{Controls, Wish};
-use hearth_sdk::{abi::input::Event, peer_name, prelude::*, time};
+use hearth_sdk::{abi::input::Event, peer_name, prelude::*, process::whereis, time};
 use panel::Panel;
 use serde::Deserialize;
+use std::collections::BTreeSet;
 
 /// Least time from one move of the body to the next.
 const BODY_STEP: Duration = Duration::from_millis(50);
+/// So many scripts may have the user's hands; what more of them say is not heard.
+const BUSY_MAX: usize = 16;
+/// The service that has them mostly.
+const WORKSHOP: &str = "workshop";
 /// The body floats this far behind the eye and below it, so that it is not in its own way.
 const BODY_BEHIND: f32 = 0.32;
 const BODY_BELOW: f32 = 0.1;
@@ -128,6 +134,10 @@ struct User {
     body_moved: Duration,
     controls: Controls,
     panel: Panel,
+    /// The scripts that have the user's hands.
+    busy: BTreeSet<ProcessId>,
+    /// The workshop, if it is one of them.
+    workshop: Option<ProcessId>,
 }
 
 impl User {
@@ -147,6 +157,8 @@ impl User {
             body_moved: time::monotonic(),
             controls: Controls::default(),
             panel,
+            busy: BTreeSet::new(),
+            workshop: None,
         })
     }
 
@@ -162,6 +174,7 @@ impl User {
                     }
                     Some(Wish::Keys) => self.panel.toggle()?,
                     Some(Wish::Greet) => self.panel.greet(),
+                    Some(Wish::Terminal) => self.panel.settle()?,
                     None => {}
                 },
                 Either::Right(order) => match order.body {
@@ -170,15 +183,39 @@ impl User {
                         self.speed = Vec3::ZERO;
                         self.show()?;
                     }
-                    Order::Busy(busy) => self.controls.set_busy(busy),
+                    Order::Busy(busy) => self.set_busy(order.from, busy)?,
                     Order::Eye => answer(&order, self.eye.to_bits()),
                 },
             }
         }
     }
 
+    /// A script has the user's hands, or has them no more.
+    fn set_busy(&mut self, who: ProcessId, busy: bool) -> Result<(), Error> {
+        if !busy {
+            self.busy.remove(&who);
+        } else if self.busy.len() < BUSY_MAX {
+            self.busy.insert(who);
+            self.workshop = whereis(WORKSHOP).filter(|workshop| *workshop == who).or(self.workshop);
+            // There is a terminal already.
+            self.panel.settle()?;
+        }
+        self.controls.set_busy(!self.busy.is_empty());
+        Ok(())
+    }
+
+    /// Forgets what a workshop said that has ended since: nobody else takes it back.
+    fn forget_ended(&mut self) {
+        if let Some(ended) = self.workshop.filter(|said| whereis(WORKSHOP) != Some(*said)) {
+            self.workshop = None;
+            self.busy.remove(&ended);
+            self.controls.set_busy(!self.busy.is_empty());
+        }
+    }
+
     /// Moves on by this many seconds, and shows it.
     fn frame(&mut self, step: f32) -> Result<(), Error> {
+        self.forget_ended();
         if self.controls.captures_now()
             && let Err(errno) = input::capture_pointer(true)
         {

@@ -113,7 +113,8 @@ struct Workshop {
     recapture: bool,
     /// It has lost the keyboard since the last picture.
     left: bool,
-    busy_told: bool,
+    /// What the avatar was told last; `None` if it has not been told anything.
+    busy_told: Option<bool>,
     /// Where something was selected last.
     selected: Option<TerminalId>,
     /// What was asked to be copied there is pasted here, if it comes until then.
@@ -173,6 +174,8 @@ async fn find_eye(shared: Shared) {
         Ok(eye) => {
             let mut workshop = shared.borrow_mut();
             workshop.avatar = Some(avatar);
+            // It may have heard something of a workshop before this one, or be a new one that knows nothing.
+            workshop.busy_told = None;
             workshop.eye = Some(EntityId::from_bits(eye));
         }
         Err(error) => debug!("the avatar does not tell its eye: {error}"),
@@ -289,7 +292,7 @@ impl Workshop {
             typed: None,
             recapture: false,
             left: false,
-            busy_told: false,
+            busy_told: None,
             selected: None,
             paste: None,
         }
@@ -390,7 +393,8 @@ impl Workshop {
                 self.pointer = Some((*at, *picture));
                 self.point();
             }
-            Event::Captured(on) => {
+            // It is also told where nothing has changed, as by Esc while the pointer is free.
+            Event::Captured(on) if *on != self.captured => {
                 self.captured = *on;
                 // Where it comes back is not known before it moves.
                 self.pointer = None;
@@ -452,10 +456,7 @@ impl Workshop {
             (0, Part::Corner(corner)) => Hold::Scale(corner),
             (1, Part::Corner(corner)) => Hold::Stretch(corner),
             (0, Part::Close) if board.ended.is_some() => return self.command(terminal, &Command::Close),
-            (0, Part::Close) => {
-                board.ask(Question::Close);
-                return;
-            }
+            (0, Part::Close) => return self.ask(terminal, Question::Close),
             (0, Part::Yes | Part::No) => return self.answer(terminal, part == Part::Yes),
             (_, Part::Grid(_)) if board.ended.is_some() => return,
             (0, Part::Grid(_)) if captured && !is_typing => return self.focus(terminal),
@@ -555,12 +556,18 @@ impl Workshop {
         match question {
             Question::Close if yes => self.command(terminal, &Command::Close),
             Question::Close => {}
-            Question::Clipboard { request, text } => {
+            // What is allowed comes back as `Copied`.
+            Question::Clipboard { request, .. } => {
                 self.command(terminal, &Command::Consent { request, allowed: yes });
-                if yes {
-                    self.copy(terminal, &text);
-                }
             }
+        }
+    }
+
+    /// Asks the user something on a board. What it does not ask any more is refused.
+    fn ask(&mut self, terminal: TerminalId, question: Question) {
+        let refused = self.board(terminal).and_then(|board| board.ask(question));
+        if let Some(Question::Clipboard { request, .. }) = refused {
+            self.command(terminal, &Command::Consent { request, allowed: false });
         }
     }
 
@@ -605,10 +612,7 @@ impl Workshop {
                 }
             }
             Happened::ClipboardWanted { request, text } => {
-                let refused = board.ask(Question::Clipboard { request, text });
-                if let Some(Question::Clipboard { request, .. }) = refused {
-                    self.command(terminal, &Command::Consent { request, allowed: false });
-                }
+                self.ask(terminal, Question::Clipboard { request, text });
             }
             Happened::Copied(text) => match self.paste.take() {
                 Some((into, until)) if now <= until && !text.is_empty() => {
@@ -735,9 +739,9 @@ impl Workshop {
     /// Tells the avatar whether clicks and wheel are for the workshop.
     fn tell_avatar(&mut self) {
         let busy = self.target.is_some() || self.hold.is_some();
-        let Some(avatar) = self.avatar.filter(|_| busy != self.busy_told) else { return };
+        let Some(avatar) = self.avatar.filter(|_| self.busy_told != Some(busy)) else { return };
         match send(avatar, &Order::Busy(busy)) {
-            Ok(()) => self.busy_told = busy,
+            Ok(()) => self.busy_told = Some(busy),
             Err(error) => debug!("the avatar does not hear: {error}"),
         }
     }

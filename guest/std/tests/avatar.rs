@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use hearth_sdk::{
-    EntityId, Errno, ProcessId,
+    EntityId, Errno, LumpId, ProcessId,
     abi::{
         input::{Event, Press, key, mask},
         scene::{Component, ComponentKind, Op, Scope, Transform},
@@ -129,6 +129,46 @@ fn a_click_on_something_else_does_not_capture_the_pointer() {
 }
 
 #[test]
+fn what_a_workshop_said_that_has_ended_is_forgotten() {
+    #[derive(Serialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Order {
+        Busy(bool),
+    }
+    async fn clicks() {
+        for picture in 0..6 {
+            if picture == 1 {
+                testing::input(&Event::Button { button: 0, press: Press::Pressed, at: [9.0, 9.0] });
+            }
+            testing::input(&Event::Frame { time_ns: 0, step_ns: 0, size: [1280, 720] });
+            sleep(FRAME).await;
+        }
+    }
+    let workshop = || hearth_sdk::spawn(LumpId([0; 32]), Some("workshop"), [] as [&str; 0]).unwrap();
+    testing::set_args(&[]);
+    testing::run_for(
+        async move {
+            spawn_local(avatar::run());
+            let (first, other): (_, ProcessId) = (workshop(), "2.9".parse().unwrap());
+            testing::deliver(first, &Order::Busy(true));
+            testing::deliver(other, &Order::Busy(true));
+            testing::deliver(other, &Order::Busy(false));
+            clicks().await;
+            assert_eq!(testing::captures(), [], "what another says is its own");
+            // It has crashed, and was started anew.
+            let second = workshop();
+            clicks().await;
+            assert_eq!(testing::captures(), [true]);
+            testing::deliver(second, &Order::Busy(true));
+            clicks().await;
+            assert_eq!(testing::captures(), []);
+        },
+        Duration::from_secs(5),
+    )
+    .unwrap();
+}
+
+#[test]
 fn it_tells_which_entity_is_the_eye() {
     testing::deliver("1.7".parse().unwrap(), &"eye");
     let seen = play(&[], vec![], 2);
@@ -171,15 +211,31 @@ fn keys_that_are_held_while_the_window_loses_the_focus_are_let_go() {
     assert!(seen.transform(seen.eye().unwrap()).translation[2] > -1.5);
 }
 
+fn hidden(seen: &Seen, on: bool) -> Vec<EntityId> {
+    let is_so = |component: &Component| *component == Component::Hidden(on);
+    seen.state.iter().filter(|(_, component)| is_so(component)).map(|((id, _), _)| *id).collect()
+}
+
+#[test]
+fn the_hint_goes_for_good_once_the_user_has_begun() {
+    let come = (0, press(key::W));
+    let seen = play(&[], vec![come.clone()], 4);
+    let [hint] = hidden(&seen, false)[..] else { panic!("one thing is shown") };
+    let Component::Text(text) = &seen.state[&(hint, ComponentKind::Text)] else { panic!() };
+    assert!(text.text.contains("F1") && text.background[3] > 0.5, "{text:?}");
+    assert_eq!((seen.scopes[&hint], seen.parents[&hint]), (Scope::Local, seen.eye().unwrap()));
+    let frames_of_20_s = 1250;
+    assert_eq!(hidden(&play(&[], vec![come.clone()], frames_of_20_s), false), []);
+    for begun in [vec![come.clone(), (3, press(key::T))], vec![(0, press(key::T)), (3, press(key::W))]] {
+        assert_eq!(hidden(&play(&[], begun, 10), false), []);
+    }
+    // F1 shows the keys, and hides them again.
+    let keys = vec![come, (3, press(key::F1)), (5, press(key::F1))];
+    assert_eq!(hidden(&play(&[], keys, 10), false), []);
+}
+
 #[test]
 fn f1_shows_the_keys_to_this_user_alone() {
-    let hidden = |seen: &Seen, on: bool| {
-        seen.state
-            .iter()
-            .filter(|(_, c)| **c == Component::Hidden(on))
-            .map(|((id, _), _)| *id)
-            .collect::<Vec<_>>()
-    };
     let seen = play(&[], vec![(1, press(key::F1))], 4);
     let shown = hidden(&seen, false);
     assert_eq!(shown.len(), 1);

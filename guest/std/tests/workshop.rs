@@ -8,7 +8,7 @@ use hearth_sdk::{
     abi::{
         TerminalId,
         input::{Event, Press, key},
-        scene::{Camera, Component, ComponentKind, MeshSource, Op, TerminalView, Text, Transform},
+        scene::{Camera, Component, ComponentKind, MeshSource, Op, Scope, TerminalView, Text, Transform},
     },
     math::{Quat, vec3},
     message::{TAG_ANSWER, TAG_CALL, decode},
@@ -18,7 +18,11 @@ use hearth_sdk::{
     testing,
 };
 use hearth_std::workshop;
-use std::{collections::BTreeMap, future::Future, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    time::Duration,
+};
 
 const FRAME: Duration = Duration::from_millis(16);
 const PICTURE: [f32; 2] = [1280.0, 720.0];
@@ -33,6 +37,10 @@ struct User {
     names: BTreeMap<String, EntityId>,
     removed: Vec<EntityId>,
     to_avatar: Vec<Vec<u8>>,
+    eye: EntityId,
+    /// What was made below the eye for this user alone, and what is written there.
+    before_eye: BTreeMap<EntityId, Option<Text>>,
+    local: BTreeSet<EntityId>,
 }
 
 /// Lets the workshop run for a user who acts as told.
@@ -43,17 +51,10 @@ fn play<F: Future<Output = ()> + 'static>(act: impl FnOnce(User) -> F + 'static)
             let at = scene::pose(EYE.into(), Quat::IDENTITY);
             let eye = Entity::new().local().with(at).with(Camera::default()).spawn().unwrap();
             spawn_local(workshop::run());
-            let (names, removed, to_avatar) = Default::default();
-            let mut user = User { avatar, names, removed, to_avatar };
+            let (names, removed, to_avatar, before_eye, local) = Default::default();
+            let mut user = User { avatar, names, removed, to_avatar, eye, before_eye, local };
             user.frames(2).await;
-            let calls = std::mem::take(&mut user.to_avatar);
-            let [call] = &calls[..] else { panic!("{calls:?}") };
-            assert_eq!(call[..5], [&[0xDA], &TAG_CALL.to_be_bytes()[..]].concat());
-            assert_eq!(decode::<String>(&call[15..]).unwrap(), "eye");
-            let mut answer = [&[0xDA], &TAG_ANSWER.to_be_bytes()[..], &call[5..15], &[0x1B]].concat();
-            answer.extend(eye.to_bits().to_be_bytes());
-            testing::deliver_bytes(avatar, &answer);
-            user.frames(2).await;
+            user.tells_eye().await;
             act(user).await;
         },
         Duration::from_secs(60),
@@ -62,6 +63,18 @@ fn play<F: Future<Output = ()> + 'static>(act: impl FnOnce(User) -> F + 'static)
 }
 
 impl User {
+    /// The avatar answers the question for the eye.
+    async fn tells_eye(&mut self) {
+        let calls = std::mem::take(&mut self.to_avatar);
+        let [call] = &calls[..] else { panic!("{calls:?}") };
+        assert_eq!(call[..5], [&[0xDA], &TAG_CALL.to_be_bytes()[..]].concat());
+        assert_eq!(decode::<String>(&call[15..]).unwrap(), "eye");
+        let mut answer = [&[0xDA], &TAG_ANSWER.to_be_bytes()[..], &call[5..15], &[0x1B]].concat();
+        answer.extend(self.eye.to_bits().to_be_bytes());
+        testing::deliver_bytes(self.avatar, &answer);
+        self.frames(2).await;
+    }
+
     async fn frames(&mut self, count: u32) {
         for _ in 0..count {
             let step_ns = FRAME.as_nanos() as u32;
@@ -71,7 +84,17 @@ impl User {
         for op in testing::batches().concat() {
             match op {
                 Op::Set(id, Component::Name(name)) => drop(self.names.insert(name, id)),
-                Op::Remove(id) => self.removed.push(id),
+                Op::Remove(id) => {
+                    self.removed.push(id);
+                    self.before_eye.remove(&id);
+                }
+                Op::Create(id, Scope::Local) => drop(self.local.insert(id)),
+                Op::SetParent(id, Some(parent)) if parent == self.eye && self.local.contains(&id) => {
+                    self.before_eye.insert(id, None);
+                }
+                Op::Set(id, Component::Text(text)) => {
+                    self.before_eye.entry(id).and_modify(|written| *written = Some(*text));
+                }
                 _ => {}
             }
         }
@@ -218,9 +241,16 @@ fn one_key_opens_a_terminal_before_the_user() {
         assert!((EYE[1] - at.translation[1]).abs() < 0.1);
         assert_eq!(user.text("title").text, "terminal");
         assert!(user.line().contains("Ctrl+Shift+Space"), "{}", user.line());
-        let typing = user.rim();
+        let typing = (user.rim(), user.component("rim", ComponentKind::Mesh));
+        user.points([2.5, 0.0]).await;
         user.leaves().await;
-        assert_ne!(user.rim(), typing, "the focus is seen");
+        assert_ne!(user.rim(), typing.0, "the focus is seen");
+        let wide = |rim| match rim {
+            Some(Component::Mesh(MeshSource::Cuboid([wide, ..]))) => wide,
+            other => panic!("{other:?}"),
+        };
+        let more = wide(typing.1) - wide(user.component("rim", ComponentKind::Mesh));
+        assert!(more > 0.3 * NEW.2, "also from afar: {more}");
         user.hears(Happened::Title("vim orb.rs".into())).await;
         assert_eq!(user.text("title").text, "vim orb.rs");
         let quiet = user.rim();
@@ -257,8 +287,10 @@ fn a_terminal_that_cannot_be_opened_is_said_before_the_eye() {
         testing::answer(Err(Errno::Limit), b"there are 16 terminals").unwrap();
         user.frames(1).await;
         assert_eq!(testing::focuses(), []);
-        let logs = testing::logs();
-        assert!(logs.iter().any(|(_, line)| line.contains("there are 16 terminals")), "{logs:?}");
+        let signs: Vec<_> = user.before_eye.values().flatten().collect();
+        assert!(matches!(signs[..], [sign] if sign.text.contains("there are 16 terminals")), "{signs:?}");
+        user.frames(300).await;
+        assert!(user.before_eye.is_empty(), "it goes after a while");
     });
 }
 
@@ -315,6 +347,23 @@ fn a_click_types_into_it_and_one_beside_it_leaves() {
 }
 
 #[test]
+fn a_new_avatar_is_told_anew() {
+    play(async |mut user| {
+        assert_eq!(user.told(), [false], "it may have heard something of a workshop before");
+        user.opens().await;
+        user.points(cell(0.0, 0.0)).await;
+        assert_eq!(user.told(), [true]);
+        // It is replaced: its eye goes, and another comes.
+        scene::remove(user.eye).unwrap();
+        let at = scene::pose(EYE.into(), Quat::IDENTITY);
+        user.eye = Entity::new().local().with(at).with(Camera::default()).spawn().unwrap();
+        user.frames(100).await;
+        user.tells_eye().await;
+        assert_eq!(user.told(), [true]);
+    });
+}
+
+#[test]
 fn dragging_selects_in_perspective_and_clicks_count() {
     play(async |mut user| {
         user.opens().await;
@@ -357,6 +406,10 @@ fn the_wheel_is_for_what_the_user_points_at() {
         let wheel = commands();
         let [Command::Wheel { lines: [0.0, 2.0], at, .. }] = wheel[..] else { panic!("{wheel:?}") };
         assert!((at[0] - 1.5).abs() < 0.1 && (at[1] - 2.5).abs() < 0.1);
+        // The pointer stays where it is when it is set free again, as by Esc.
+        user.does(Event::Captured(false)).await;
+        user.does(Event::Wheel([0.0, 2.0])).await;
+        assert_eq!(commands(), wheel);
         user.points([2.0, 2.0]).await;
         commands();
         user.does(Event::Wheel([0.0, 2.0])).await;
@@ -501,7 +554,17 @@ fn a_program_gets_to_the_clipboard_only_with_consent() {
         user.hears(wants(3)).await;
         user.clicks([yes[0], yes[1]]).await;
         assert_eq!(commands(), [Command::Consent { request: 3, allowed: true }]);
+        assert_eq!(testing::clipboard(), "", "the terminal gives it, once");
+        user.hears(Happened::Copied("sec\nret".into())).await;
         assert_eq!(testing::clipboard(), "sec\nret");
+        assert!(user.line().contains("copied: 7 characters"), "{}", user.line());
+        // Closing is asked in its place, which is refused then.
+        user.hears(wants(6)).await;
+        let [right, top] = edge();
+        user.clicks([right - NEW.2 * 0.8, top + NEW.2]).await;
+        assert_eq!(commands(), [Command::Consent { request: 6, allowed: false }]);
+        assert!(user.line().contains("Close it?"), "{}", user.line());
+        user.clicks([no[0], no[1]]).await;
         // By keys, when they go to the scripts.
         user.leaves().await;
         user.points(cell(5.0, 5.0)).await;

@@ -27,6 +27,8 @@ pub(super) enum Wish {
     Keys,
     /// There is somebody: this is their first event.
     Greet,
+    /// A terminal: they know how to begin.
+    Terminal,
 }
 
 /// What is held, and what has come together since the last picture.
@@ -54,6 +56,10 @@ impl Controls {
                     key::F1 => {
                         self.greeted = true;
                         return Some(Wish::Keys);
+                    }
+                    key::T => {
+                        self.greeted = true;
+                        return Some(Wish::Terminal);
                     }
                     _ => {}
                 }

@@ -1,56 +1,76 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! The keys, shown to this user alone on a panel before the eye.
+//! The keys, shown to this user alone on a panel before the eye, and the hint that there is one.
 
-use hearth_sdk::{abi::scene::Component, font, prelude::*};
+use hearth_sdk::prelude::*;
+use std::{cell::Cell, rc::Rc};
 
 /// Metres from the eye; near, so that little can stand between.
 const DISTANCE: f32 = 0.3;
 /// How long the hint is shown to a user who came.
 const HINT: Duration = Duration::from_secs(15);
+/// Height of the font in metres.
+const LETTERS: f32 = 0.0082;
+/// Distance of lines as a factor of the font's own, and in heights of the font.
+const SPACING: f32 = 1.1;
+const LINE: f32 = SPACING * 1.17;
+/// Width of the column of keys and of that beside it, and the edge around both, in heights of the font.
+const COLUMNS: [f32; 2] = [11.2, 15.0];
+const EDGE: f32 = 1.2;
 
-const KEYS: &str = "\
-W A S D      move
-SPACE or E   up
-C or Q       down
-SHIFT        faster
-WHEEL        change the speed
-CLICK        look with the mouse
-ESC          free the mouse
-ARROWS       look without it
-T            open a terminal
-ENTER        type into the one you look at
-             (or click it)
-CTRL SHIFT SPACE  back from it
-F1           hide this";
+const KEYS: [[&str; 2]; 13] = [
+    ["W A S D", "move"],
+    ["Space or E", "up"],
+    ["C or Q", "down"],
+    ["Shift", "faster"],
+    ["Wheel", "change the speed"],
+    ["Click", "look with the mouse"],
+    ["Esc", "free the mouse"],
+    ["Arrows", "look without it"],
+    ["T", "open a terminal"],
+    ["Enter", "type into the one you look at"],
+    ["", "(or click it)"],
+    ["Ctrl+Shift+Space", "back from it"],
+    ["F1", "hide this"],
+];
 
 /// The panel of keys and the hint that there is one.
 pub(super) struct Panel {
     keys: EntityId,
     shown: bool,
     hint: EntityId,
+    /// The user knows what the hint says: it is not shown any more.
+    is_known: Rc<Cell<bool>>,
 }
 
 impl Panel {
     /// Makes both, hidden.
     pub(super) fn make(eye: EntityId, batch: &mut Batch) -> Result<Panel, Error> {
-        let keys = sheet(KEYS, 0.0066, 0.0, eye, batch)?;
-        let hint = sheet("F1 shows the keys, T opens a terminal", 0.005, -0.145, eye, batch)?;
-        Ok(Panel { keys, shown: false, hint })
+        let keys = keys(eye, batch);
+        let hint = Text {
+            text: "F1 shows the keys, T opens a terminal".into(),
+            size: LETTERS,
+            background: GROUND,
+            ..ink()
+        };
+        let hint = before(eye, -0.14).name("hint of keys").with(hint).add_to(batch);
+        Ok(Panel { keys, shown: false, hint, is_known: Rc::default() })
     }
 
     /// Shows or hides the keys.
     pub(super) fn toggle(&mut self) -> Result<(), Error> {
         self.shown = !self.shown;
-        let mut batch = Batch::new();
-        batch.set(self.keys, Component::Hidden(!self.shown)).set(self.hint, Component::Hidden(true));
-        batch.commit()
+        scene::set(self.keys, Component::Hidden(!self.shown))?;
+        self.settle()
     }
 
     /// Shows the hint for a while.
     pub(super) fn greet(&self) {
-        let hint = self.hint;
+        let (hint, is_known) = (self.hint, Rc::clone(&self.is_known));
         spawn_local(async move {
             for hidden in [false, true] {
+                if is_known.get() {
+                    return;
+                }
                 if let Err(error) = scene::set(hint, Component::Hidden(hidden)) {
                     warn!("the hint: {error}");
                 }
@@ -58,18 +78,50 @@ impl Panel {
             }
         });
     }
+
+    /// Hides the hint for good.
+    pub(super) fn settle(&self) -> Result<(), Error> {
+        match self.is_known.replace(true) {
+            true => Ok(()),
+            false => scene::set(self.hint, Component::Hidden(true)),
+        }
+    }
 }
 
-/// A text on a dark ground at a height before the eye.
-fn sheet(text: &str, capital: f32, y: f32, eye: EntityId, batch: &mut Batch) -> Result<EntityId, Error> {
-    let [width, height] = font::size(text, capital);
-    let ground = Shape::cuboid(vec3(width + capital * 4.0, height + capital * 4.0, 0.0001));
-    let dark =
-        Material { base_color: [0.01, 0.008, 0.006, 0.93], unlit: true, blend: true, ..matte([0.0; 3]) };
-    let sheet = Entity::new().local().parent(eye).hidden().at(0.0, y, -DISTANCE).name("keys");
-    let sheet = sheet.mesh(ground.source()?).material(dark).add_to(batch);
-    let ink = Material { unlit: true, ..matte(srgb(0xffe2b8)) };
-    let letters = Entity::new().local().parent(sheet).at(0.0, 0.0, 0.001);
-    letters.mesh(font::text_mesh(text, capital).source()?).material(ink).add_to(batch);
-    Ok(sheet)
+/// The ground that writing stands on.
+const GROUND: [f32; 4] = [0.01, 0.008, 0.006, 0.93];
+
+fn ink() -> Text {
+    let [r, g, b] = srgb(0xffe2b8);
+    Text { color: [r, g, b, 1.0], ..Text::default() }
+}
+
+/// Something hidden at a height before the eye.
+fn before(eye: EntityId, y: f32) -> Entity {
+    Entity::new().local().parent(eye).hidden().at(0.0, y, -DISTANCE)
+}
+
+/// Two columns on one plate.
+fn keys(eye: EntityId, batch: &mut Batch) -> EntityId {
+    let [left, right] = COLUMNS;
+    let [width, height] = [left + right + 2.0 * EDGE, KEYS.len() as f32 * LINE + 2.0 * EDGE];
+    let plate = MeshSource::Cuboid([width * LETTERS, height * LETTERS, 0.0001]);
+    // What shines behind it would shine through the least transparency.
+    let [r, g, b, _] = GROUND;
+    let dark = Material { unlit: true, ..matte([r, g, b]) };
+    let sheet = before(eye, 0.0).name("keys").mesh(plate).material(dark).add_to(batch);
+    for (column, x, bold) in [(0, EDGE, true), (1, EDGE + left, false)] {
+        let lines: Vec<&str> = KEYS.iter().map(|line| line[column]).collect();
+        let text = Text {
+            text: lines.join("\n"),
+            align: Align::Left,
+            size: LETTERS,
+            line_spacing: SPACING,
+            bold,
+            ..ink()
+        };
+        let at = Entity::new().local().parent(sheet).at((x - width * 0.5) * LETTERS, 0.0, 0.001);
+        at.name("column of keys").with(text).add_to(batch);
+    }
+    sheet
 }

@@ -17,8 +17,10 @@ use hearth_sdk::{
 const DEEP: f32 = 0.004;
 /// Thickness of the plate and of the rim in metres.
 const THICK: f32 = 0.006;
-/// Width of the rim around the frame, in cells.
+/// Width of the rim around the frame, in cells: where nobody looks, and where it tells something, which others see
+/// from where they stand.
 const RIM: f32 = 0.16;
+const RIM_LIT: f32 = 0.35;
 /// Letters of the line below are no smaller than this, in metres.
 const LETTERS_MIN: f32 = 0.018;
 /// Of how many cells' width a letter of the title is, about.
@@ -123,6 +125,7 @@ impl Shown {
         if light != self.light {
             self.light = light;
             batch.set(self.rim, rim(light));
+            batch.set(self.rim, self.rim_shape());
         }
         batch.commit()
     }
@@ -142,9 +145,8 @@ impl Shown {
         let [wide, high] = [width + 2.0 * frame, height + 2.0 * frame + bar];
         batch.set(self.plate, at(0.0, bar * 0.5, -DEEP));
         batch.set(self.plate, MeshSource::Cuboid([wide, high, THICK]));
-        let rim = 2.0 * RIM * cell;
         batch.set(self.rim, at(0.0, bar * 0.5, -DEEP - THICK * 0.5));
-        batch.set(self.rim, MeshSource::Cuboid([wide + rim, high + rim, THICK * 0.9]));
+        batch.set(self.rim, self.rim_shape());
         let middle = height * 0.5 + (bar + frame) * 0.5;
         batch.set(self.title, at(-width * 0.5 + 0.4 * cell, middle, 0.001));
         batch.set(self.close, at(width * 0.5 - bar * 0.5, middle, 0.001));
@@ -153,6 +155,14 @@ impl Shown {
         for (button, side) in [(self.yes, -1.0), (self.no, 1.0)] {
             batch.set(button, at(side * BUTTON[2] * cell, below - BUTTONS * cell, 0.002));
         }
+    }
+
+    fn rim_shape(&self) -> MeshSource {
+        let Form { cell, .. } = self.form;
+        let [width, height] = self.form.size();
+        let rim = if self.light == Light::Off { RIM } else { RIM_LIT };
+        let around = 2.0 * (FRAME + rim) * cell;
+        MeshSource::Cuboid([width + around, height + BAR * cell + around, THICK * 0.9])
     }
 
     fn write(&self, batch: &mut Batch) {
