@@ -310,7 +310,7 @@ fn while_flying_the_pointer_is_set_free_for_typing_and_held_again_after() {
         assert_eq!((testing::focuses(), testing::captures()), (vec![Some(ONE)], vec![false]));
         user.hears(Happened::Keyboard(true)).await;
         user.leaves().await;
-        (testing::captures(), commands());
+        drop((testing::captures(), commands()));
         user.button(0, Press::Pressed, [0.0; 2]).await;
         user.button(0, Press::Released, [0.0; 2]).await;
         assert_eq!((testing::focuses(), testing::captures()), (vec![Some(ONE)], vec![false]));
@@ -330,7 +330,7 @@ fn a_click_types_into_it_and_one_beside_it_leaves() {
     play(async |mut user| {
         user.opens().await;
         user.leaves().await;
-        (user.told(), commands());
+        drop((user.told(), commands()));
         user.clicks(cell(3.0, 4.0)).await;
         assert_eq!(testing::focuses(), [Some(ONE)]);
         user.hears(Happened::Keyboard(true)).await;
