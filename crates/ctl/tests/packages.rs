@@ -401,6 +401,30 @@ fn a_peer_that_ends_is_looked_for_at_the_next_save() {
 }
 
 #[test]
+fn what_runs_on_a_peer_that_was_started_anew_is_left_alone() {
+    let mut fake = Fake::start();
+    // It is built once `go` is there.
+    let make = |letter| format!("while ! test -e go; do :; done; {} > made.wasm", printed(letter));
+    let folder = made_package(&fake, &make('A'));
+    fs::write(folder.join("go"), "").unwrap();
+    let mut child = spawn(&fake, &["dev", text(&folder)]);
+    let mut out = child.stdout.take().unwrap();
+    read_until(&mut out, "ready\n");
+    fs::remove_file(folder.join("go")).unwrap();
+    fs::write(folder.join("make.sh"), make('B')).unwrap();
+    read_until(&mut out, "building: sh make.sh\n");
+    fake.stop();
+    fake.start_again();
+    fake.forget();
+    fs::write(folder.join("go"), "").unwrap();
+    let seen = read_until(&mut out, "started 0.22\n");
+    assert!(seen.contains("the peer is gone"), "{seen}");
+    assert!(matches!(saw(&fake), Request::Spawn { .. }), "the process of that id is another");
+    interrupt(&child);
+    assert_eq!(wait(child), Some(130));
+}
+
+#[test]
 fn what_goes_wrong_is_told_whole_also_as_json() {
     let fake = Fake::start();
     // A build that leaves its module elsewhere.

@@ -182,10 +182,12 @@ impl Session<'_> {
             Err(problem) if problem.exit == Exit::BrokenPipe => Err(problem),
             Err(problem) => {
                 self.tell_problem(&problem, "not-started")?;
-                if matches!(problem.exit, Exit::NotRunning | Exit::Protocol) {
-                    return self.gone();
+                match problem.exit {
+                    Exit::NotRunning => return self.gone(),
+                    // If it has ended, the log will say so.
+                    Exit::Protocol => self.peer.find_again(),
+                    _ => self.notice_running(&problem.told()).await,
                 }
-                self.notice_running(&problem.told()).await;
                 Ok(())
             }
         }
@@ -203,6 +205,8 @@ impl Session<'_> {
             None => String::new(),
         };
         let event = |what: &str, id: ProcessId| json!({ "event": what, "id": id.to_string(), "module": module.to_string(), "seconds": took.as_secs_f64() });
+        // Another process may have the id by now, if the peer was started anew during the build.
+        self.catch_up().await?;
         if let Some(id) = self.running {
             match self.replace(id, module).await {
                 Ok(is_new) => {
@@ -278,6 +282,15 @@ impl Session<'_> {
                 self.failed = Some(id);
                 self.notice(id, &reason).await;
             }
+        }
+    }
+
+    /// Shows what the log has brought meanwhile, without waiting for more.
+    async fn catch_up(&mut self) -> Result<()> {
+        tokio::select! {
+            biased;
+            never = self.follow() => never,
+            () = std::future::ready(()) => Ok(()),
         }
     }
 
