@@ -314,6 +314,15 @@ fn selections_are_shown_and_copied() {
     t.drag((0.1, 0.1), (0.1, 0.1), 1);
     t.shown();
     assert_eq!((t.marked(style::SELECTED), t.copied()), (String::new(), None));
+    // Half of a wide character is all of it, in what is marked and in what is copied.
+    let mut t = Tester::new(8, 1);
+    t.write("a界b界");
+    for (from, to) in [((2.2, 0.5), (4.6, 0.5)), ((4.6, 0.5), (2.2, 0.5)), ((1.2, 0.5), (4.6, 0.5))] {
+        t.drag(from, to, 1);
+        assert_eq!(t.copied(), Some("界b界".into()), "{from:?}");
+        t.shown();
+        assert_eq!(t.marked(style::SELECTED), "界 b界 ", "{from:?}");
+    }
     // Beyond the edge the view follows.
     let mut t = Tester::new(4, 2);
     t.write("a\r\nb\r\nc\r\nd");
