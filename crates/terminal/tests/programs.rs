@@ -217,6 +217,20 @@ fn what_cannot_start_says_why_and_can_be_tried_again() {
     check("/etc", "could not start `/etc`: it is a folder · Enter tries again");
     check(&script, "its interpreter `/no/such/interpreter` is missing");
     check(&bare, "from /");
+    // Programs that the system would not start, and cannot say so itself.
+    let good = std::fs::read("/bin/true").unwrap();
+    let mut other = good.clone();
+    other[18..20].copy_from_slice(&[0x34, 0x12]);
+    check(&file("other", &other, 0o755), "it is for another kind of machine · Enter tries again");
+    let mut lost = good.clone();
+    let at = lost.windows(4).position(|bytes| bytes == b"/ld-").unwrap();
+    lost[at..at + 4].copy_from_slice(b"/no-");
+    let t = check(&file("lost", &lost, 0o755), "its interpreter `/");
+    t.until_shown("is missing · Enter tries again");
+    check(&file("cut", &good[..40], 0o755), "it is damaged · Enter tries again");
+    check(&file("nothing", b"\0\x01\x02", 0o755), "it is no program · Enter tries again");
+    check(&file("good", &good, 0o755), "exited with 0");
+    check(&file("empty", b"", 0o755), "exited with 0");
     // Root may execute what nobody may, but for files without any such bit.
     check(&plain, "it may not be executed");
     // The user's shell.
