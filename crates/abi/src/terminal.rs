@@ -24,7 +24,7 @@ pub const STROKE_LEN_MAX: usize = 64;
 /// How a terminal is opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Open {
-    /// Columns, brought within 1 and [`COLUMNS_MAX`](crate::screen::COLUMNS_MAX).
+    /// Columns, brought within 2 and [`COLUMNS_MAX`](crate::screen::COLUMNS_MAX).
     pub columns: u16,
     /// Rows, brought within 1 and [`ROWS_MAX`](crate::screen::ROWS_MAX).
     pub rows: u16,
@@ -181,13 +181,15 @@ pub enum Command {
     Key(Stroke),
     /// 3: text that was typed without a key of its own (compose, input methods); UTF-8 to the end.
     Text(String),
-    /// 4: text from a clipboard; UTF-8 to the end. Bracketed if the program asked for it.
+    /// 4: text from a clipboard; UTF-8 to the end. Bracketed if the program asked for it. Ends of lines become
+    /// carriage returns, and other control characters than tabulators are left out.
     Paste(String),
     /// 5: `u8` action, `u8` button, `u8` modifiers, `u8` clicks, two `f32`. Goes to the program if it asked for
     /// the mouse and shift is not held; else it selects.
     Pointer(Pointer),
     /// 6: two `f32` lines right and up, `u8` modifiers, two `f32` column and row. Goes to the program if it
-    /// asked for the mouse; else it scrolls.
+    /// asked for the mouse; else it types cursor keys on the alternate screen, which has no history, and scrolls
+    /// on the first. With shift it always scrolls.
     Wheel {
         /// Lines right and up.
         lines: [f32; 2],
@@ -240,16 +242,18 @@ pub enum Event {
     /// 2: it rings.
     Bell,
     /// 3: `i32`: the program has ended with this exit code, or by a signal, whose number is given negative. The
-    /// screen says so, and the terminal stays until it is closed or restarted.
+    /// screen says so, and the terminal stays until it is closed or restarted: by [`Command::Restart`], or by
+    /// Enter ([`Command::Key`], or [`Command::Text`] of one end of a line).
     Exited(i32),
-    /// 4: `u32` number, and UTF-8 to the end: the program wants to put this on the user's clipboard.
+    /// 4: `u32` number, and UTF-8 to the end: the program wants to put this on the user's clipboard. What is over
+    /// [`TEXT_LEN_MAX`] is cut off.
     ClipboardWanted {
         /// Number for [`Command::Consent`].
         request: u32,
         /// The text.
         text: String,
     },
-    /// 5: UTF-8 to the end: the selected text.
+    /// 5: UTF-8 to the end: the selected text. What is over [`TEXT_LEN_MAX`] is cut off.
     Copied(String),
     /// 6: `u8`: it has, or has lost, the keyboard of this peer's user.
     Keyboard(bool),

@@ -6,7 +6,7 @@
 
 use crate::{
     find::{self, Match, Search},
-    guard::{Beside, Guard},
+    guard::{self, Beside, Guard},
     keys, pointer,
     view::{self, Over, Palette, unpacked},
 };
@@ -16,7 +16,7 @@ use alacritty_terminal::{
     index::{Column, Line, Point, Side},
     selection::{Selection, SelectionRange, SelectionType},
     term::{Config, Osc52, Term, TermMode, test::TermSize},
-    vte::ansi::Processor,
+    vte::ansi::{ClearMode, Handler, Processor, Timeout},
 };
 use hearth_abi::{
     input::Press,
@@ -34,8 +34,12 @@ use std::{
 pub const COLUMNS_MIN: u16 = 2;
 /// Most lines that are kept above the grid.
 pub const HISTORY_LINES_MAX: usize = 10_000;
-/// Most cells above the grid, so that wide terminals keep fewer lines: 48 MB.
+/// Most cells above the grid, so that wide terminals keep fewer lines: 48 MB, and what [`EXTRAS_LEN_MAX`] allows.
 pub const HISTORY_CELLS_MAX: usize = 2_000_000;
+/// Most memory of links, combining characters and colours of underlines, in bytes: a link costs some two hundred
+/// beyond its address, and each cell may have its own. With more the history is forgotten, and at last the links on
+/// the screen. The first and the alternate screen may each have as much.
+pub const EXTRAS_LEN_MAX: usize = 64 << 20;
 /// Size of a cell that programs are told, in pixels. Nobody's cells have one in a space.
 pub const CELL_SIZE_PX: (u16, u16) = (10, 20);
 
@@ -43,8 +47,13 @@ pub const CELL_SIZE_PX: (u16, u16) = (10, 20);
 const BELL_INTERVAL: Duration = Duration::from_millis(200);
 /// Least time between two requests for the clipboard; what comes between is dropped.
 const CLIPBOARD_INTERVAL: Duration = Duration::from_millis(500);
-/// Longest operating system command (OSC), in bytes; one that goes on is cut off, since the parser keeps it all.
+/// Longest operating system command (OSC), in bytes; a longer one does nothing, since the parser would keep it all.
 const COMMAND_LEN_MAX: usize = 1 << 20;
+/// How much is parsed before it is looked how much work that was, in bytes.
+const PIECE_LEN_MAX: usize = 512;
+/// Most characters, or what takes as long, before whoever has given the output may do something else: a few bytes
+/// may stand for tens of thousands.
+const WORK_MAX: usize = 2_000_000;
 /// Most lines that one command scrolls.
 const SCROLL_MAX: i32 = 100_000;
 
@@ -56,6 +65,21 @@ impl EventListener for Said {
     fn send_event(&self, event: GridEvent) {
         // What is said is bounded by the piece of output that is being read.
         self.0.lock().push(event);
+    }
+}
+
+/// The parser keeps nothing of a synchronised update back: it would parse it in one go, megabytes at a time. The
+/// screen is held back instead ([`Emulator::deadline`]).
+#[derive(Debug, Default)]
+struct Unbuffered;
+
+impl Timeout for Unbuffered {
+    fn set_timeout(&mut self, _: Duration) {}
+
+    fn clear_timeout(&mut self) {}
+
+    fn pending_timeout(&self) -> bool {
+        false
     }
 }
 
@@ -81,12 +105,14 @@ pub enum Task {
 /// An emulator without a program.
 pub struct Emulator {
     pub(crate) term: Term<Said>,
-    processor: Processor,
+    processor: Processor<Unbuffered>,
     said: Said,
     pub(crate) beside: Beside,
     escapes: Escapes,
     /// Bytes since the grid has heard anything.
     unheard: usize,
+    /// What comes is still of a command that was too long.
+    skipping: bool,
     theme: Theme,
     pub(crate) output: Vec<u8>,
     pub(crate) events: Vec<Event>,
@@ -124,6 +150,7 @@ impl Emulator {
             beside: Beside::default(),
             escapes: Escapes::default(),
             unheard: 0,
+            skipping: false,
             theme,
             output: Vec::new(),
             events: Vec::new(),
@@ -159,31 +186,60 @@ impl Emulator {
     /// Takes what the program has written. Its answers and events are to be taken afterwards, so pass no more than
     /// some KiB at once.
     pub fn advance(&mut self, bytes: &[u8], now: Instant) {
-        self.guarded(|this| {
-            let mut rest = bytes;
-            while let Some(end) = this.escapes.version_query(rest) {
-                let (head, tail) = rest.split_at(end);
-                this.parse(head, now);
-                this.output.extend_from_slice(
-                    concat!("\x1bP>|hearth ", env!("CARGO_PKG_VERSION"), "\x1b\\").as_bytes(),
-                );
-                rest = tail;
-            }
-            this.parse(rest, now);
-        });
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            rest = &rest[self.advance_some(rest, now)..];
+        }
     }
 
-    fn parse(&mut self, bytes: &[u8], now: Instant) {
-        self.processor.advance(&mut Guard { term: &mut self.term, beside: &mut self.beside }, bytes);
+    /// Takes some of what the program has written, and says how much: it stops where a synchronised update ends,
+    /// and when it has worked much.
+    pub(crate) fn advance_some(&mut self, bytes: &[u8], now: Instant) -> usize {
+        let len = update_end(bytes).unwrap_or(bytes.len());
+        let mut taken = 0;
+        self.guarded(|this| {
+            this.beside.work = 0;
+            while taken < len && this.beside.work < WORK_MAX {
+                let rest = &bytes[taken..len.min(taken + PIECE_LEN_MAX)];
+                let asks = this.escapes.version_query(rest);
+                let (piece, _) = rest.split_at(asks.unwrap_or(rest.len()));
+                // So that a failure does not meet them again.
+                taken += piece.len();
+                this.parse(piece, now);
+                if asks.is_some() {
+                    this.output.extend_from_slice(
+                        concat!("\x1bP>|hearth ", env!("CARGO_PKG_VERSION"), "\x1b\\").as_bytes(),
+                    );
+                }
+            }
+            this.bound_extras();
+        });
+        taken
+    }
+
+    fn feed(&mut self, bytes: &[u8]) {
+        let mut guard = Guard { term: &mut self.term, beside: &mut self.beside, listener: &self.said };
+        self.processor.advance(&mut guard, bytes);
+    }
+
+    fn parse(&mut self, mut bytes: &[u8], now: Instant) {
+        self.beside.now = Some(now);
         self.escapes.passed(bytes);
-        if self.beside.touched || self.processor.sync_bytes_count() > 0 {
+        if self.skipping {
+            let Some(end) = bytes.iter().position(|byte| Escapes::ENDS.contains(byte)) else { return };
+            // An escape character is the first of two.
+            bytes = &bytes[if bytes[end] == 0x1B { end } else { end + 1 }..];
+            self.skipping = false;
+        }
+        self.feed(bytes);
+        if self.beside.touched {
             self.unheard = 0;
         } else {
             self.unheard += bytes.len();
-            if self.unheard > COMMAND_LEN_MAX && self.escapes.last == b']' {
-                // The byte that cancels.
-                self.processor
-                    .advance(&mut Guard { term: &mut self.term, beside: &mut self.beside }, b"\x18");
+            if self.unheard > COMMAND_LEN_MAX && self.escapes.in_command {
+                // A new parser has heard nothing of it: the old one would do what it has.
+                self.processor = Processor::new();
+                self.skipping = true;
                 self.unheard = 0;
             }
         }
@@ -202,19 +258,37 @@ impl Emulator {
         self.listen(now);
     }
 
-    /// When a synchronised update ends by itself, whose end the program has not sent yet.
+    /// Keeps what cells have beside their characters below [`EXTRAS_LEN_MAX`].
+    fn bound_extras(&mut self) {
+        if self.beside.extras_len <= EXTRAS_LEN_MAX {
+            return;
+        }
+        // It has counted what was written; much of it may have gone again. To count takes time, so there is to be
+        // room for as much again.
+        let mut len = guard::extras_len(&self.term);
+        if len > EXTRAS_LEN_MAX / 2 {
+            Handler::clear_screen(&mut self.term, ClearMode::Saved);
+            len = guard::extras_len(&self.term);
+        }
+        if len > EXTRAS_LEN_MAX / 2 {
+            guard::strip(&mut self.term);
+            len = 0;
+        }
+        self.beside.extras_len = len;
+        (self.changed, self.all) = (true, true);
+    }
+
+    /// Until when the screen is held back, because a synchronised update is under way: what
+    /// [`refresh`](Emulator::refresh) gives before is half made.
     pub fn deadline(&self) -> Option<Instant> {
-        self.processor.sync_timeout().sync_timeout()
+        self.beside.hold.deadline()
     }
 
     /// Ends a synchronised update whose time is over.
     pub fn expire(&mut self, now: Instant) {
         if self.deadline().is_some_and(|deadline| deadline <= now) {
-            self.guarded(|this| {
-                this.processor.stop_sync(&mut Guard { term: &mut this.term, beside: &mut this.beside });
-                this.beside.touched = true;
-                this.parsed(now);
-            });
+            self.beside.hold.end();
+            self.changed = true;
         }
     }
 
@@ -276,7 +350,7 @@ impl Emulator {
                 }
                 self.term.set_options(config(columns));
                 self.term.resize(TermSize::new(columns.into(), rows.into()));
-                self.pointer = pointer::State::default();
+                self.pointer.resized();
                 (self.changed, self.all) = (true, true);
                 self.events.push(Event::Resized { columns, rows });
                 return Some(Task::Resize { columns, rows });
@@ -356,7 +430,8 @@ impl Emulator {
         };
         let mut bytes = Vec::new();
         keys::encode(stroke, modes, &mut bytes);
-        if stroke.press == Press::Released {
+        // Who lets a key go, or holds one with the next, has typed nothing yet.
+        if stroke.press == Press::Released || keys::is_modifier(stroke.code) {
             self.output.extend_from_slice(&bytes);
         } else {
             self.typed(bytes);
@@ -423,7 +498,8 @@ impl Emulator {
         std::mem::take(&mut self.news)
     }
 
-    /// Brings a screen up to date that was given by the last call; after another one, or at first, pass `all`.
+    /// Brings a screen up to date that was given by the last call; after another one, or at first, pass `all`. While
+    /// there is a [`deadline`](Emulator::deadline), better wait.
     pub fn refresh(&mut self, screen: &mut Screen, all: bool) {
         self.guarded(|this| {
             if this.title != this.title_told {
@@ -444,6 +520,7 @@ impl Emulator {
             let unseen = std::mem::take(&mut this.beside.unseen);
             let all = all || this.all || over_changed || unseen;
             view::copy(&mut this.term, &palette, &over, screen, all);
+            this.beside.hold.shown();
             (this.changed, this.all) = (false, false);
         });
     }
@@ -470,19 +547,21 @@ impl Emulator {
         self.running = false;
         self.guarded(|this| {
             let now = Instant::now();
-            this.processor.stop_sync(&mut Guard { term: &mut this.term, beside: &mut this.beside });
             this.processor = Processor::new();
             this.escapes = Escapes::default();
+            this.skipping = false;
+            this.beside.hold.end();
             if this.term.mode().contains(TermMode::ALT_SCREEN) {
                 this.parse(b"\x1b[?1049l", now);
             }
+            this.beside.keyboard = Default::default();
             let cursor = this.term.grid().cursor.point;
             let wraps = this.term.grid().cursor.input_needs_wrap;
             let restore = format!(
-                // Region, origin; place; wrapping, insertion, new lines; keys; mouse; focus, paste; cursor; keyboard;
-                // character sets; link; colours; look.
-                "\x1b[r\x1b[?6l\x1b[{};{}H\x1b[?7h\x1b[4;20l\x1b[?1l\x1b>\x1b[?9;1000;1002;1003;1005;1006;1015l\
-                 \x1b[?1004;2004l\x1b[?25h\x1b[0 q\x1b[<65535u\x1b[=0u\x1b(B\x1b)B\x0f\x1b]8;;\x1b\\\
+                // Region, origin, tabulators; place; wrapping, insertion, new lines; keys; mouse; focus, paste; cursor;
+                // keyboard; character sets; link; colours; look.
+                "\x1b[r\x1b[?6l\x1b[?5W\x1b[{};{}H\x1b[?7h\x1b[4;20l\x1b[?1l\x1b>\x1b[?9;1000;1002;1003;1005;1006;1015l\
+                 \x1b[?1004;2004l\x1b[?25h\x1b[0 q\x1b[=0u\x1b(B\x1b)B\x0f\x1b]8;;\x1b\\\
                  \x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\\x1b[m",
                 cursor.line.0 + 1,
                 cursor.column.0 + 1,
@@ -491,6 +570,12 @@ impl Emulator {
             if cursor.column > 0 || wraps {
                 this.parse(b"\r\n", now);
             }
+            // The titles that it has laid aside, too, or the next program would take them for its own.
+            for _ in 0..std::mem::take(&mut this.beside.titles) {
+                Handler::pop_title(&mut this.term);
+            }
+            Handler::set_title(&mut this.term, None);
+            this.parsed(now);
             // Nobody reads answers now.
             this.output.clear();
             this.title.clear();
@@ -521,12 +606,14 @@ impl Emulator {
         self.term = grid(columns, rows, self.said.clone());
         self.processor = Processor::new();
         self.beside = Beside::default();
+        self.escapes = Escapes::default();
+        (self.unheard, self.skipping) = (0, false);
         self.pointer = pointer::State::default();
         self.search = None;
         self.found.clear();
         (self.changed, self.all) = (true, true);
         let excuse = b"\x1b[90mthis terminal has failed on what was written, and begins anew\x1b[m\r\n";
-        self.processor.advance(&mut Guard { term: &mut self.term, beside: &mut self.beside }, excuse);
+        self.feed(excuse);
         None
     }
 }
@@ -586,11 +673,14 @@ struct Escapes {
     tail: [u8; 2],
     /// `ESC [ >` and any zeros were the last.
     asks: bool,
-    /// What followed the last escape character.
-    last: u8,
+    /// An operating system command has begun, and has not ended.
+    in_command: bool,
 }
 
 impl Escapes {
+    /// What ends an operating system command. Bytes of 0x9C are parts of characters.
+    const ENDS: [u8; 4] = [0x07, 0x18, 0x1A, 0x1B];
+
     /// Where the first query for name and version (XTVERSION, `CSI > 0 q`) ends in these bytes, which follow those
     /// of the last call.
     fn version_query(&mut self, bytes: &[u8]) -> Option<usize> {
@@ -615,22 +705,38 @@ impl Escapes {
         }
     }
 
-    /// These bytes were parsed.
+    /// These bytes are parsed.
     fn passed(&mut self, bytes: &[u8]) {
-        if self.tail[1] == 0x1B
-            && let [first, ..] = bytes
-        {
-            self.last = *first;
+        // What follows the last escape character, if one is here.
+        let mut after = None;
+        if self.tail[1] == 0x1B {
+            after = Some(bytes);
         }
-        if let Some(at) = memchr::memrchr(0x1B, &bytes[..bytes.len().saturating_sub(1)]) {
-            self.last = bytes[at + 1];
+        if let Some(at) = memchr::memrchr(0x1B, bytes) {
+            self.in_command = false;
+            after = Some(&bytes[at + 1..]);
         }
+        let mut rest = bytes;
+        if let Some([first, more @ ..]) = after {
+            self.in_command = *first == b']';
+            rest = more;
+        }
+        self.in_command &= memchr::memchr3(0x07, 0x18, 0x1A, rest).is_none();
         match bytes {
             [] => {}
             [one] => self.tail = [self.tail[1], *one],
             [.., one, other] => self.tail = [*one, *other],
         }
     }
+}
+
+/// Where in these bytes a synchronised update ends (`CSI ? 2026 l`), perhaps: what looks so and is none does no harm.
+fn update_end(bytes: &[u8]) -> Option<usize> {
+    memchr::memmem::find_iter(bytes, b"2026").find_map(|at| {
+        let rest = &bytes[at + 4..];
+        let more = rest.iter().take_while(|byte| matches!(byte, b'0'..=b';')).count();
+        (rest.get(more) == Some(&b'l')).then_some(at + 4 + more + 1)
+    })
 }
 
 /// The line of the grid at a row of the view.

@@ -209,6 +209,11 @@ pub(crate) fn text<T: EventListener>(term: &Term<T>, range: &SelectionRange, len
             term.last_column().0
         };
         let row = &term.grid()[Line(line)];
+        // Half of a wide character is all of it.
+        let has = |column: usize, flag| row[..].get(column).is_some_and(|cell| cell.flags.contains(flag));
+        let half = has(first, Flags::WIDE_CHAR_SPACER)
+            && first.checked_sub(1).is_some_and(|before| has(before, Flags::WIDE_CHAR));
+        let first = if half { first - 1 } else { first };
         let from = text.len();
         let mut after_tab = false;
         for column in first..=last {

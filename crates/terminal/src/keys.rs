@@ -280,7 +280,8 @@ pub fn encode(stroke: &Stroke, modes: Modes, out: &mut Vec<u8>) {
     }
 }
 
-const fn is_modifier(code: u16) -> bool {
+/// Whether a key is held with others, or turns something on for them, and types nothing.
+pub(crate) const fn is_modifier(code: u16) -> bool {
     matches!(code, 0x39 | 0x47 | 0x53 | 0xE0..=0xE7)
 }
 

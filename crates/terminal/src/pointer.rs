@@ -13,7 +13,7 @@ use alacritty_terminal::{
 use hearth_abi::terminal::{Event, Modifiers, Pointer, PointerAction};
 
 /// Most lines that the wheel turns at once.
-const WHEEL_MAX: f32 = 100.0;
+pub(crate) const WHEEL_MAX: f32 = 100.0;
 /// Most lines that the view moves when a selection is drawn beyond its edge, for each move of the pointer.
 const DRAG_SCROLL_MAX: i32 = 5;
 
@@ -30,6 +30,13 @@ pub(crate) struct State {
     pressed_at: Option<(u16, u16)>,
     /// Turns of the wheel that are less than a line, right and up.
     turned: [f32; 2],
+}
+
+impl State {
+    /// The grid has another size. The program still hears of the buttons that it knows to be down.
+    pub(crate) fn resized(&mut self) {
+        (self.reported_at, self.pressed_at) = (None, None);
+    }
 }
 
 impl Emulator {
@@ -145,6 +152,8 @@ impl Emulator {
 
     pub(crate) fn wheel(&mut self, lines: [f32; 2], modifiers: Modifiers, at: [f32; 2]) {
         let whole = |turned: &mut f32, lines: f32| {
+            // What is no number would stay with the rest of a turn.
+            let lines = if lines.is_nan() { 0.0 } else { lines };
             // A turn in the other direction begins anew.
             *turned = if *turned * lines < 0.0 { lines } else { *turned + lines };
             *turned = turned.clamp(-WHEEL_MAX, WHEEL_MAX);

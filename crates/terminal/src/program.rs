@@ -354,27 +354,133 @@ fn find(program: &Path, path: &OsStr, folder: &Path) -> Result<PathBuf, String> 
     Err(reason.unwrap_or_else(|| "there is no such program".into()))
 }
 
-/// What reads a script that does not say so itself; the system would not start such a file.
+/// What reads a script that does not say so itself; the system would not start such a file. Whatever else the system
+/// would not start is told here: once its process has begun, it cannot say why.
 fn interpreter(file: &Path) -> Result<Option<&'static str>, String> {
-    let mut start = Vec::new();
     // One that can be executed and not be read is no script.
-    if let Ok(file) = std::fs::File::open(file) {
-        let _ = file.take(512).read_to_end(&mut start);
-    }
-    if start.is_empty() || start.starts_with(b"\x7FELF") {
+    let Ok(mut file) = std::fs::File::open(file) else { return Ok(None) };
+    let mut start = Vec::new();
+    if (&mut file).take(512).read_to_end(&mut start).is_err() {
         return Ok(None);
     }
-    let Some(line) = start.strip_prefix(b"#!") else {
-        let text = !start.contains(&0);
-        return Ok(text.then_some("/bin/sh"));
+    let exists = |path: &[u8]| match Path::new(OsStr::from_bytes(path)).exists() {
+        true => Ok(None),
+        false => Err(format!("its interpreter `{}` is missing", String::from_utf8_lossy(path))),
     };
-    let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let words = line.split(|byte| *byte == b' ' || *byte == b'\t');
-    match words.into_iter().find(|word| !word.is_empty()) {
-        Some(word) if !Path::new(OsStr::from_bytes(word)).exists() => {
-            Err(format!("its interpreter `{}` is missing", String::from_utf8_lossy(word)))
+    if let Some(line) = start.strip_prefix(b"#!") {
+        let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let mut words = line.split(|byte| *byte == b' ' || *byte == b'\t');
+        return words.find(|word| !word.is_empty()).map_or(Ok(None), exists);
+    }
+    if !start.starts_with(b"\x7FELF") {
+        return match start.contains(&0) {
+            false => Ok(Some("/bin/sh")),
+            true if is_registered(&start) => Ok(None),
+            true => Err("it is no program".into()),
+        };
+    }
+    match elf::check(&start, &mut file) {
+        Ok(Some(interpreter)) => exists(&interpreter),
+        Ok(None) => Ok(None),
+        Err(_) if is_registered(&start) => Ok(None),
+        Err(reason) => Err(reason.into()),
+    }
+}
+
+/// Whether somebody has told the system how to run files that begin so, such as those of other machines
+/// (`binfmt_misc`).
+fn is_registered(start: &[u8]) -> bool {
+    let Ok(entries) = std::fs::read_dir("/proc/sys/fs/binfmt_misc") else { return false };
+    entries.flatten().any(|entry| {
+        let entry = std::fs::read_to_string(entry.path()).unwrap_or_default();
+        let field = |name: &str| entry.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        let hex = |text: &str| -> Option<Vec<u8>> {
+            let digits = |index: usize| u8::from_str_radix(text.get(index..index + 2)?, 16).ok();
+            (0..text.len()).step_by(2).map(digits).collect()
+        };
+        let Some(magic) = field("magic ").and_then(hex) else { return false };
+        let mask = field("mask ").and_then(hex).unwrap_or_else(|| vec![0xFF; magic.len()]);
+        let offset = field("offset ").and_then(|offset| offset.parse().ok()).unwrap_or(0);
+        let bytes = start.get(offset..).unwrap_or_default();
+        entry.starts_with("enabled")
+            && bytes.len() >= magic.len()
+            && magic.iter().zip(&mask).zip(bytes).all(|((magic, mask), byte)| byte & mask == magic & mask)
+    })
+}
+
+/// As much of the Executable and Linkable Format as tells whether the system will start a file (ELF-64 object file
+/// format, "ELF header" and "Program header").
+mod elf {
+    use std::{
+        fs::File,
+        io::{Read, Seek, SeekFrom},
+    };
+
+    /// Number of the machine that this process runs on, and of one whose programs it runs, too.
+    const MACHINES: &[u16] = if cfg!(target_arch = "x86_64") {
+        &[62, 3]
+    } else if cfg!(target_arch = "aarch64") {
+        &[183, 40]
+    } else if cfg!(target_arch = "riscv64") {
+        &[243]
+    } else {
+        &[]
+    };
+    /// Longest name of an interpreter, and most program headers: the kernel takes no more.
+    const PATH_LEN_MAX: usize = 4096;
+    const HEADERS_LEN_MAX: usize = 65_536;
+
+    const BROKEN: &str = "it is damaged";
+
+    /// The interpreter that a program names, from its start and its file; why it cannot run, if so.
+    pub(super) fn check(start: &[u8], file: &mut File) -> Result<Option<Vec<u8>>, &'static str> {
+        let native = if cfg!(target_endian = "little") { 1 } else { 2 };
+        let at = |offset: usize, len: usize| start.get(offset..offset + len).ok_or(BROKEN);
+        let half = |offset| Ok::<_, &str>(number(at(offset, 2)?) as u16);
+        let (class, order) = (at(4, 1)?[0], at(5, 1)?[0]);
+        if order != native || !MACHINES.is_empty() && !MACHINES.contains(&half(18)?) {
+            return Err("it is for another kind of machine");
         }
-        _ => Ok(None),
+        if !matches!(half(16)?, 2 | 3) {
+            return Err("it is no program");
+        }
+        let (offset, entry_len, count, path_at, len_at, word) = match class {
+            1 => (number(at(28, 4)?), half(42)?, half(44)?, 4, 16, 4),
+            2 => (number(at(32, 8)?), half(54)?, half(56)?, 8, 32, 8),
+            _ => return Err(BROKEN),
+        };
+        let entry_len = usize::from(entry_len);
+        let headers_len = entry_len * usize::from(count);
+        if entry_len < len_at + word || headers_len > HEADERS_LEN_MAX {
+            return Err(BROKEN);
+        }
+        let headers = part(file, offset, headers_len)?;
+        // An entry of this sort names the interpreter.
+        let Some(entry) = headers.chunks_exact(entry_len).find(|entry| number(&entry[..4]) == 3) else {
+            return Ok(None);
+        };
+        let len = usize::try_from(number(&entry[len_at..len_at + word])).unwrap_or(usize::MAX);
+        if len > PATH_LEN_MAX {
+            return Err(BROKEN);
+        }
+        let mut path = part(file, number(&entry[path_at..path_at + word]), len)?;
+        path.truncate(path.iter().position(|byte| *byte == 0).unwrap_or(path.len()));
+        Ok(Some(path))
+    }
+
+    /// A number of at most eight bytes in the order of this machine.
+    fn number(bytes: &[u8]) -> u64 {
+        let add = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
+        match cfg!(target_endian = "little") {
+            true => bytes.iter().rev().fold(0, add),
+            false => bytes.iter().fold(0, add),
+        }
+    }
+
+    fn part(file: &mut File, offset: u64, len: usize) -> Result<Vec<u8>, &'static str> {
+        let mut bytes = vec![0; len];
+        let read = file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(&mut bytes));
+        read.map(|()| bytes).map_err(|_cut| BROKEN)
     }
 }
 

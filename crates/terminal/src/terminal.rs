@@ -8,6 +8,7 @@
 use crate::{
     emulator::{Emulator, Task},
     keys::ENCODED_LEN_MAX,
+    pointer::WHEEL_MAX,
     program::{Control, Environment, Left, Program, ending},
 };
 use hearth_abi::{
@@ -38,8 +39,8 @@ const OUTPUT_LEN_MAX: usize = 64 << 10;
 const COMMANDS_MAX: usize = 4096;
 /// What is typed and the program has not read yet, in bytes; more is refused with [`CommandError::Full`].
 pub const INPUT_LEN_MAX: usize = 1 << 20;
-/// Answers to the program's own queries beyond that; more are dropped, since a program that asks without reading
-/// wants no answers.
+/// Answers to the program's own queries that it has not read yet, beside what is typed, in bytes; more are dropped,
+/// since a program that asks without reading wants no answers.
 const ANSWERS_LEN_MAX: usize = 64 << 10;
 /// Largest piece of output that is parsed before commands are looked at.
 const SLICE_LEN_MAX: usize = 16 << 10;
@@ -66,6 +67,8 @@ pub trait Listener: Send + Sync {
     fn changed(&self);
     /// Something has happened. [`Event::Closed`] and [`Event::Keyboard`] are for others to say.
     fn event(&self, event: Event);
+    /// The program runs again, after [`Event::Exited`].
+    fn started(&self) {}
 }
 
 /// Why a terminal could not be opened. That its program cannot start is no such reason: the terminal says it.
@@ -99,6 +102,8 @@ struct Shared {
     arrived: Condvar,
     /// Whether the inbox has commands; looked at between two pieces of output.
     commanded: AtomicBool,
+    /// Whether the terminal is closed; as the inbox has it.
+    closed: AtomicBool,
     outbox: Mutex<Outbox>,
     /// Wakes the thread that does I/O.
     wake: OwnedFd,
@@ -117,7 +122,7 @@ struct Inbox {
     output: Vec<u8>,
     ended: Option<Ended>,
     commands: VecDeque<Command>,
-    /// What the commands may become, in bytes for the program.
+    /// What the commands may become, in bytes for the program; with the one that is being done.
     commands_len: usize,
     /// The other thread waits until there is room for output.
     wants_room: bool,
@@ -138,9 +143,67 @@ struct Ended {
 /// What waits for the thread that does I/O.
 #[derive(Default)]
 struct Outbox {
-    input: VecDeque<u8>,
+    input: Input,
     start: Option<(u16, u16)>,
     closing: bool,
+}
+
+/// What the program shall read: what was typed, and answers, in their order.
+#[derive(Default)]
+struct Input {
+    bytes: VecDeque<u8>,
+    /// How many bytes there are of the one and of the other, in turns.
+    runs: VecDeque<(Origin, usize)>,
+    answers_len: usize,
+}
+
+/// Where bytes for the program come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// A user, by commands, which were counted when they came.
+    Typed,
+    /// Its own queries.
+    Answer,
+}
+
+impl Input {
+    fn typed_len(&self) -> usize {
+        self.bytes.len() - self.answers_len
+    }
+
+    /// Appends, unless these are answers and there are too many. What was typed is never refused here.
+    fn push(&mut self, bytes: &[u8], origin: Origin) -> bool {
+        if origin == Origin::Answer {
+            if self.answers_len + bytes.len() > ANSWERS_LEN_MAX {
+                return false;
+            }
+            self.answers_len += bytes.len();
+        }
+        match self.runs.back_mut() {
+            _ if bytes.is_empty() => {}
+            Some((last, len)) if *last == origin => *len += bytes.len(),
+            _ => self.runs.push_back((origin, bytes.len())),
+        }
+        self.bytes.extend(bytes);
+        true
+    }
+
+    /// The first so many bytes were read.
+    fn pop(&mut self, mut count: usize) {
+        self.bytes.drain(..count);
+        while count > 0
+            && let Some((origin, len)) = self.runs.front_mut()
+        {
+            let read = count.min(*len);
+            (*len, count) = (*len - read, count - read);
+            if *origin == Origin::Answer {
+                self.answers_len -= read;
+            }
+            if *len == 0 {
+                self.runs.pop_front();
+            }
+        }
+    }
 }
 
 impl Terminal {
@@ -162,6 +225,7 @@ impl Terminal {
             inbox: Mutex::default(),
             arrived: Condvar::new(),
             commanded: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
             outbox: Mutex::new(Outbox { start: Some((columns, rows)), ..Outbox::default() }),
             wake,
             control: Mutex::new(None),
@@ -202,19 +266,20 @@ impl Terminal {
             return Ok(());
         }
         let len = input_len(&command);
-        let typed = self.shared.outbox.lock().input.len();
+        // Both at once: what a command has become moves from the one to the other.
+        let outbox = self.shared.outbox.lock();
         let mut inbox = self.shared.inbox.lock();
         if inbox.closing {
             return Err(CommandError::Closed);
         }
-        let full = len > 0 && typed + inbox.commands_len + len > INPUT_LEN_MAX;
+        let full = len > 0 && outbox.input.typed_len() + inbox.commands_len + len > INPUT_LEN_MAX;
         if full || inbox.commands.len() >= COMMANDS_MAX {
             return Err(CommandError::Full);
         }
         inbox.commands.push_back(command);
         inbox.commands_len += len;
         self.shared.commanded.store(true, Ordering::Release);
-        drop(inbox);
+        drop((inbox, outbox));
         self.shared.arrived.notify_one();
         Ok(())
     }
@@ -260,7 +325,9 @@ fn input_len(command: &Command) -> usize {
         Command::Paste(text) => text.len() + 12,
         Command::Pointer(_) | Command::Focus(_) => 32,
         Command::Wheel { lines, .. } => {
-            20 * (2 + lines.iter().map(|lines| lines.abs() as usize).sum::<usize>()).min(202)
+            // As many as are done at once; it may be any number, or none.
+            let turned = |lines: &f32| lines.abs().min(WHEEL_MAX) as usize;
+            20 * (2 + lines.iter().map(turned).sum::<usize>())
         }
         _ => 0,
     }
@@ -282,16 +349,26 @@ impl Shared {
     }
 
     fn close(&self) {
+        self.closed.store(true, Ordering::Release);
         self.inbox.lock().closing = true;
         self.arrived.notify_one();
         self.outbox.lock().closing = true;
         self.wake();
     }
 
+    /// The next command, unless the terminal is closed. Of sizes that follow each other, the last.
     fn next_command(&self) -> Option<Command> {
         let mut inbox = self.inbox.lock();
-        let command = inbox.commands.pop_front()?;
-        inbox.commands_len -= input_len(&command);
+        if inbox.closing {
+            return None;
+        }
+        let mut command = inbox.commands.pop_front()?;
+        if matches!(command, Command::Resize { .. }) {
+            while let Some(next) = inbox.commands.pop_front_if(|next| matches!(next, Command::Resize { .. }))
+            {
+                command = next;
+            }
+        }
         Some(command)
     }
 
@@ -300,19 +377,23 @@ impl Shared {
         let _ = write(&self.wake, &1_u64.to_ne_bytes());
     }
 
-    /// Appends to what the program shall read; what does not fit is dropped.
-    fn type_in(&self, bytes: &[u8]) {
-        if bytes.is_empty() {
+    /// Appends to what the program shall read; answers that do not fit are dropped. What a command has reserved for
+    /// this is free again.
+    fn type_in(&self, bytes: &[u8], origin: Origin, reserved: usize) {
+        if bytes.is_empty() && reserved == 0 {
             return;
         }
         let mut outbox = self.outbox.lock();
-        if outbox.input.len() + bytes.len() > INPUT_LEN_MAX + ANSWERS_LEN_MAX {
-            tracing::debug!(bytes = bytes.len(), "a program does not read its answers");
-            return;
+        let taken = outbox.input.push(bytes, origin);
+        if reserved > 0 {
+            self.inbox.lock().commands_len -= reserved;
         }
-        outbox.input.extend(bytes);
         drop(outbox);
-        self.wake();
+        if !taken {
+            tracing::debug!(bytes = bytes.len(), "a program does not read its answers");
+        } else if !bytes.is_empty() {
+            self.wake();
+        }
     }
 }
 
@@ -348,7 +429,7 @@ impl Io {
                 if outbox.closing {
                     break;
                 }
-                (outbox.start.take(), !outbox.input.is_empty())
+                (outbox.start.take(), !outbox.input.bytes.is_empty())
             };
             if let Some(size) = start
                 && program.is_none()
@@ -424,7 +505,7 @@ impl Io {
 
     fn ended(&self, status: i32, line: String) {
         // Nobody reads it any more.
-        self.shared.outbox.lock().input.clear();
+        self.shared.outbox.lock().input = Input::default();
         self.shared.inbox.lock().ended = Some(Ended { status, line });
         self.shared.arrived.notify_one();
     }
@@ -468,17 +549,18 @@ impl Io {
     /// Writes as much as the program's terminal takes.
     fn write(&self, program: &Program) {
         let mut outbox = self.shared.outbox.lock();
-        while !outbox.input.is_empty() {
-            match write(&program.tty, outbox.input.as_slices().0) {
-                Ok(len) => drop(outbox.input.drain(..len)),
+        while !outbox.input.bytes.is_empty() {
+            match write(&program.tty, outbox.input.bytes.as_slices().0) {
+                Ok(len) => outbox.input.pop(len),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return,
                 // Nobody has the other end.
-                Err(_) => outbox.input.clear(),
+                Err(_) => outbox.input = Input::default(),
             }
         }
         // A flood of pasted text shall not stay in memory.
-        outbox.input.shrink_to(ANSWERS_LEN_MAX);
+        outbox.input.bytes.shrink_to(ANSWERS_LEN_MAX);
+        outbox.input.runs.shrink_to(1);
     }
 }
 
@@ -508,6 +590,8 @@ struct Parser {
     /// When the screen has changed first and last since it was published.
     changed: Option<(Instant, Instant)>,
     published: Option<Instant>,
+    /// A program has ended, and another one was asked for.
+    again: bool,
 }
 
 impl Parser {
@@ -523,6 +607,7 @@ impl Parser {
             slice_len: SLICE_LEN_MAX,
             changed: None,
             published: None,
+            again: false,
         }
     }
 
@@ -537,18 +622,18 @@ impl Parser {
             output.clear();
             if let Some(Ended { status, line }) = ended {
                 self.emulator.ended(&line);
+                // What its last output asked for is not for the next one to read.
+                self.shared.outbox.lock().input = Input::default();
                 self.listener.event(Event::Exited(status));
             }
-            self.emulator.expire(Instant::now());
-            self.pass_on();
+            self.pass_on(Origin::Answer, 0);
             self.publish(false);
         }
     }
 
     /// Waits for something to do; `None` if the terminal is closed.
     fn next(&mut self, output: &mut Vec<u8>) -> Option<(Option<Started>, Option<Ended>)> {
-        let deadlines = [self.emulator.deadline(), self.due(false)];
-        let deadline = deadlines.into_iter().flatten().min();
+        let deadline = self.due(false);
         let mut inbox = self.shared.inbox.lock();
         loop {
             if inbox.closing {
@@ -590,16 +675,21 @@ impl Parser {
         {
             control.resize(columns, rows);
         }
+        if std::mem::take(&mut self.again) {
+            self.listener.started();
+        }
     }
 
-    /// Does what the commands that wait ask for.
+    /// Does what the commands that wait ask for, as many as there is time for.
     fn obey(&mut self) {
         if !self.shared.commanded.swap(false, Ordering::Acquire) {
             return;
         }
+        let start = Instant::now();
         while let Some(command) = self.shared.next_command() {
+            let reserved = input_len(&command);
             let task = self.emulator.command(command);
-            self.pass_on();
+            self.pass_on(Origin::Typed, reserved);
             match task {
                 Some(Task::Resize { columns, rows }) => {
                     if let Some(control) = &*self.shared.control.lock() {
@@ -612,6 +702,7 @@ impl Parser {
                     }
                 }
                 Some(Task::Restart) => {
+                    self.again = true;
                     self.emulator.started();
                     self.shared.outbox.lock().start = Some(self.emulator.size());
                     self.shared.wake();
@@ -619,17 +710,21 @@ impl Parser {
                 Some(Task::Close) => self.shared.close(),
                 None => {}
             }
+            if start.elapsed() > SLICE_TIME {
+                // There may be more: to be looked at after the output that waits.
+                self.shared.commanded.store(true, Ordering::Release);
+                return;
+            }
         }
     }
 
     fn parse(&mut self, output: &[u8]) {
         let mut rest = output;
-        while !rest.is_empty() {
-            let (slice, more) = rest.split_at(self.slice_len.min(rest.len()));
-            rest = more;
+        while !rest.is_empty() && !self.shared.closed.load(Ordering::Acquire) {
+            let slice = &rest[..self.slice_len.min(rest.len())];
             let start = Instant::now();
-            self.emulator.advance(slice, start);
-            self.pass_on();
+            rest = &rest[self.emulator.advance_some(slice, start)..];
+            self.pass_on(Origin::Answer, 0);
             // Some output takes a thousand times as long as text does.
             let took = start.elapsed();
             if took > SLICE_TIME {
@@ -645,8 +740,8 @@ impl Parser {
     }
 
     /// Passes on what the emulator has to say to the program and to the listener.
-    fn pass_on(&mut self) {
-        self.shared.type_in(&self.emulator.take_output());
+    fn pass_on(&mut self, origin: Origin, reserved: usize) {
+        self.shared.type_in(&self.emulator.take_output(), origin, reserved);
         for event in self.emulator.take_events() {
             self.listener.event(event);
         }
@@ -667,11 +762,14 @@ impl Parser {
             true => LATENCY_MAX,
             false => UNTAKEN_INTERVAL,
         };
-        Some(self.published.map_or(soon, |published| soon.max(published + interval)))
+        let due = self.published.map_or(soon, |published| soon.max(published + interval));
+        // What is half made is not shown.
+        Some(self.emulator.deadline().map_or(due, |deadline| due.max(deadline)))
     }
 
     fn publish(&mut self, more_waits: bool) {
         let now = Instant::now();
+        self.emulator.expire(now);
         if self.due(more_waits).is_none_or(|due| now < due) {
             return;
         }

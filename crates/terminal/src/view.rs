@@ -194,7 +194,14 @@ fn copy_row<T: EventListener>(
         for column in range {
             let point = Point::new(line, Column(column));
             let out = &mut screen.cells_mut()[first + column];
-            if over.selection.is_some_and(|selection| selection.contains(point)) {
+            // Half of a wide character is all of it: that is what is copied.
+            let other = match out.style & (style::WIDE | style::SPACER) {
+                style::WIDE => column + 1,
+                style::SPACER => column - 1,
+                _ => column,
+            };
+            let other = Point::new(line, Column(other));
+            if over.selection.is_some_and(|one| one.contains(point) || one.contains(other)) {
                 out.style |= style::SELECTED;
             }
             if found.iter().any(|found| found.contains(&point)) {

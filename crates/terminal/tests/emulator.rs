@@ -125,6 +125,9 @@ fn wide_and_combining_characters_are_shown() {
     // However many combine, a cell stays small.
     t.write("\x1b[2J\x1b[H").write(&format!("e{}", "\u{301}".repeat(100_000)));
     assert_eq!(t.shown()[0].chars().count(), 17);
+    // Nor by what has no width below the first of those, nor by repetition.
+    t.write("\x1b[2J\x1b[He\u{ad}").write(&"\x1b[65535b".repeat(4));
+    assert_eq!(t.shown()[0].chars().count(), 17);
 }
 
 #[test]
@@ -168,8 +171,20 @@ fn queries_are_answered_in_their_order() {
     check(">", "");
     check("q", concat!("^[P>|hearth ", env!("CARGO_PKG_VERSION"), "^[\\"));
     check("\x1b[?2026$p", "^[[?2026;2$y");
+    // A synchronised update keeps no answer back.
+    check(
+        "\x1b[?2026h\x1b[6n\x1b[>q\x1b[?2026$p\x1b[?2026l\x1b[5n",
+        concat!("^[[3;7R^[P>|hearth ", env!("CARGO_PKG_VERSION"), "^[\\^[[?2026;1$y^[[0n"),
+    );
     check("\x1b[?u", "^[[?0u");
     check("\x1b[>5u\x1b[?u\x1b[<u\x1b[?u", "^[[?5u^[[?0u");
+    // What was set without being pushed counts, is there again after others, and is each screen's own.
+    check("\x1b[=5u\x1b[?u", "^[[?5u");
+    check("\x1b[=2;2u\x1b[?u\x1b[=4;3u\x1b[?u", "^[[?7u^[[?3u");
+    check("\x1b[>1u\x1b[?u\x1b[<u\x1b[?u", "^[[?1u^[[?3u");
+    check("\x1b[?1049h\x1b[?u\x1b[=8u\x1b[?u", "^[[?0u^[[?8u");
+    check("\x1b[?1049l\x1b[?u\x1b[?1049h\x1b[?u\x1b[?1049l", "^[[?3u^[[?8u");
+    check("\x1b[<u\x1b[?u", "^[[?0u");
     check("\x1b[14t", "^[[4;480;800t");
     check("\x1b[18t", "^[[8;24;80t");
     check("\x1b]11;?\x07", "^[]11;rgb:1414/1616/1818\x07");
@@ -221,21 +236,29 @@ fn the_cursor_has_the_programs_shape() {
 }
 
 #[test]
-fn synchronised_updates_show_at_their_end_or_when_their_time_is_over() {
+fn synchronised_updates_hold_the_screen_back_until_their_end_or_their_time_is_over() {
     let mut t = Tester::new(8, 1);
-    t.write("old\x1b[?2026h\rnew");
-    assert_eq!(t.shown(), ["old"]);
-    assert!(t.emulator.deadline().is_some());
-    t.write("!\x1b[?2026l");
-    assert_eq!(t.shown(), ["new!"]);
+    t.write("old");
+    t.shown();
     assert_eq!(t.emulator.deadline(), None);
-    t.write("\x1b[?2026h\rlate");
+    t.write("\x1b[?2026h\rnew");
     let deadline = t.emulator.deadline().unwrap();
+    assert!(deadline > t.now && deadline < t.now + Duration::from_secs(1));
+    t.write("!\x1b[?2026l");
+    assert_eq!((t.emulator.deadline(), t.shown()), (None, vec!["new!".into()]));
+    // One after the other, none of them shown: the time is that of the first.
+    t.write("\x1b[?2026h\rone");
+    let deadline = t.emulator.deadline().unwrap();
+    t.now += Duration::from_millis(100);
+    t.write("\x1b[?2026l\x1b[?2026h\x1bc\x1b[?2026h\rlate");
+    assert_eq!(t.emulator.deadline(), Some(deadline));
     t.emulator.expire(deadline - Duration::from_millis(1));
-    assert_eq!(t.shown(), ["new!"]);
+    assert_eq!(t.emulator.deadline(), Some(deadline));
     t.emulator.expire(deadline);
-    assert_eq!(t.shown(), ["late"]);
-    assert_eq!(t.emulator.deadline(), None);
+    assert_eq!((t.emulator.deadline(), t.shown()), (None, vec!["late".into()]));
+    t.now = deadline;
+    t.write("\x1b[?2026h");
+    assert!(t.emulator.deadline().unwrap() > deadline, "the next one has its own time");
 }
 
 #[test]
@@ -314,6 +337,15 @@ fn selections_are_shown_and_copied() {
     t.drag((0.1, 0.1), (0.1, 0.1), 1);
     t.shown();
     assert_eq!((t.marked(style::SELECTED), t.copied()), (String::new(), None));
+    // Half of a wide character is all of it, in what is marked and in what is copied.
+    let mut t = Tester::new(8, 1);
+    t.write("a界b界");
+    for (from, to) in [((2.2, 0.5), (4.6, 0.5)), ((4.6, 0.5), (2.2, 0.5)), ((1.2, 0.5), (4.6, 0.5))] {
+        t.drag(from, to, 1);
+        assert_eq!(t.copied(), Some("界b界".into()), "{from:?}");
+        t.shown();
+        assert_eq!(t.marked(style::SELECTED), "界 b界 ", "{from:?}");
+    }
     // Beyond the edge the view follows.
     let mut t = Tester::new(4, 2);
     t.write("a\r\nb\r\nc\r\nd");
@@ -396,6 +428,12 @@ fn the_mouse_goes_to_those_who_ask() {
     t.command(wheel([0.0, 2.0]));
     t.command(wheel([-1.0, -1.0]));
     assert_eq!(t.output(), "^[[<64;2;2M^[[<64;2;2M^[[<65;2;2M^[[<66;2;2M");
+    // A button that was down before the grid got another size goes up after it.
+    t.pointer(PointerAction::Press, 1.0, 1.0, Modifiers::default(), 1);
+    t.command(Command::Resize { columns: 21, rows: 5 });
+    t.pointer(PointerAction::Move, 1.0, 1.0, Modifiers::default(), 1);
+    t.pointer(PointerAction::Release, 1.0, 1.0, Modifiers::default(), 1);
+    assert_eq!(t.output(), "^[[<0;2;2M^[[<32;2;2M^[[<0;2;2m");
     t.write("\x1b[?1002l\x1b[?9h\x1b[?1006l");
     t.drag((1.5, 0.5), (1.5, 0.5), 1);
     assert_eq!(t.output(), "^[[M \"!");
@@ -477,12 +515,78 @@ fn what_would_grow_without_end_is_cut_off() {
     for _ in 0..80 {
         t.bytes(&[b'x'; 16 << 10]);
     }
-    t.write("\r\nback");
-    assert!(t.shown()[1].starts_with("back"), "{:?}", t.shown());
+    t.write("\x07\r\nback");
+    assert_eq!(t.shown(), ["", "back"]);
+    assert_eq!(t.screen.title, "");
+    // One that ends, but too late: it does nothing, and nothing of it is shown.
+    for end in ["\x07", "\x1b\\", "\x18"] {
+        let mut t = Tester::new(20, 2);
+        let command = format!("ok\x1b]52;c;{}{end}back", "QUFB".repeat(400_000));
+        for slice in command.as_bytes().chunks(16 << 10) {
+            t.bytes(slice);
+        }
+        assert_eq!(t.shown(), ["okback", ""]);
+        assert_eq!(t.emulator.take_events(), []);
+    }
+    // Zeros after one that has ended are none of it.
+    t.write("\x1b]0;title\x07").bytes(&[0; 3 << 20]).write("\rhere");
+    assert_eq!(t.shown(), ["", "here"]);
     // Keyboard modes; the grid breaks with more than 4,096.
     t.write(&"\x1b[>1u".repeat(5000)).write("\x1b[<5000u");
     t.write(&"\x1b[22t".repeat(5000));
     t.shown();
+}
+
+#[test]
+fn links_in_the_history_have_an_end() {
+    let mut t = Tester::new(200, 2);
+    let few = "\x1b]8;;a\x07x".repeat(10_000);
+    t.write(&few);
+    t.shown();
+    let before = t.screen.history;
+    assert!(before > 40);
+    for _ in 0..40 {
+        t.write(&few);
+    }
+    t.shown();
+    assert!(t.screen.history < 40 * before, "{} lines of links", t.screen.history);
+    // What is gone counts no more.
+    let mut t = Tester::new(200, 2);
+    t.write(&"line\r\n".repeat(100));
+    for _ in 0..40 {
+        t.write(&format!("\x1b[H{few}\x1b[3J"));
+        t.write(&"line\r\n".repeat(100));
+    }
+    t.shown();
+    assert!(t.screen.history >= 99);
+    // The screen itself may have too many.
+    let mut t = Tester::new(1000, 1000);
+    let link = "y".repeat(1000);
+    for _ in 0..100_000 {
+        t.write(&format!("\x1b]8;;{link}\x07x"));
+    }
+    t.shown();
+    let linked = t.screen.extras.len();
+    assert!(linked < 100_000 * 9 / 10);
+}
+
+#[test]
+fn a_modifier_alone_types_nothing() {
+    let mut t = Tester::new(8, 2);
+    t.write("one\r\ntwo\r\nthree\x1b[>9u");
+    t.command(Command::Scroll(1));
+    t.drag((0.1, 0.5), (2.9, 0.5), 1);
+    let stroke = |code, press, modifiers| {
+        Command::Key(Stroke { code, press, modifiers, key: None, shifted: None, text: String::new() })
+    };
+    // Left control goes down and up, then caps lock.
+    t.command(stroke(0xE0, Press::Pressed, Modifiers::CONTROL));
+    t.command(stroke(0xE0, Press::Released, Modifiers::default()));
+    t.command(stroke(0x39, Press::Pressed, Modifiers::default()));
+    assert_eq!(t.output(), "^[[57442;5u^[[57358u");
+    assert_eq!((t.shown(), t.copied()), (vec!["one".into(), "two".into()], Some("one".into())));
+    t.command(key(4, "a"));
+    assert_eq!((t.shown(), t.copied()), (vec!["two".into(), "three".into()], None));
 }
 
 #[test]
@@ -533,7 +637,7 @@ fn a_megabyte_without_a_newline_is_one_line() {
 fn when_a_program_ends_the_screen_says_so_and_is_put_right() {
     let mut t = Tester::new(44, 5);
     t.write(
-        "$ vim\r\n\x1b]0;vim\x07\x1b[?1049h\x1b[?1002;1006h\x1b[?25l\x1b[2;3r\x1b[31;7mtext\x1b[?2026hhalf",
+        "$ vim\r\n\x1b[3g\x1b]0;vim\x07\x1b[22t\x1b[=5u\x1b[?1049h\x1b[=1u\x1b[?1002;1006h\x1b[?25l\x1b[2;3r\x1b[31;7mtext\x1b[?2026hhalf",
     );
     t.shown();
     t.emulator.ended("ended by signal 9 (kill) · Enter starts it again");
@@ -546,8 +650,9 @@ fn when_a_program_ends_the_screen_says_so_and_is_put_right() {
     assert_eq!(t.command(key(0x28, "")), Some(Task::Restart));
     t.emulator.started();
     assert_eq!(t.command(Command::Restart), None, "it runs");
-    t.write("again");
-    assert_eq!(t.shown()[3], "again");
+    t.write("\x1b[22t\x1b[23t\x1b[23t\x1b[?uagain\tx");
+    assert_eq!(t.shown()[3], "again   x");
+    assert_eq!((t.output().as_str(), t.screen.title.as_str()), ("^[[?0u", ""), "nothing of the first one");
     assert_eq!(t.screen.cells()[3 * 44].foreground, Theme::default().foreground);
 }
 
