@@ -28,6 +28,8 @@ pub(crate) struct Grant {
 #[derive(Debug)]
 pub(crate) struct Grants {
     path: PathBuf,
+    /// Held while the file is written. Who only asks does not wait for the disk.
+    writing: Mutex<()>,
     by_key: Mutex<ByKey>,
 }
 
@@ -64,7 +66,7 @@ impl Grants {
             })?;
             by_key.insert((grant.what, grant.key), (grant.peer, grant.name));
         }
-        Ok(Grants { path, by_key: Mutex::new(by_key) })
+        Ok(Grants { path, writing: Mutex::default(), by_key: Mutex::new(by_key) })
     }
 
     /// Whether it is granted to the peer with this key.
@@ -118,22 +120,35 @@ impl Grants {
         Ok(removed)
     }
 
+    /// If the list cannot be written, what is on disk may be the old one or the new one: then only what stands in both
+    /// is granted, and that is tried to be written.
     fn change(&self, change: impl FnOnce(&mut ByKey)) -> Result<(), GrantError> {
-        let mut by_key = self.by_key.lock();
-        let mut changed = by_key.clone();
+        let _writing = self.writing.lock();
+        let before = self.by_key.lock().clone();
+        let mut changed = before.clone();
         change(&mut changed);
-        if changed == *by_key {
+        if changed == before {
             return Ok(());
         }
         if changed.len() > GRANTS_MAX {
             return Err(GrantError::Full);
         }
+        let written = self.write(&changed);
+        if written.is_err() {
+            let mut both = before;
+            both.retain(|granted, _| changed.contains_key(granted));
+            let _ = self.write(&both);
+            changed = both;
+        }
+        *self.by_key.lock() = changed;
+        Ok(written?)
+    }
+
+    fn write(&self, by_key: &ByKey) -> io::Result<()> {
         let line = |((what, key), (peer, name)): (&(Grantable, [u8; 32]), &(PeerId, String))| {
             format!("{} {} {peer} {name}\n", what.name(), LumpId(*key))
         };
-        replace_file(&self.path, changed.iter().map(line).collect::<String>().as_bytes())?;
-        *by_key = changed;
-        Ok(())
+        replace_file(&self.path, by_key.iter().map(line).collect::<String>().as_bytes())
     }
 }
 
@@ -182,9 +197,14 @@ mod tests {
     fn a_grant_that_cannot_be_written_is_none() {
         let folder = tempfile::tempdir().unwrap();
         let grants = Grants::open(folder.path().join("grants")).unwrap();
+        grants.add(grant(2, 5, "bob")).unwrap();
         drop(folder);
         assert!(matches!(grants.add(grant(1, 4, "ada")), Err(GrantError::Write(_))));
-        assert!(!grants.has(Grantable::Terminal, &[1; 32]));
+        assert!(!grants.has(Grantable::Terminal, &[1; 32]) && grants.has(Grantable::Terminal, &[2; 32]));
+        // And one that cannot be taken back on disk is none here.
+        let five = PeerId::new(5).unwrap();
+        assert!(matches!(grants.remove(Grantable::Terminal, five, None), Err(GrantError::Write(_))));
+        assert!(!grants.has(Grantable::Terminal, &[2; 32]));
     }
 
     #[test]

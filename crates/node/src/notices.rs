@@ -49,14 +49,9 @@ impl Notices {
     /// Shows a text over what a process made, in place of the one before; none if it is empty.
     pub(crate) fn show(&self, inner: &Inner, process: ProcessId, text: &str) -> Result<(), Failure> {
         let mut shown = self.shown.lock();
-        let mut before = Vec::new();
-        shown.retain(|(of, entity)| {
-            let is_his = *of == process;
-            before.extend(is_his.then_some((*of, *entity)));
-            !is_his
-        });
-        if shown.len() >= KEPT_MAX {
-            before.extend(shown.pop_front());
+        let mut before: Vec<_> = shown.iter().filter(|(of, _)| *of == process).copied().collect();
+        if before.is_empty() && shown.len() >= KEPT_MAX {
+            before.extend(shown.front());
         }
         for (owner, entity) in before {
             // It may have gone with what it hung under.
@@ -64,6 +59,8 @@ impl Notices {
                 let removed = inner.world.apply(inner, owner, &encode_batch(&[Op::Remove(entity)]));
                 removed.map_err(|(errno, reason)| failure(errno, reason))?;
             }
+            // What could not be taken away is still known, and can be taken away later.
+            shown.retain(|(_, known)| *known != entity);
         }
         let text = fitting(text);
         let place = match inner.processes.info(process) {

@@ -18,7 +18,9 @@ use hearth_abi::{
     signal::{Kind, encode_args},
 };
 use hearth_ipc::{Exchange, RuntimeDir};
-use hearth_process::{Context, ExitReason, FollowEvent, LogLine, Program, SendError, Spec, State, Take};
+use hearth_process::{
+    Context, ExitReason, FollowEvent, LogLine, Program, SendError, SpawnError, Spec, State, Take,
+};
 use hearth_protocol::{
     control,
     operator::{
@@ -509,16 +511,20 @@ fn answer_here(inner: &Arc<Inner>, request: Request) -> Result<Vec<serde_json::V
             shown.map_err(|error| from_failure(error, Some(id)))?;
             Ok(Vec::new())
         }
-        Request::Restart { id } => {
-            let restarted = processes.restart(id);
-            let id = restarted.map_err(|error| match processes.info(id) {
-                None => Failure::no_such_process(id),
-                Some(_) => Failure::new(ErrorCode::Refused, chain(&error)),
-            })?;
-            Ok(vec![json(&Spawned { id })?])
-        }
+        Request::Restart { id } => restarted(id, processes.restart(id)),
         _ => Err(Failure::new(ErrorCode::Unsupported, "this request is for the operator's own peer")),
     }
+}
+
+fn restarted(
+    id: ProcessId,
+    restarted: Result<ProcessId, SpawnError>,
+) -> Result<Vec<serde_json::Value>, Failure> {
+    let id = restarted.map_err(|error| match error {
+        SpawnError::NotFound => Failure::no_such_process(id),
+        error => Failure::new(ErrorCode::Refused, chain(&error)),
+    })?;
+    one(Spawned { id })
 }
 
 /// Asks another peer what an operator asked about it.
@@ -557,11 +563,14 @@ pub(crate) async fn answer_peer(
         serde_json::from_str(text).map_err(|error| failure(Errno::Invalid, format!("{error}")))?;
     tracing::debug!(peer = %from, "an operator's request from another peer");
     let answer: Result<Vec<serde_json::Value>, Failure> = match &request {
-        // It would do again what it did with the authority of its origin, which may be this peer.
-        Request::Restart { id } if inner.processes.info(*id).is_none() => Err(Failure::new(
-            ErrorCode::Refused,
-            format!("process `{id}` has ended; only an operator of its own peer can start it again"),
-        )),
+        // One that has ended would do again what it did with the authority of its origin, which may be this peer.
+        Request::Restart { id } => match inner.processes.restart_live(*id) {
+            Err(SpawnError::NotFound) => Err(Failure::new(
+                ErrorCode::Refused,
+                format!("process `{id}` has ended; only an operator of its own peer can start it again"),
+            )),
+            done => restarted(*id, done),
+        },
         Request::Replace { id, module } => inner.replace(from, *id, Some(*module)).await.and_then(one),
         Request::Rollback { id } => inner.replace(from, *id, None).await.and_then(one),
         _ => answer_here(inner, request),

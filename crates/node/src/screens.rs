@@ -23,6 +23,8 @@ use tokio::sync::Notify;
 pub(crate) const INTERVAL: Duration = Duration::from_millis(34);
 /// From this many cells on, an update is made or read on a thread for long work.
 const LARGE_CELLS: usize = 1 << 16;
+/// From this many compressed bytes on too: DEFLATE makes at most a megabyte of less.
+const LARGE_PACKED: usize = 1 << 10;
 
 /// All terminals that are shared with others, of this peer and of others.
 pub(crate) struct Screens {
@@ -145,21 +147,27 @@ impl Screens {
                 && sent.0.get(*terminal).is_none_or(|(version, _)| *version != shown.version)
         };
         let new = state.shown.iter().filter(is_new).map(|(terminal, _)| *terminal);
+        // First, so that the neighbour has room for the others.
         let gone = sent.0.keys().copied().filter(|terminal| !state.shown.contains_key(terminal));
-        new.chain(gone).collect()
+        gone.chain(new).collect()
     }
 
     /// The frames that bring a neighbour from what it was sent to what a terminal shows now, and a note that it was
-    /// sent that.
-    pub(crate) async fn next_for(&self, terminal: TerminalId, sent: &mut Sent) -> Vec<Frame> {
+    /// sent that. `None` if that would be more than one peer may show, beside what it was sent of the peer's other
+    /// terminals and is not so any more: then it comes when that was sent anew.
+    pub(crate) async fn next_for(&self, terminal: TerminalId, sent: &mut Sent) -> Option<Vec<Frame>> {
         let newest = {
             let state = self.state.lock();
             state.shown.get(&terminal).map(|shown| (shown.version, shown.screen.clone(), shown.made.clone()))
         };
         let Some((version, screen, made)) = newest else {
             let was_sent = sent.0.remove(&terminal).is_some();
-            return was_sent.then_some(Frame::Gone { terminal }).into_iter().collect();
+            return Some(was_sent.then_some(Frame::Gone { terminal }).into_iter().collect());
         };
+        let others = of_peer(&sent.0, terminal).map(|(_, (_, screen))| &**screen);
+        if !is_within(others, &screen) {
+            return None;
+        }
         let base = sent.0.get(&terminal).cloned();
         let base = base.filter(|(_, base)| {
             // A change is for a screen of the same size.
@@ -184,7 +192,7 @@ impl Screens {
             }
         };
         sent.0.insert(terminal, (version, screen));
-        Frame::pieces(terminal, &update).collect()
+        Some(Frame::pieces(terminal, &update).collect())
     }
 
     /// A frame of a neighbour. The error is a reason to end its link.
@@ -213,7 +221,7 @@ impl Screens {
                     received.part = Some((terminal, update));
                     return Ok(Vec::new());
                 }
-                self.update(received, terminal, update).await.map(|change| vec![change])
+                self.update(received, terminal, update).await
             }
             Frame::Gone { terminal } => {
                 received.numbers.remove(&terminal);
@@ -228,10 +236,13 @@ impl Screens {
         received: &mut Received,
         terminal: TerminalId,
         update: Vec<u8>,
-    ) -> Result<Change, String> {
+    ) -> Result<Vec<Change>, String> {
         let before = received.numbers.get(&terminal).copied();
         let base = self.get(terminal).filter(|_| before.is_some());
-        let cells = base.as_ref().map_or(0, |base| base.cells().len()).max(update.len());
+        let cells = match update.len() < LARGE_PACKED {
+            true => base.as_ref().map_or(0, |base| base.cells().len()),
+            false => LARGE_CELLS,
+        };
         let taken = at_length(cells, move || {
             let mut screen = base.map_or_else(|| Screen::new(1, 1), |base| (*base).clone());
             hearth_terminal::unpack(&mut screen, &update).map(|numbers| (numbers, screen))
@@ -243,12 +254,19 @@ impl Screens {
             return Err(format!("an update of terminal {terminal} builds on one that was not sent"));
         }
         let screen = Arc::new(screen);
+        let mut changes = Vec::new();
         if !self.state.lock().put(terminal, screen.clone()) {
-            return Err("the peer shows more than one peer may".into());
+            // What is known from the link before may not be so any more; if it is, it is named again.
+            let of = terminal.peer();
+            changes = self.forget(|id| id.peer() == of && !received.numbers.contains_key(&id));
+            if !self.state.lock().put(terminal, screen.clone()) {
+                return Err("the peer shows more than one peer may".into());
+            }
         }
         received.numbers.insert(terminal, numbers.number);
         self.tell(terminal.peer());
-        Ok(Change { terminal, screen: Some(screen) })
+        changes.push(Change { terminal, screen: Some(screen) });
+        Ok(changes)
     }
 
     fn forget(&self, which: impl Fn(TerminalId) -> bool) -> Vec<Change> {
@@ -272,21 +290,33 @@ impl Screens {
 impl State {
     /// Notes what a terminal shows now; `false`, and nothing, if its peer would show too much.
     fn put(&mut self, terminal: TerminalId, screen: Arc<Screen>) -> bool {
-        let (mut count, mut cells) = (1, screen.cells().len());
-        // All of one peer stand together.
-        let first = TerminalId::new(terminal.peer(), 0).unwrap_or(terminal);
-        let of_peer = self.shown.range(first..).take_while(|(id, _)| id.peer() == terminal.peer());
-        for (_, other) in of_peer.filter(|(id, _)| **id != terminal) {
-            count += 1;
-            cells += other.screen.cells().len();
-        }
-        if count > TERMINALS_MAX || cells > CELLS_MAX {
+        if !is_within(of_peer(&self.shown, terminal).map(|(_, other)| &*other.screen), &screen) {
             return false;
         }
         self.last_version = self.last_version.wrapping_add(1).max(1);
         self.shown.insert(terminal, Shown { screen, version: self.last_version, made: None });
         true
     }
+}
+
+/// What is known of the other terminals of a terminal's peer, which all stand together.
+fn of_peer<T>(
+    all: &BTreeMap<TerminalId, T>,
+    terminal: TerminalId,
+) -> impl Iterator<Item = (&TerminalId, &T)> {
+    let first = TerminalId::new(terminal.peer(), 0).unwrap_or(terminal);
+    let of_peer = all.range(first..).take_while(move |(id, _)| id.peer() == terminal.peer());
+    of_peer.filter(move |(id, _)| **id != terminal)
+}
+
+/// Whether one peer may show this beside the others.
+fn is_within<'a>(others: impl Iterator<Item = &'a Screen>, screen: &Screen) -> bool {
+    let (mut count, mut cells) = (1, screen.cells().len());
+    for other in others {
+        count += 1;
+        cells += other.cells().len();
+    }
+    count <= TERMINALS_MAX && cells <= CELLS_MAX
 }
 
 /// Does work on so many cells: at once if they are few, else where it holds up nobody.
@@ -340,7 +370,7 @@ mod tests {
         async fn go(&mut self) -> usize {
             let mut bytes = 0;
             for terminal in self.from.due(self.to.me, &self.sent) {
-                for frame in self.from.next_for(terminal, &mut self.sent).await {
+                for frame in self.from.next_for(terminal, &mut self.sent).await.unwrap_or_default() {
                     let encoded = frame.encode();
                     bytes += encoded.len();
                     let frame = Frame::decode(&encoded).unwrap();
@@ -458,6 +488,50 @@ mod tests {
             assert!(is_it, "{error}");
             assert_eq!(server.get(other), None);
         }
+    }
+
+    #[tokio::test]
+    async fn who_keeps_to_the_bounds_is_never_over_them() {
+        let [ada, server] = [1, 0].map(|number| Screens::new(peer(number)));
+        let mut way = Way::new(&ada, &server);
+        let serials = 1..=TERMINALS_MAX as u64;
+        for serial in serials.clone() {
+            assert!(ada.share(terminal(1, serial), screen("")));
+        }
+        way.go().await;
+        // The last goes, and another comes that stands before it.
+        ada.hide(terminal(1, TERMINALS_MAX as u64));
+        assert!(ada.share(terminal(1, 0), screen("new")));
+        way.go().await;
+        assert_eq!(server.get(terminal(1, 0)), Some(screen("new")));
+        assert_eq!(server.get(terminal(1, TERMINALS_MAX as u64)), None);
+        // A link breaks, and all that is shown over the next are others.
+        for serial in serials {
+            ada.hide(terminal(1, serial));
+            assert!(ada.share(terminal(1, 1000 + serial), screen("again")) || serial == TERMINALS_MAX as u64);
+        }
+        let mut way = Way::new(&ada, &server);
+        way.go().await;
+        way.all().await;
+        assert_eq!(server.list(), ada.list());
+    }
+
+    #[tokio::test]
+    async fn of_two_that_change_their_sizes_the_smaller_goes_first() {
+        let [ada, server] = [1, 0].map(|number| Screens::new(peer(number)));
+        let (one, two) = (terminal(1, 1), terminal(1, 2));
+        let mut way = Way::new(&ada, &server);
+        // Of a million cells there is room for four.
+        for serial in 2..=5 {
+            assert!(ada.share(terminal(1, serial), sized(1000, 1000, "")));
+        }
+        assert!(ada.share(one, sized(10, 10, "")));
+        way.go().await;
+        assert!(ada.share(two, sized(10, 10, "")) && ada.share(one, sized(1000, 1000, "")));
+        assert_eq!(ada.due(PeerId::SERVER, &way.sent), [one, two]);
+        assert_eq!(ada.next_for(one, &mut way.sent).await, None, "what the server has leaves no room for it");
+        while way.go().await > 0 {}
+        assert_eq!(server.list(), ada.list());
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@ use crate::{
     lumps::chain,
     network::failure,
     node::{Handle, Inner},
+    terminals::Ticket,
 };
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -152,7 +153,7 @@ impl Services for Handle {
     fn request(&self, caller: &Caller, request: Request, reply: ReplyTo) {
         let Some(inner) = self.get() else { return };
         let (process, origin) = (caller.process, caller.origin);
-        // What only the asker would have of it ends with the asker. What others may already know of (the id
+        // What only the asker would have of it ends with the code that asks. What others may already know of (the id
         // of a lump, a process) is brought to its end.
         let for_asker_only = matches!(
             request,
@@ -166,18 +167,25 @@ impl Services for Handle {
             Request::LumpPut { id, .. } => Some(inner.lumps.announce(*id)),
             _ => None,
         };
+        let ticket = match &request {
+            Request::TerminalOpen { .. } => match inner.begin_terminal(process) {
+                Ok(ticket) => Some(ticket),
+                Err(failure) => return reply.send(-failure.errno, failure.reason.into_bytes()),
+            },
+            _ => None,
+        };
         tokio::spawn(async move {
             let _announced = announced;
             let cancelled = inner.shutdown.clone();
-            let asker_ended = async {
+            let unwanted = async {
                 match for_asker_only {
-                    true => drop(inner.processes.exited(process).await),
+                    true => reply.unwanted().await,
                     false => std::future::pending().await,
                 }
             };
             let answer = tokio::select! {
-                answer = answer(&inner, process, origin, request) => answer,
-                () = asker_ended => return,
+                answer = answer(&inner, process, origin, request, ticket) => answer,
+                () = unwanted => return,
                 () = cancelled.cancelled() => return,
             };
             match answer {
@@ -232,10 +240,15 @@ impl Services for Handle {
 
     fn scene_apply(&self, caller: &Caller, batch: &[u8]) -> Result<(), Errno> {
         let inner = self.get().ok_or(Errno::Host)?;
-        inner.world.apply(&inner, caller.process, batch).map_err(|(errno, reason)| {
+        let applied = inner.world.apply(&inner, caller.process, batch).map_err(|(errno, reason)| {
             inner.processes.log(caller.process, hearth_process::Level::Warn, "scene", &reason);
             errno
-        })
+        });
+        let shown = applied?;
+        if caller.origin == inner.me {
+            inner.note_shown(&shown);
+        }
+        Ok(())
     }
 
     fn scene_read(&self, entity: EntityId, kind: ComponentKind) -> Option<Vec<u8>> {
@@ -274,7 +287,13 @@ impl Services for Handle {
     }
 }
 
-async fn answer(inner: &Arc<Inner>, process: ProcessId, origin: PeerId, request: Request) -> Answer {
+async fn answer(
+    inner: &Arc<Inner>,
+    process: ProcessId,
+    origin: PeerId,
+    request: Request,
+    ticket: Option<Ticket>,
+) -> Answer {
     let done = |status: i32| Ok((status, Bytes::new()));
     match request {
         Request::SpawnOn { peer, module, name, args } => {
@@ -316,7 +335,8 @@ async fn answer(inner: &Arc<Inner>, process: ProcessId, origin: PeerId, request:
         }
         Request::FileLoad { path } => load_file(inner, &path).await,
         Request::TerminalOpen { open } => {
-            let id = inner.open_terminal(process, open).await?;
+            let ticket = ticket.ok_or_else(|| failure(Errno::Host, "it has no place"))?;
+            let id = inner.open_terminal(ticket, open).await?;
             Ok((0, Bytes::copy_from_slice(&id.to_bits().to_le_bytes())))
         }
         Request::ClipboardRead => Ok((0, inner.clipboard_read().await?.into())),

@@ -142,8 +142,8 @@ impl Session {
                 }
                 Control::Left { peer } if !self.inner.is_server() => {
                     if let Some(id) = PeerId::new(peer).filter(|id| *id != PeerId::SERVER) {
-                        self.inner.terminal_peer_went(id);
                         self.inner.network.remove(id);
+                        self.inner.terminal_peer_went(id);
                     }
                 }
                 Control::Join { .. }
@@ -309,23 +309,29 @@ impl Session {
             let woken = changed.notified();
             let round = Instant::now();
             let mut frames = 0;
+            let mut is_all = true;
             for terminal in screens.due(self.peer, &sent) {
-                for frame in screens.next_for(terminal, &mut sent).await {
+                let next = screens.next_for(terminal, &mut sent).await;
+                is_all &= next.is_some();
+                for frame in next.into_iter().flatten() {
                     frames += 1;
                     if self.link.sender.screen(frame.encode()).await.is_err() {
                         return lane_ended().await;
                     }
                 }
             }
-            if std::mem::take(&mut is_first)
+            if is_all
+                && std::mem::take(&mut is_first)
                 && self.link.sender.screen(screen::Frame::All.encode()).await.is_err()
             {
                 return lane_ended().await;
             }
-            if frames > 0 {
+            if frames > 0 || !is_all {
                 tokio::time::sleep_until(round + INTERVAL).await;
             }
-            woken.await;
+            if is_all {
+                woken.await;
+            }
         }
     }
 }

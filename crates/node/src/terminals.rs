@@ -11,6 +11,7 @@ use crate::{
     network::failure,
     node::Inner,
     screens::Change,
+    world::Shown,
 };
 use hearth_abi::{
     Errno, PeerId, ProcessId, TerminalId,
@@ -26,12 +27,13 @@ use hearth_protocol::{
 use hearth_terminal::{CommandError, Environment, Listener, Terminal};
 use parking_lot::Mutex;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Weak},
     time::{Duration, Instant},
 };
+use tokio::sync::Notify;
 
-/// Most terminals of one process.
+/// Most terminals of one process; those of code whose successor is on trial are not among them.
 const OF_PROCESS_MAX: usize = 16;
 /// Most terminals of a peer.
 const OF_PEER_MAX: usize = 64;
@@ -39,39 +41,90 @@ const OF_PEER_MAX: usize = 64;
 const CLOSING_TIME_MAX: Duration = Duration::from_secs(4);
 /// How long a peer may take to hear what it is granted.
 const GRANT_TIME_MAX: Duration = Duration::from_secs(30);
+/// How long after that it is told again.
+const GRANT_RETRY: Duration = Duration::from_secs(2);
+/// How long the clipboard may take to be read for a paste.
+const PASTE_TIME_MAX: Duration = Duration::from_secs(10);
+/// Most keys that are typed while a paste is read, and wait for it.
+const TYPED_AHEAD_MAX: usize = 256;
+/// Most events of one terminal that wait while its code is set aside.
+const EVENTS_ASIDE_MAX: usize = 64;
 
 /// What this peer has to do with terminals.
 #[derive(Default)]
 pub(crate) struct Terminals {
     state: Mutex<State>,
     pub(crate) keyboard: Keyboard,
+    /// Held while the keyboard moves until all have heard of it, so that they hear of it in order. Taken before
+    /// `state`, never while that is held.
+    moves: Mutex<Moves>,
+    ahead: Mutex<TypedAhead>,
 }
 
 #[derive(Default)]
 struct State {
     hosted: BTreeMap<TerminalId, Hosted>,
-    /// Whose terminals are being opened.
-    opening: Vec<ProcessId>,
-    /// Those of them that entities of the shared scene show.
+    /// Those that are being opened.
+    opening: BTreeMap<TerminalId, Opening>,
+    /// Those of the hosted that entities of the shared scene show, with leave.
     shared: BTreeSet<TerminalId>,
     /// Closed ones, whose programs may take a moment to end.
     closing: Vec<Arc<Terminal>>,
     /// Peers whose users have granted us their terminals.
     granted_by: BTreeSet<PeerId>,
+    /// Peers that are being told what they are granted.
+    telling: BTreeMap<PeerId, Telling>,
 }
 
 /// A terminal of this peer.
 struct Hosted {
-    owner: ProcessId,
+    ear: Arc<Ear>,
     terminal: Arc<Terminal>,
     /// Peers whose users' keyboards it has.
     typists: BTreeSet<PeerId>,
-    /// How its program has ended, if it has.
-    status: Option<i32>,
-    /// Whether its owner was told that it is too much to be shared.
-    is_over_told: bool,
+    /// Whether a process of this peer's own has shown it to the others. Anybody can make an entity that shows
+    /// it; that alone shares nothing.
+    may_share: bool,
+    /// Whether it is too much to be shared, of which its owner was told.
+    is_over: bool,
     /// Whether it is of the code before, while new code of its owner starts.
     is_set_aside: bool,
+}
+
+/// A terminal that is being opened.
+struct Opening {
+    ear: Arc<Ear>,
+    /// As of one that is hosted.
+    is_set_aside: bool,
+    /// Whether the code that asked for it is gone.
+    is_unwanted: bool,
+}
+
+/// A peer that is being told what it is granted.
+#[derive(Default)]
+struct Telling {
+    /// Whether it may have changed since it was told.
+    again: bool,
+    /// Told when the peer has come anew: what it was told before it does not know.
+    came: Arc<Notify>,
+}
+
+#[derive(Default)]
+struct Moves {
+    /// The terminals that had the keyboard, by the process that gave it, whose code is set aside.
+    aside: BTreeMap<ProcessId, Focus>,
+}
+
+/// What is typed while a paste is read: it comes behind that.
+#[derive(Default)]
+struct TypedAhead {
+    is_pasting: bool,
+    waits: VecDeque<(Focus, Typed)>,
+}
+
+enum Typed {
+    Key(Stroke),
+    Paste,
 }
 
 /// What is known of a terminal of this peer alone.
@@ -94,8 +147,8 @@ impl Terminals {
         let state = self.state.lock();
         let hosted = state.hosted.iter().map(|(id, hosted)| {
             let typists = hosted.typists.iter().copied().collect();
-            let hosting = Hosting { owner: hosted.owner, typists, status: hosted.status };
-            (*id, hosted.terminal.screen(), hosting)
+            let status = hosted.ear.state.lock().status;
+            (*id, hosted.terminal.screen(), Hosting { owner: hosted.ear.owner, typists, status })
         });
         hosted.collect()
     }
@@ -106,6 +159,64 @@ struct Ear {
     inner: Weak<Inner>,
     terminal: TerminalId,
     owner: ProcessId,
+    /// Held while its owner is told something, so that nothing comes behind what is to be the last.
+    state: Mutex<EarState>,
+}
+
+#[derive(Default)]
+struct EarState {
+    /// How its program has ended, if it has.
+    status: Option<i32>,
+    gate: Gate,
+}
+
+/// Where goes what happens to a terminal.
+#[derive(Default)]
+enum Gate {
+    /// To its owner.
+    #[default]
+    Open,
+    /// It is kept until the code that opened it goes on; what is too much is lost, and that is logged.
+    Aside(Vec<Event>),
+    /// It is closed: nobody hears of it any more.
+    Shut,
+}
+
+impl Ear {
+    fn tell(&self, inner: &Inner, gate: &mut Gate, event: Event) {
+        match gate {
+            Gate::Open => inner.tell_of_terminal(self.owner, self.terminal, &event),
+            Gate::Aside(kept) if kept.len() < EVENTS_ASIDE_MAX => kept.push(event),
+            Gate::Aside(_) => inner.log_lost_event(self.owner, self.terminal, &event),
+            Gate::Shut => {}
+        }
+    }
+
+    /// Keeps what happens, until [`Ear::bring_back`].
+    fn set_aside(&self) {
+        let gate = &mut self.state.lock().gate;
+        if matches!(gate, Gate::Open) {
+            *gate = Gate::Aside(Vec::new());
+        }
+    }
+
+    /// Tells what was kept, and what happens from now on.
+    fn bring_back(&self, inner: &Inner) {
+        let gate = &mut self.state.lock().gate;
+        if let Gate::Aside(kept) = gate {
+            kept.iter().for_each(|event| inner.tell_of_terminal(self.owner, self.terminal, event));
+            *gate = Gate::Open;
+        }
+    }
+
+    /// The terminal is closed, of which its owner is told if it is there to hear it.
+    fn shut(&self, inner: &Inner, tells: bool) {
+        let gate = &mut self.state.lock().gate;
+        *gate = Gate::Shut;
+        if tells {
+            inner.tell_of_terminal(self.owner, self.terminal, &Event::Closed);
+        }
+    }
 }
 
 impl Listener for Ear {
@@ -116,87 +227,86 @@ impl Listener for Ear {
     }
 
     fn event(&self, event: Event) {
-        if let Some(inner) = self.inner.upgrade() {
-            if let Event::Exited(status) = event {
-                inner.terminals.note_status(self.terminal, Some(status));
-            }
-            inner.tell_of_terminal(self.owner, self.terminal, &event);
+        let Some(inner) = self.inner.upgrade() else { return };
+        let EarState { status, gate } = &mut *self.state.lock();
+        if let Event::Exited(exited) = event {
+            *status = Some(exited);
         }
+        self.tell(&inner, gate, event);
     }
 }
 
 /// A place among the terminals that there may be, for one that is being opened.
-struct Opening<'a> {
-    terminals: &'a Terminals,
-    owner: ProcessId,
+pub(crate) struct Ticket {
+    inner: Arc<Inner>,
+    ear: Arc<Ear>,
 }
 
-impl Drop for Opening<'_> {
+impl Drop for Ticket {
     fn drop(&mut self) {
-        let mut state = self.terminals.state.lock();
-        if let Some(at) = state.opening.iter().position(|owner| *owner == self.owner) {
-            state.opening.swap_remove(at);
-        }
+        self.inner.terminals.state.lock().opening.remove(&self.ear.terminal);
     }
 }
 
-impl Terminals {
-    fn note_status(&self, terminal: TerminalId, status: Option<i32>) {
-        if let Some(hosted) = self.state.lock().hosted.get_mut(&terminal) {
-            hosted.status = status;
-        }
-    }
-
-    fn begin_opening(&self, owner: ProcessId) -> Result<Opening<'_>, Failure> {
-        let mut state = self.state.lock();
+impl Inner {
+    /// Begins to open a terminal for a process. Called while its code asks, so that it is known whose the terminal
+    /// is when that code is replaced before it is open.
+    pub(crate) fn begin_terminal(self: &Arc<Self>, owner: ProcessId) -> Result<Ticket, Failure> {
+        let serial = self.serials.take_entities(1).map_err(|error| failure(Errno::Host, error))?;
+        let terminal = TerminalId::new(self.me, serial)
+            .ok_or_else(|| failure(Errno::Limit, "this peer has no numbers left"))?;
+        let mut state = self.terminals.state.lock();
         let all = state.hosted.len() + state.opening.len();
-        let of_owner = state.hosted.values().filter(|hosted| hosted.owner == owner).count()
-            + state.opening.iter().filter(|other| **other == owner).count();
-        if of_owner >= OF_PROCESS_MAX {
+        let hosted = state.hosted.values().filter(|hosted| hosted.ear.owner == owner && !hosted.is_set_aside);
+        let opening = state
+            .opening
+            .values()
+            .filter(|opening| opening.ear.owner == owner && !opening.is_set_aside && !opening.is_unwanted);
+        if hosted.count() + opening.count() >= OF_PROCESS_MAX {
             let reason = format!("a process has {OF_PROCESS_MAX} terminals at most");
             return Err(failure(Errno::Limit, reason));
         }
         if all >= OF_PEER_MAX {
             return Err(failure(Errno::Limit, format!("a peer has {OF_PEER_MAX} terminals at most")));
         }
-        state.opening.push(owner);
-        Ok(Opening { terminals: self, owner })
+        let ear = Ear { inner: Arc::downgrade(self), terminal, owner, state: Mutex::default() };
+        let ear = Arc::new(ear);
+        let opening = Opening { ear: ear.clone(), is_set_aside: false, is_unwanted: false };
+        state.opening.insert(terminal, opening);
+        drop(state);
+        Ok(Ticket { inner: self.clone(), ear })
     }
-}
 
-impl Inner {
     /// Opens a terminal for a process.
     pub(crate) async fn open_terminal(
         self: &Arc<Self>,
-        owner: ProcessId,
+        ticket: Ticket,
         open: Open,
     ) -> Result<TerminalId, Failure> {
-        let opening = self.terminals.begin_opening(owner)?;
-        let serial = self.serials.take_entities(1).map_err(|error| failure(Errno::Host, error))?;
-        let id = TerminalId::new(self.me, serial)
-            .ok_or_else(|| failure(Errno::Limit, "this peer has no numbers left"))?;
-        let ear = Arc::new(Ear { inner: Arc::downgrade(self), terminal: id, owner });
+        let ear = ticket.ear.clone();
+        let id = ear.terminal;
         let environment = self.environment(id);
-        let opened = tokio::task::spawn_blocking(move || Terminal::open(&open, environment, ear)).await;
+        let listener = ear.clone();
+        let opened = tokio::task::spawn_blocking(move || Terminal::open(&open, environment, listener)).await;
         let terminal = match opened {
             Ok(opened) => Arc::new(opened.map_err(|error| failure(Errno::Host, chain(&error)))?),
             Err(error) => return Err(failure(Errno::Host, error)),
         };
-        let hosted = Hosted {
-            owner,
-            terminal,
-            typists: BTreeSet::new(),
-            status: None,
-            is_over_told: false,
-            is_set_aside: false,
-        };
-        self.terminals.state.lock().hosted.insert(id, hosted);
-        drop(opening);
-        if self.processes.info(owner).is_none() {
-            // It ended meanwhile, perhaps before this was noted.
-            self.terminals_ended(owner);
-            return Err(failure(Errno::NotFound, "the process that opened it has ended"));
+        {
+            let mut state = self.terminals.state.lock();
+            let opening = state.opening.remove(&id).filter(|opening| !opening.is_unwanted);
+            let Some(Opening { is_set_aside, .. }) = opening else {
+                state.closing.push(terminal.clone());
+                drop(state);
+                ear.shut(self, false);
+                terminal.close();
+                return Err(failure(Errno::NotFound, "the code that asked for the terminal is gone"));
+            };
+            let typists = BTreeSet::new();
+            let hosted = Hosted { ear, terminal, typists, may_share: false, is_over: false, is_set_aside };
+            state.hosted.insert(id, hosted);
         }
+        drop(ticket);
         self.share_terminals();
         self.terminal_changed(id);
         Ok(id)
@@ -225,50 +335,87 @@ impl Inner {
 
     /// A terminal of this peer shows something else.
     fn terminal_changed(&self, id: TerminalId) {
-        let Some(terminal) = self.terminals.get(id) else { return };
-        let screen = terminal.screen();
+        // Within the lock, so that nobody shows an older screen after a newer one, nor what is hidden or closed.
+        let state = &mut *self.terminals.state.lock();
+        let Some(hosted) = state.hosted.get(&id) else { return };
+        let screen = hosted.terminal.screen();
         // Its own user sees it at once.
         if let Some(picture) = self.picture.get() {
             picture.screen(id, Some(screen.clone()));
-            if self.terminals.get(id).is_none() {
-                // It was closed meanwhile, and what it showed shall not stay.
-                picture.screen(id, None);
-            }
         }
-        let mut state = self.terminals.state.lock();
-        if !state.shared.contains(&id) {
-            return;
+        if state.shared.contains(&id) {
+            self.share_screen(state, id, screen);
+            self.share_those_over(state);
         }
-        // Within the lock, so that what is hidden meanwhile is not shared after that.
+    }
+
+    /// Shows the others what a terminal shows now, or nothing of it if that would be too much.
+    fn share_screen(&self, state: &mut State, id: TerminalId, screen: Arc<Screen>) {
         let is_within = self.screens.share(id, screen);
+        if !is_within {
+            self.screens.hide(id);
+        }
         let Some(hosted) = state.hosted.get_mut(&id) else { return };
-        let is_told = std::mem::replace(&mut hosted.is_over_told, !is_within);
-        let owner = hosted.owner;
-        drop(state);
-        if !is_within && !is_told {
+        let was_over = std::mem::replace(&mut hosted.is_over, !is_within);
+        if !is_within && !was_over {
             let text =
                 format!("terminal {id} is not shown to others: all of this peer's are too large together");
-            self.processes.log(owner, Level::Warn, "terminal", &text);
+            self.processes.log(hosted.ear.owner, Level::Warn, "terminal", &text);
+        }
+    }
+
+    /// There may be room for those that were too much.
+    fn share_those_over(&self, state: &mut State) {
+        for (id, hosted) in state.hosted.iter_mut().filter(|(_, hosted)| hosted.is_over) {
+            hosted.is_over = !self.screens.share(*id, hosted.terminal.screen());
         }
     }
 
     /// The shared scene has changed: it may show other terminals of this peer than before.
     pub(crate) fn share_terminals(&self) {
-        let mut news = Vec::new();
+        let state = &mut *self.terminals.state.lock();
+        if state.hosted.is_empty() {
+            return;
+        }
+        let mut shared = self.world.shared_terminals();
+        shared.retain(|id| state.hosted.get(id).is_some_and(|hosted| hosted.may_share));
+        if shared == state.shared {
+            return;
+        }
+        let before = std::mem::replace(&mut state.shared, shared);
+        for gone in before.difference(&state.shared) {
+            self.screens.hide(*gone);
+            if let Some(hosted) = state.hosted.get_mut(gone) {
+                hosted.is_over = false;
+            }
+        }
+        let new: Vec<TerminalId> = state.shared.difference(&before).copied().collect();
+        for id in new {
+            if let Some(hosted) = state.hosted.get(&id) {
+                let screen = hosted.terminal.screen();
+                self.share_screen(state, id, screen);
+            }
+        }
+        self.share_those_over(state);
+    }
+
+    /// A process of this peer's own has changed which terminals of this peer the shared scene shows. That is its
+    /// user's leave to show them; what is shown no longer needs new leave.
+    pub(crate) fn note_shown(&self, shown: &Shown) {
+        if shown.set.is_empty() && shown.hidden.is_empty() {
+            return;
+        }
         {
             let mut state = self.terminals.state.lock();
-            if state.hosted.is_empty() {
-                return;
+            for (ids, may_share) in [(&shown.hidden, false), (&shown.set, true)] {
+                for id in ids {
+                    if let Some(hosted) = state.hosted.get_mut(id) {
+                        hosted.may_share = may_share;
+                    }
+                }
             }
-            let mut shared = self.world.shared_terminals();
-            shared.retain(|id| state.hosted.contains_key(id));
-            for gone in state.shared.difference(&shared) {
-                self.screens.hide(*gone);
-            }
-            news.extend(shared.difference(&state.shared).copied());
-            state.shared = shared;
         }
-        news.into_iter().for_each(|id| self.terminal_changed(id));
+        self.share_terminals();
     }
 
     /// Tells a process what happened to a terminal.
@@ -278,31 +425,38 @@ impl Inner {
         let Err(error) = self.processes.deliver(process, Signal { header, body }) else { return };
         // Who has ended needs nothing.
         if error == hearth_process::SendError::Full {
-            let text = format!("lost what happened to terminal {terminal}, the mailbox is full: {event:?}");
-            self.processes.log(process, Level::Warn, "terminal", &text);
+            self.log_lost_event(process, terminal, event);
         }
     }
 
-    /// Closes terminals of this peer, with the programs in them.
-    fn close_terminals(&self, which: impl Fn(TerminalId, &Hosted) -> bool) {
+    fn log_lost_event(&self, process: ProcessId, terminal: TerminalId, event: &Event) {
+        let text = format!("lost what happened to terminal {terminal}, the mailbox is full: {event:?}");
+        self.processes.log(process, Level::Warn, "terminal", &text);
+    }
+
+    /// Closes terminals of this peer, with the programs in them. `tells`: whether their owner is there to hear it.
+    fn close_terminals(&self, tells: bool, which: impl Fn(TerminalId, &Hosted) -> bool) {
         let closed: Vec<(TerminalId, Hosted)> = {
-            let mut state = self.terminals.state.lock();
+            let state = &mut *self.terminals.state.lock();
             let closed: Vec<_> = state.hosted.extract_if(.., |id, hosted| which(*id, hosted)).collect();
             for (id, _) in &closed {
                 state.shared.remove(id);
                 self.screens.hide(*id);
+                if let Some(picture) = self.picture.get() {
+                    picture.screen(*id, None);
+                }
             }
             state.closing.retain(|closing| !closing.wait_closed(Duration::ZERO));
             state.closing.extend(closed.iter().map(|(_, hosted)| hosted.terminal.clone()));
+            if !closed.is_empty() {
+                self.share_those_over(state);
+            }
             closed
         };
         for (id, hosted) in closed {
             hosted.terminal.close();
-            if let Some(picture) = self.picture.get() {
-                picture.screen(id, None);
-            }
             self.take_keyboard(|focus| focus.terminal == id);
-            self.tell_of_terminal(hosted.owner, id, &Event::Closed);
+            hosted.ear.shut(self, tells);
         }
     }
 
@@ -320,23 +474,83 @@ impl Inner {
 
     /// A process of this peer has ended, and with it its terminals.
     pub(crate) fn terminals_ended(&self, process: ProcessId) {
-        self.close_terminals(|_, hosted| hosted.owner == process);
-        self.take_keyboard(|focus| focus.by == process);
+        self.no_longer_wanted(|opening| opening.ear.owner == process);
+        self.close_terminals(false, |_, hosted| hosted.ear.owner == process);
+        let mut moves = self.terminals.moves.lock();
+        moves.aside.remove(&process);
+        self.take_keyboard_in(&mut moves, |focus| focus.by == process);
     }
 
-    /// New code of a process starts: the terminals of the code before stay until it is known to run.
+    fn no_longer_wanted(&self, which: impl Fn(&Opening) -> bool) {
+        for opening in self.terminals.state.lock().opening.values_mut() {
+            opening.is_unwanted |= which(opening);
+        }
+    }
+
+    /// New code of a process starts: what the code before has stays until it is known to run, but the keyboard, which
+    /// it does not have meanwhile.
     pub(crate) fn terminals_set_aside(&self, process: ProcessId) {
-        for hosted in self.terminals.state.lock().hosted.values_mut() {
-            hosted.is_set_aside |= hosted.owner == process;
+        {
+            let mut moves = self.terminals.moves.lock();
+            if let Some(focus) = self.terminals.keyboard.take_if(|focus| focus.by == process) {
+                self.show_keyboard(focus, false);
+                moves.aside.insert(process, focus);
+            }
+        }
+        let mut state = self.terminals.state.lock();
+        for hosted in state.hosted.values_mut().filter(|hosted| hosted.ear.owner == process) {
+            hosted.is_set_aside = true;
+            hosted.ear.set_aside();
+        }
+        for opening in state.opening.values_mut().filter(|opening| opening.ear.owner == process) {
+            opening.is_set_aside = true;
+            opening.ear.set_aside();
         }
     }
 
     /// New code of a process has started, and the terminals of the code before go; or it has not, and its own do.
     pub(crate) fn terminals_replaced(&self, process: ProcessId, has_started: bool) {
-        self.close_terminals(|_, hosted| hosted.owner == process && hosted.is_set_aside == has_started);
-        for hosted in self.terminals.state.lock().hosted.values_mut().filter(|hosted| hosted.owner == process)
+        self.no_longer_wanted(|opening| opening.ear.owner == process && opening.is_set_aside == has_started);
+        // Who opened them is not there to hear of it.
+        self.close_terminals(false, |_, hosted| {
+            hosted.ear.owner == process && hosted.is_set_aside == has_started
+        });
         {
-            hosted.is_set_aside = false;
+            let mut state = self.terminals.state.lock();
+            for hosted in state.hosted.values_mut().filter(|hosted| hosted.ear.owner == process) {
+                hosted.is_set_aside = false;
+                hosted.ear.bring_back(self);
+            }
+            let opening = state.opening.values_mut();
+            for opening in opening.filter(|opening| opening.ear.owner == process && !opening.is_unwanted) {
+                opening.is_set_aside = false;
+                opening.ear.bring_back(self);
+            }
+        }
+        self.keyboard_replaced(process, has_started);
+    }
+
+    /// The keyboard is again where the code before had it, if the new code has not started and nobody else has it.
+    fn keyboard_replaced(&self, process: ProcessId, has_started: bool) {
+        let mut moves = self.terminals.moves.lock();
+        let before = moves.aside.remove(&process);
+        if has_started {
+            return;
+        }
+        let keyboard = &self.terminals.keyboard;
+        if let Some(of_new) = keyboard.take_if(|focus| focus.by == process) {
+            self.show_keyboard(of_new, false);
+        }
+        let Some(before) = before else { return };
+        let is_there = match before.terminal.peer() == self.me {
+            true => self.terminals.get(before.terminal).is_some(),
+            false => self.may_type(before.terminal).is_ok(),
+        };
+        if is_there && keyboard.focus().is_none() {
+            keyboard.give(Some(before));
+            self.show_keyboard(before, true);
+        } else {
+            self.tell_of_terminal(process, before.terminal, &Event::Keyboard(false));
         }
     }
 
@@ -352,7 +566,7 @@ impl Inner {
             Command::Focus(_) => return Err(Errno::Invalid),
             Command::Close if terminal.peer() == self.me => {
                 self.terminals.get(terminal).ok_or(Errno::NotFound)?;
-                self.close_terminals(|id, _| id == terminal);
+                self.close_terminals(true, |id, _| id == terminal);
                 return Ok(());
             }
             _ => {}
@@ -364,11 +578,14 @@ impl Inner {
     /// Brings a command to a terminal of this peer, or to one of another that was granted.
     fn type_into(&self, by: ProcessId, terminal: TerminalId, command: Command) -> Result<(), Errno> {
         if terminal.peer() == self.me {
+            let state = self.terminals.state.lock();
+            let hosted = state.hosted.get(&terminal).ok_or(Errno::NotFound)?;
+            let (ear, terminal) = (hosted.ear.clone(), hosted.terminal.clone());
+            drop(state);
             if command == Command::Restart {
                 // Before it may end again.
-                self.terminals.note_status(terminal, None);
+                ear.state.lock().status = None;
             }
-            let terminal = self.terminals.get(terminal).ok_or(Errno::NotFound)?;
             return terminal.command(command).map_err(|error| errno(&error));
         }
         self.may_type(terminal)?;
@@ -420,18 +637,18 @@ impl Inner {
 
     /// A user's keyboard goes to a terminal of this peer, or goes from it.
     fn note_typist(&self, terminal: TerminalId, peer: PeerId, on: bool) {
-        let (had, has, terminal) = {
-            let mut state = self.terminals.state.lock();
-            let Some(hosted) = state.hosted.get_mut(&terminal) else { return };
-            let had = !hosted.typists.is_empty();
-            if on {
-                hosted.typists.insert(peer);
-            } else {
-                hosted.typists.remove(&peer);
-            }
-            (had, !hosted.typists.is_empty(), hosted.terminal.clone())
-        };
-        if had != has && terminal.command(Command::Focus(has)).is_err() {
+        // Within the lock, so that the program is told in the order in which it happens.
+        let mut state = self.terminals.state.lock();
+        let Some(hosted) = state.hosted.get_mut(&terminal) else { return };
+        let had = !hosted.typists.is_empty();
+        // What a peer has said may come behind the news that it has left.
+        if on && (peer == self.me || self.network.peer(peer).is_some()) {
+            hosted.typists.insert(peer);
+        } else {
+            hosted.typists.remove(&peer);
+        }
+        let has = !hosted.typists.is_empty();
+        if had != has && hosted.terminal.command(Command::Focus(has)).is_err() {
             tracing::debug!("a program does not read that it has the keyboard, or has not");
         }
     }
@@ -440,8 +657,11 @@ impl Inner {
     pub(crate) fn focus_keyboard(&self, by: ProcessId, terminal: Option<TerminalId>) -> Result<(), Errno> {
         self.picture.get().ok_or(Errno::Unsupported)?;
         let keyboard = &self.terminals.keyboard;
+        // Who closes a terminal, ends a process or takes back a grant does that first and then takes the keyboard, for
+        // which it waits until this is done.
+        let mut moves = self.terminals.moves.lock();
         let Some(terminal) = terminal else {
-            self.take_keyboard(|_| true);
+            self.take_keyboard_in(&mut moves, |_| true);
             return Ok(());
         };
         if terminal.peer() == self.me {
@@ -458,17 +678,16 @@ impl Inner {
             self.keyboard_moved(before, false);
         }
         self.keyboard_moved(focus, true);
-        // It may have been closed, or its process ended, meanwhile.
-        if self.processes.info(by).is_none()
-            || terminal.peer() == self.me && self.terminals.get(terminal).is_none()
-        {
-            self.take_keyboard(|now| *now == focus);
-        }
         Ok(())
     }
 
     /// Takes the keyboard from the terminal that has it, if it is one of these.
-    fn take_keyboard(&self, which: impl FnOnce(&Focus) -> bool) {
+    fn take_keyboard(&self, which: impl Fn(&Focus) -> bool) {
+        let mut moves = self.terminals.moves.lock();
+        self.take_keyboard_in(&mut moves, which);
+    }
+
+    fn take_keyboard_in(&self, _moves: &mut Moves, which: impl FnOnce(&Focus) -> bool) {
         if let Some(focus) = self.terminals.keyboard.take_if(which) {
             self.keyboard_moved(focus, false);
         }
@@ -476,11 +695,16 @@ impl Inner {
 
     /// Tells the terminal and the process that it has the keyboard, or has it no longer.
     fn keyboard_moved(&self, focus: Focus, on: bool) {
+        self.show_keyboard(focus, on);
+        self.tell_of_terminal(focus.by, focus.terminal, &Event::Keyboard(on));
+    }
+
+    /// Tells the terminal and the user's picture alone.
+    fn show_keyboard(&self, focus: Focus, on: bool) {
         if let Some(picture) = self.picture.get() {
             picture.text_input(on);
         }
         self.tell_focus(focus, on && self.terminals.keyboard.has_window());
-        self.tell_of_terminal(focus.by, focus.terminal, &Event::Keyboard(on));
     }
 
     fn tell_focus(&self, focus: Focus, on: bool) {
@@ -495,8 +719,10 @@ impl Inner {
     /// An event of the user for the scripts. `false` if it is for none of them.
     pub(crate) fn is_for_scripts(&self, event: &hearth_abi::input::Event) -> bool {
         let keyboard = &self.terminals.keyboard;
+        let hearth_abi::input::Event::Focus(on) = event else { return keyboard.is_for_scripts(event) };
+        let _moves = self.terminals.moves.lock();
         let is_for_scripts = keyboard.is_for_scripts(event);
-        if let (hearth_abi::input::Event::Focus(on), Some(focus)) = (event, keyboard.focus()) {
+        if let Some(focus) = keyboard.focus() {
             self.tell_focus(focus, *on);
         }
         is_for_scripts
@@ -504,43 +730,83 @@ impl Inner {
 
     /// A key of the user for the terminal that has the keyboard.
     pub(crate) fn stroke(self: &Arc<Self>, stroke: Stroke) {
+        let moves = self.terminals.moves.lock();
         let focus = self.terminals.keyboard.focus();
         let stroked = self.terminals.keyboard.stroke(&stroke);
-        let Some(Focus { by, .. }) = focus else { return };
-        let typed = match stroked {
-            Stroked::Nothing => Ok(()),
+        if let Stroked::Released(focus) = stroked {
+            self.keyboard_moved(focus, false);
+        }
+        drop(moves);
+        let Some(focus) = focus else { return };
+        match stroked {
+            Stroked::Nothing | Stroked::Released(_) => {}
             Stroked::Zoom(focus, steps) => {
                 self.tell_of_terminal(focus.by, focus.terminal, &Event::Zoom(steps));
-                Ok(())
             }
-            Stroked::Typed(terminal) => self.type_into(by, terminal, Command::Key(stroke)),
-            Stroked::Released(focus) => {
-                self.keyboard_moved(focus, false);
-                Ok(())
+            Stroked::Typed(_) => self.type_in_order(focus, Typed::Key(stroke)),
+            Stroked::Paste(_) => self.type_in_order(focus, Typed::Paste),
+            Stroked::Copy(terminal) => {
+                // Copying from another peer's terminal is not to be had.
+                let _ = self.type_into(focus.by, terminal, Command::Copy);
             }
-            Stroked::Copy(terminal) => self.type_into(by, terminal, Command::Copy),
-            Stroked::Paste(terminal) => {
-                let inner = self.clone();
-                tokio::spawn(async move { inner.paste(by, terminal).await });
-                Ok(())
-            }
-        };
-        match typed {
-            // Copying from another peer's terminal is not to be had.
-            Ok(()) | Err(Errno::Permission) => {}
-            Err(Errno::Full) => {
-                self.processes.log(by, Level::Warn, "terminal", "a key is lost: nobody reads it")
-            }
-            Err(_) => self.take_keyboard(|_| true),
         }
     }
 
-    async fn paste(&self, by: ProcessId, terminal: TerminalId) {
-        let pasted = match self.clipboard_read().await {
-            Ok(text) => {
+    /// Types a key or a paste behind what was typed before.
+    fn type_in_order(self: &Arc<Self>, focus: Focus, typed: Typed) {
+        let mut ahead = self.terminals.ahead.lock();
+        match typed {
+            typed if ahead.is_pasting && ahead.waits.len() < TYPED_AHEAD_MAX => {
+                ahead.waits.push_back((focus, typed));
+            }
+            _ if ahead.is_pasting => {
+                let text = "a key is lost: a paste before it takes too long";
+                self.processes.log(focus.by, Level::Warn, "terminal", text);
+            }
+            Typed::Key(stroke) => {
+                drop(ahead);
+                self.type_key(focus, stroke);
+            }
+            Typed::Paste => {
+                ahead.is_pasting = true;
+                let inner = self.clone();
+                tokio::spawn(async move { inner.paste(focus).await });
+            }
+        }
+    }
+
+    fn type_key(&self, focus: Focus, stroke: Stroke) {
+        match self.type_into(focus.by, focus.terminal, Command::Key(stroke)) {
+            Ok(()) => {}
+            Err(Errno::Full) => {
+                self.processes.log(focus.by, Level::Warn, "terminal", "a key is lost: nobody reads it");
+            }
+            // It takes no key at all, and shall not keep them from all others.
+            Err(_) => self.take_keyboard(|now| *now == focus),
+        }
+    }
+
+    /// Pastes, and then types what was typed meanwhile.
+    async fn paste(&self, focus: Focus) {
+        let mut next = Some((focus, Typed::Paste));
+        while let Some((focus, typed)) = next {
+            match typed {
+                Typed::Key(stroke) => self.type_key(focus, stroke),
+                Typed::Paste => self.paste_one(focus).await,
+            }
+            let mut ahead = self.terminals.ahead.lock();
+            next = ahead.waits.pop_front();
+            ahead.is_pasting = next.is_some();
+        }
+    }
+
+    async fn paste_one(&self, Focus { terminal, by }: Focus) {
+        let pasted = match tokio::time::timeout(PASTE_TIME_MAX, self.clipboard_read()).await {
+            Ok(Ok(text)) => {
                 self.type_into(by, terminal, Command::Paste(text)).map_err(|errno| format!("{errno:?}"))
             }
-            Err(error) => Err(error.reason),
+            Ok(Err(error)) => Err(error.reason),
+            Err(_elapsed) => Err(format!("it took longer than {} s", PASTE_TIME_MAX.as_secs())),
         };
         if let Err(reason) = pasted {
             self.processes.log(by, Level::Warn, "terminal", &format!("could not paste: {reason}"));
@@ -562,8 +828,11 @@ impl Inner {
     /// A peer has come, or come back: what it was told before it knows no longer.
     pub(crate) fn terminal_peer_came(self: &Arc<Self>, peer: PeerId) {
         self.terminal_peer_went(peer);
+        if let Some(telling) = self.terminals.state.lock().telling.get(&peer) {
+            telling.came.notify_one();
+        }
         if self.has_grant(peer) {
-            self.tell_grant(peer, true);
+            self.tell_grant(peer);
         }
     }
 
@@ -597,19 +866,63 @@ impl Inner {
         peer != self.me && key.is_some_and(|key| self.grants.has(Grantable::Terminal, &key))
     }
 
-    /// Tells a peer what it has been granted, or has no longer; who is not there hears it when it comes.
-    pub(crate) fn tell_grant(self: &Arc<Self>, peer: PeerId, granted: bool) {
-        if !granted {
+    /// Tells a peer whether it is granted this one's terminals; who is not there hears it when it comes. Called after
+    /// each change.
+    pub(crate) fn tell_grant(self: &Arc<Self>, peer: PeerId) {
+        if !self.has_grant(peer) {
             let hosted: Vec<TerminalId> = self.terminals.state.lock().hosted.keys().copied().collect();
             hosted.into_iter().for_each(|terminal| self.note_typist(terminal, peer, false));
         }
-        let inner = self.clone();
-        tokio::spawn(async move {
-            let request = Request::Grant { what: Grantable::Terminal, granted };
-            if let Err(error) = inner.network.call(peer, request, GRANT_TIME_MAX).await {
-                tracing::debug!(peer = %peer, "was not told of a grant: {error}");
+        {
+            let mut state = self.terminals.state.lock();
+            if let Some(telling) = state.telling.get_mut(&peer) {
+                telling.again = true;
+                return;
             }
-        });
+            state.telling.insert(peer, Telling::default());
+        }
+        let inner = self.clone();
+        tokio::spawn(async move { inner.tell_grants(peer).await });
+    }
+
+    /// Tells a peer what it is granted until it knows what is so. One at a time does that for a peer, for calls may
+    /// overtake each other.
+    async fn tell_grants(&self, peer: PeerId) {
+        loop {
+            let came = match self.terminals.state.lock().telling.get(&peer) {
+                Some(telling) => telling.came.clone(),
+                None => return,
+            };
+            let request = Request::Grant { what: Grantable::Terminal, granted: self.has_grant(peer) };
+            let told = tokio::select! {
+                told = self.network.call(peer, request, GRANT_TIME_MAX) => told.map(drop),
+                () = came.notified() => continue,
+                () = self.shutdown.cancelled() => return,
+            };
+            let is_told = match told {
+                Ok(()) => true,
+                Err(error) => {
+                    tracing::debug!(peer = %peer, "was not told of a grant: {}", error.reason);
+                    error.errno == Errno::NoPeer.number()
+                }
+            };
+            {
+                let mut state = self.terminals.state.lock();
+                let again =
+                    state.telling.get_mut(&peer).is_some_and(|telling| std::mem::take(&mut telling.again));
+                if is_told && !again {
+                    state.telling.remove(&peer);
+                    return;
+                }
+            }
+            if !is_told {
+                tokio::select! {
+                    () = tokio::time::sleep(GRANT_RETRY) => {}
+                    () = came.notified() => {}
+                    () = self.shutdown.cancelled() => return,
+                }
+            }
+        }
     }
 
     /// Puts a text on the user's clipboard.

@@ -4,7 +4,7 @@
 use crate::{lumps::chain, node::Inner};
 use hearth_abi::{
     EntityId, Errno, LumpId, PeerId, ProcessId, TerminalId,
-    scene::{Component, ComponentKind, Op, Transform, decode_batch},
+    scene::{Component, ComponentKind, Op, Scope, Transform, decode_batch},
 };
 use hearth_process::Level;
 use hearth_scene::{Authority, Change, FileError, Limits, Mirror, MirrorLimits, Notice, Scene, SceneFile};
@@ -28,6 +28,15 @@ pub(crate) struct Place {
     pub(crate) in_world: [f32; 3],
 }
 
+/// What a batch has done with the terminals that entities of the shared scene show.
+#[derive(Default)]
+pub(crate) struct Shown {
+    /// Those that it has set.
+    pub(crate) set: Vec<TerminalId>,
+    /// Those that no entity shows any more.
+    pub(crate) hidden: Vec<TerminalId>,
+}
+
 /// A point turned by a unit quaternion, x y z w.
 fn turn([x, y, z, w]: [f32; 4], point: [f32; 3]) -> [f32; 3] {
     let cross = |a: [f32; 3], b: [f32; 3]| {
@@ -37,6 +46,15 @@ fn turn([x, y, z, w]: [f32; 4], point: [f32; 3]) -> [f32; 3] {
     let once = cross(axis, point);
     let twice = cross(axis, once);
     std::array::from_fn(|i| point[i] + 2.0 * (w * once[i] + twice[i]))
+}
+
+/// The terminal that an operation has made an entity of the shared scene show.
+fn shown_by(op: &Op, scene: &Scene) -> Option<TerminalId> {
+    let Op::Set(entity, Component::Terminal(view)) = op else { return None };
+    let entity = scene.get(*entity).filter(|entity| entity.scope() == Scope::Shared)?;
+    let is_shown = matches!(entity.get(ComponentKind::Terminal),
+        Some(Component::Terminal(shown)) if shown.terminal == view.terminal);
+    is_shown.then_some(view.terminal)
 }
 
 /// Up to so many entities of replaced code are removed one by one, and more by so many at a time.
@@ -103,21 +121,34 @@ impl World {
         inner: &Inner,
         writer: ProcessId,
         batch: &[u8],
-    ) -> Result<(), (Errno, String)> {
+    ) -> Result<Shown, (Errno, String)> {
         let ops =
             decode_batch(batch).map_err(|error| (Errno::Invalid, format!("malformed batch: {error}")))?;
         let refused = |error: hearth_scene::ApplyError| (error.errno(), error.to_string());
+        let may_hide = ops.iter().any(|op| {
+            matches!(
+                op,
+                Op::Set(_, Component::Terminal(_)) | Op::Unset(_, ComponentKind::Terminal) | Op::Remove(_)
+            )
+        });
+        let mut shown = Shown::default();
         {
             let mut state = self.state.lock();
+            let before = if may_hide { state.scene().shared_terminals() } else { BTreeSet::new() };
             match &mut *state {
                 State::Server(authority) => authority.apply(writer, &ops).map_err(refused)?,
                 State::Client { mirror, outgoing } => {
                     outgoing.extend(mirror.apply(writer, &ops).map_err(refused)?);
                 }
             }
+            if may_hide {
+                let scene = state.scene();
+                shown.hidden = before.difference(&scene.shared_terminals()).copied().collect();
+                shown.set = ops.iter().filter_map(|op| shown_by(op, scene)).collect();
+            }
         }
         self.tell(inner);
-        Ok(())
+        Ok(shown)
     }
 
     /// A frame of another peer came. The error is a reason to end its link.

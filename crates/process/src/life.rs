@@ -8,7 +8,7 @@
 //! what it took comes back into the mailbox, and the code before goes on where it was.
 
 use crate::{
-    Code, Context, ExitKind, ExitReason, Level,
+    Code, Context, ExitKind, ExitReason, Level, Signal,
     record::{Process, State},
     run::Run,
     table::{Inner, REASON_LEN_MAX},
@@ -203,6 +203,10 @@ struct Trial {
     before_run: Arc<Run>,
     before_state: u8,
     before_memory: u64,
+    /// The names that the process had.
+    before_names: Vec<String>,
+    /// What waited for the code before and is not for code of another peer.
+    of_user: Vec<Signal>,
     place: Place,
     tell: oneshot::Sender<Result<(), ReplaceError>>,
     until: Pin<Box<Sleep>>,
@@ -297,6 +301,13 @@ impl Life {
         self.table.host.replacing(process.id);
         let before_run = process.current();
         before_run.set_aside(process);
+        // The keys of this peer's user are for what has its authority alone.
+        let here = process.id.peer();
+        let of_user = match before_run.code.origin == here && code.origin != here {
+            true => process.mailbox.take_of_user(),
+            false => Vec::new(),
+        };
+        let before_names = process.names.lock().clone().unwrap_or_default();
         let run = Arc::new(Run::new(code));
         run.begin_trial();
         *process.runs.lock() = (run.clone(), Some(before_run.clone()));
@@ -306,7 +317,17 @@ impl Life {
         let program = run.code.program.clone();
         let context = Context { table: self.table.clone(), process: process.clone(), run };
         self.running = Some(program.run(context));
-        self.trial = Some(Trial { before, before_run, before_state, before_memory, place, tell, until });
+        self.trial = Some(Trial {
+            before,
+            before_run,
+            before_state,
+            before_memory,
+            before_names,
+            of_user,
+            place,
+            tell,
+            until,
+        });
     }
 
     /// Looks whether the new code has started. `None` if it has not and never will, so that the code
@@ -367,11 +388,13 @@ impl Life {
         self.running = None;
         run.shut(process);
         run.stop_timers(&self.table.timers);
-        let taken = run.end_trial();
+        let mut back = trial.of_user;
+        back.extend(run.end_trial());
+        process.restore_names(&self.table.names, trial.before_names);
         process.state.store(trial.before_state, Relaxed);
         process.memory_bytes.store(trial.before_memory, Relaxed);
         *process.runs.lock() = (trial.before_run.clone(), None);
-        trial.before_run.bring_back(process, taken);
+        trial.before_run.bring_back(process, back);
         process.slice.rest();
         self.running = Some(trial.before);
         self.table.host.replaced(process.id, false);

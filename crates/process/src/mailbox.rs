@@ -108,11 +108,24 @@ impl Mailbox {
 
     /// Takes all replies and timeouts out.
     pub(crate) fn take_reserved(&self) -> Vec<Signal> {
+        self.take_all(has_reservation)
+    }
+
+    /// Takes out what the user has done: input, and what happened to terminals.
+    pub(crate) fn take_of_user(&self) -> Vec<Signal> {
+        self.take_all(|signal| matches!(signal.header.kind, Kind::Input | Kind::Terminal))
+    }
+
+    fn take_all(&self, which: impl Fn(&Signal) -> bool) -> Vec<Signal> {
         let mut inner = self.0.lock();
-        let (reserved, open) = std::mem::take(&mut inner.queue).into_iter().partition(has_reservation);
-        inner.queue = open;
-        inner.reserved = Fill::default();
-        Vec::from(reserved)
+        let (taken, left): (VecDeque<_>, _) = std::mem::take(&mut inner.queue).into_iter().partition(which);
+        inner.queue = left;
+        for signal in &taken {
+            let fill = if has_reservation(signal) { &mut inner.reserved } else { &mut inner.open };
+            fill.signals -= 1;
+            fill.bytes -= signal.encoded_len();
+        }
+        Vec::from(taken)
     }
 
     /// Puts signals that were taken before all others, in their order. They were within the bounds, so

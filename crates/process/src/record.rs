@@ -6,6 +6,7 @@ use crate::{
     life::{Change, History},
     log::Log,
     mailbox::Mailbox,
+    names::Names,
     run::Run,
     scheduler::Slice,
 };
@@ -123,12 +124,14 @@ pub(crate) struct Process {
     pub(crate) change: Change,
     pub(crate) state: AtomicU8,
     pub(crate) has_started: AtomicBool,
+    /// Whether another process begins in its place.
+    pub(crate) is_restarting: AtomicBool,
     pub(crate) slice: Slice,
     pub(crate) memory_bytes: AtomicU64,
     pub(crate) received: AtomicU64,
     pub(crate) kill: Kill,
     pub(crate) end: OnceLock<ExitReason>,
-    /// Told when it has started and when it has ended.
+    /// Told when it has started, when a run of it is over, and when it has ended.
     pub(crate) changed: Notify,
 }
 
@@ -154,6 +157,7 @@ impl Process {
             change: Change::default(),
             state: AtomicU8::new(State::Starting as u8),
             has_started: AtomicBool::new(false),
+            is_restarting: AtomicBool::new(false),
             slice: Slice::default(),
             memory_bytes: AtomicU64::new(0),
             received: AtomicU64::new(0),
@@ -169,6 +173,19 @@ impl Process {
         let _ = self.kill.reason.set(reason);
         self.kill.asked.store(true, std::sync::atomic::Ordering::Release);
         self.kill.waker.wake();
+    }
+
+    /// Gives it the names again that it had: those that it got since go, and those that it gave up come back, if
+    /// nobody else has taken them.
+    pub(crate) fn restore_names(&self, all: &Names, had: Vec<String>) {
+        let mut names = self.names.lock();
+        let Some(names) = names.as_mut() else { return };
+        for name in names.iter().filter(|name| !had.contains(name)) {
+            all.remove(name, self.id);
+        }
+        let now = std::mem::take(names);
+        let has = |name: &String| now.contains(name) || all.insert(name, self.id).is_ok();
+        *names = had.into_iter().filter(has).collect();
     }
 
     /// What runs as it now.

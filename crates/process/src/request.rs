@@ -61,6 +61,21 @@ impl ReplyTo {
         }
     }
 
+    /// Resolves when nobody wants the answer any more: the process has ended, or other code runs as it. Never for
+    /// what no process has asked.
+    pub async fn unwanted(&self) {
+        let Some(Target::Process { process, run, .. } | Target::Silent { process, run }) = &self.0 else {
+            return std::future::pending().await;
+        };
+        loop {
+            let changed = process.changed.notified();
+            if process.end.get().is_some() || run.is_shut() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
     /// Answers. A body of more than [`BODY_LEN_MAX`] bytes becomes the error [`Errno::Limit`].
     pub fn send(mut self, status: i32, body: impl Into<Body>) {
         self.answer(status, body.into());

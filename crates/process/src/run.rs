@@ -128,6 +128,14 @@ impl Run {
         if matches!(std::mem::replace(&mut *gate, Gate::Shut), Gate::Open) {
             drop(process.mailbox.take_reserved());
         }
+        drop(gate);
+        // Whoever works for it may stop.
+        process.changed.notify_waiters();
+    }
+
+    /// Whether nothing comes for this run any more.
+    pub(crate) fn is_shut(&self) -> bool {
+        matches!(*self.gate.lock(), Gate::Shut)
     }
 
     /// Takes its timers out of those of the peer.

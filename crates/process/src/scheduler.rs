@@ -12,16 +12,17 @@
 
 use parking_lot::Mutex;
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
     pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
     },
+    task::{self, Poll},
 };
 use tokio::{
     runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{AcquireError, OwnedSemaphorePermit, Semaphore},
 };
 
 /// Processor time after which a process has overrun its slice.
@@ -61,9 +62,33 @@ pub(crate) struct Slice {
     noted_ns: AtomicU64,
     /// Slices overrun since it last waited.
     overruns: AtomicU8,
-    permit: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
+    place: Arc<Mutex<Place>>,
     cpu_ns: AtomicU64,
     turns: AtomicU64,
+}
+
+/// Where a process stands in the hog lane.
+#[derive(Default)]
+enum Place {
+    #[default]
+    None,
+    /// In the queue. It is kept here and not by the program that waits: of a program that is set aside
+    /// nobody would take the permit when its turn comes, and nobody else would get it.
+    Queued(Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + Send>>),
+    Running {
+        _permit: OwnedSemaphorePermit,
+    },
+}
+
+impl Place {
+    /// Ready when it runs, or is in the lane no longer.
+    fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
+        let Place::Queued(queued) = self else { return Poll::Ready(()) };
+        // The semaphore is never closed.
+        let acquired = task::ready!(queued.as_mut().poll(cx));
+        *self = acquired.map_or(Place::None, |_permit| Place::Running { _permit });
+        Poll::Ready(())
+    }
 }
 
 /// Of the turns of a process after its first few, one in so many is timed and stands for all: reading
@@ -112,27 +137,26 @@ impl Slice {
             return Tick::Yield;
         }
         self.overruns.store(2, Relaxed);
-        *self.permit.lock() = None;
-        let place = self.permit.clone();
-        let hogs = scheduler.hogs.clone();
+        *self.place.lock() = Place::Queued(Box::pin(scheduler.hogs.clone().acquire_owned()));
+        let place = self.place.clone();
         Tick::Wait(Box::pin(async move {
+            // It enters the queue when it is first polled, so behind those that were in it.
             tokio::task::yield_now().await;
-            // The semaphore is never closed.
-            *place.lock() = hogs.acquire_owned().await.ok();
+            poll_fn(|cx| place.lock().poll(cx)).await;
         }))
     }
 
-    /// The process is going to wait: it leaves the hog lane.
+    /// The process is going to wait, or other code runs as it: it leaves the hog lane, and its queue.
     pub(crate) fn rest(&self) {
         if self.overruns.load(Relaxed) != 0 {
             self.overruns.store(0, Relaxed);
-            *self.permit.lock() = None;
+            *self.place.lock() = Place::None;
         }
     }
 
     /// The process has ended: others get its place.
     pub(crate) fn finish(&self) {
-        *self.permit.lock() = None;
+        *self.place.lock() = Place::None;
     }
 
     pub(crate) fn in_hog_lane(&self) -> bool {

@@ -24,7 +24,7 @@ use std::{
         Arc, Weak,
         atomic::{
             AtomicBool,
-            Ordering::{Acquire, Release},
+            Ordering::{AcqRel, Acquire, Release},
         },
     },
     time::{Duration, Instant},
@@ -398,21 +398,26 @@ impl Processes {
     /// its log is kept.
     ///
     /// # Errors
-    /// See [`SpawnError`]; [`SpawnError::NotFound`] if nothing is known of it.
+    /// See [`SpawnError`]; [`SpawnError::NotFound`] if nothing is known of it, or it is being restarted already.
     pub fn restart(&self, who: ProcessId) -> Result<ProcessId, SpawnError> {
-        let live = self.0.directory.get(who);
-        let spec = match &live {
-            Some(process) => process.spec_now(),
-            None => match self.0.ended.lock().logs.get(&who) {
-                Some(process) => process.spec_now(),
-                None => return Err(SpawnError::NotFound),
-            },
-        };
-        let new = self.0.spawn(Arc::new(spec), Some(who))?;
-        if let Some(process) = live {
-            process.kill(ExitReason::new(ExitKind::Killed, format!("restarted as {new}")));
+        if let Some(process) = self.0.directory.get(who) {
+            return self.0.restart(&process);
         }
-        Ok(new)
+        let ended = self.0.ended.lock().logs.get(&who).cloned().ok_or(SpawnError::NotFound)?;
+        self.0.spawn(Arc::new(ended.spec_now()), Some(who))
+    }
+
+    /// The same for a process that has not ended and is not about to: nothing comes to life by it that was not alive,
+    /// and of one process becomes one.
+    ///
+    /// # Errors
+    /// As [`Processes::restart`]; [`SpawnError::NotFound`] also if it has ended, or was killed.
+    pub fn restart_live(&self, who: ProcessId) -> Result<ProcessId, SpawnError> {
+        let process = self.0.directory.get(who).ok_or(SpawnError::NotFound)?;
+        if process.kill.asked.load(Acquire) {
+            return Err(SpawnError::NotFound);
+        }
+        self.0.restart(&process)
     }
 
     /// Gives a process of this peer a name.
@@ -563,6 +568,19 @@ impl Inner {
         self.directory.insert(process.clone());
         self.scheduler.start(life::run(Context::new(self.clone(), process)));
         Ok(id)
+    }
+
+    /// Spawns another in the place of a process, once.
+    fn restart(self: &Arc<Self>, process: &Process) -> Result<ProcessId, SpawnError> {
+        if process.is_restarting.swap(true, AcqRel) {
+            return Err(SpawnError::NotFound);
+        }
+        let spawned = self.spawn(Arc::new(process.spec_now()), Some(process.id));
+        match spawned {
+            Ok(new) => process.kill(ExitReason::new(ExitKind::Killed, format!("restarted as {new}"))),
+            Err(_) => process.is_restarting.store(false, Release),
+        }
+        spawned
     }
 
     fn next_id(&self) -> Result<ProcessId, SpawnError> {

@@ -420,6 +420,32 @@ async fn restart_gives_the_name_to_a_new_process() {
 }
 
 #[tokio::test]
+async fn a_restart_of_what_lives_multiplies_nothing_and_revives_nothing() {
+    let (table, _) = table();
+    let old = table.spawn(spec(deaf)).unwrap();
+    table.started(old).await.unwrap();
+    let before = table.count();
+    // At once, so that it has not ended in between.
+    let restarted: Vec<_> = (0..10).map(|_| table.restart_live(old)).collect();
+    let new = restarted[0].unwrap();
+    assert!(restarted[1..].iter().all(|again| *again == Err(SpawnError::NotFound)), "{restarted:?}");
+    assert_eq!(table.restart(old), Err(SpawnError::NotFound));
+    assert_eq!(table.exited(old).await.text, format!("restarted as {new}"));
+    assert_eq!((table.count(), table.restart_live(old)), (before, Err(SpawnError::NotFound)));
+    table.kill(None, new, "").unwrap();
+    assert_eq!(table.restart_live(new), Err(SpawnError::NotFound), "it is about to end");
+    table.exited(new).await;
+    assert_eq!(table.count(), before - 1);
+    // What cannot be spawned now can later.
+    let one =
+        Processes::new(Config { processes_max: 1, ..Config::new(HERE, 1, 2) }, Arc::new(Peer::default()));
+    let id = one.spawn(spec(deaf)).unwrap();
+    for _ in 0..2 {
+        assert_eq!(one.restart_live(id), Err(SpawnError::TooMany { max: 1 }));
+    }
+}
+
+#[tokio::test]
 async fn logs_keep_the_newest_and_the_reason_of_the_end() {
     let (table, _) = table();
     let limits = Limits { log_burst: 2000, ..Limits::default() };

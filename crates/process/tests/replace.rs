@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use bytes::Bytes;
-use hearth_abi::{LumpId, PeerId, ProcessId, signal::Kind};
+use hearth_abi::{
+    LumpId, PeerId, ProcessId,
+    signal::{Header, Kind},
+};
 use hearth_process::{
-    Code, Config, Context, ExitKind, ExitReason, HISTORY_MAX, Host, Level, Limits, Processes, Program,
-    ReplaceError, ReplyTo, SendError, Signal, Spec, State, Take,
+    Code, Config, Context, ExitKind, ExitReason, HISTORY_MAX, Host, Lane, Level, Limits, Processes, Program,
+    ReplaceError, ReplyTo, SendError, Signal, Spec, State, Take, Tick,
 };
 use std::{
     future::Future,
@@ -74,6 +77,12 @@ fn code<R: Future<Output = ExitReason> + Send + 'static>(
     Code { program: Arc::new(Closure(does)), module: Some(LumpId([number; 32])), origin: HERE }
 }
 
+fn spec_of(Code { program, module, origin }: Code) -> Spec {
+    let args = Bytes::from_static(b"args");
+    let name = Some("first".to_owned());
+    Spec { program, module, origin, parent: None, name, args, limits: Limits::default() }
+}
+
 struct World {
     table: Processes,
     peer: Arc<Peer>,
@@ -94,11 +103,7 @@ impl World {
     }
 
     fn spawn(&self, code: Code) -> ProcessId {
-        let Code { program, module, origin } = code;
-        let args = Bytes::from_static(b"args");
-        let name = Some("first".to_owned());
-        let spec = Spec { program, module, origin, parent: None, name, args, limits: Limits::default() };
-        self.table.spawn(spec).unwrap()
+        self.table.spawn(spec_of(code)).unwrap()
     }
 
     /// Code that says its number, an equals sign and the body of each message.
@@ -465,4 +470,184 @@ async fn going_back_to_what_has_the_authority_of_this_peer_is_for_its_operator_t
     assert_eq!(world.table.roll_back(id, bob).await, Err(ReplaceError::NotAllowed));
     world.table.roll_back(id, HERE).await.unwrap();
     assert_eq!(world.table.info(id).unwrap().origin, HERE);
+}
+
+/// Computes for so long, as an interrupted guest does.
+async fn spin(context: &Context, time: Duration) {
+    let began = std::time::Instant::now();
+    while began.elapsed() < time {
+        let turn = std::time::Instant::now();
+        while turn.elapsed() < Duration::from_micros(500) {
+            std::hint::spin_loop();
+        }
+        match context.tick() {
+            Tick::Continue => {}
+            Tick::Yield => tokio::task::yield_now().await,
+            Tick::Wait(until) => until.await,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn code_that_is_set_aside_keeps_nobody_from_computing() {
+    let world = World::new();
+    let hog = || {
+        code(1, |context| async move {
+            spin(&context, Duration::MAX).await;
+            unreachable!()
+        })
+    };
+    // Of two there is one that computes and one that waits for it, now this and now that.
+    for _ in 0..4 {
+        let hogs = [(); 2].map(|()| world.table.spawn(Spec { name: None, ..spec_of(hog()) }).unwrap());
+        for id in hogs {
+            while world.table.info(id).unwrap().lane != Lane::Hog {
+                tokio::task::yield_now().await;
+            }
+        }
+        for id in hogs {
+            let short = code(2, |context| async move {
+                spin(&context, Duration::from_millis(20)).await;
+                context.wait(State::Parked).await;
+                ExitReason::normal()
+            });
+            world.table.replace(id, short, HERE).await.unwrap();
+        }
+        for id in hogs {
+            world.table.kill(None, id, "").unwrap();
+            world.table.exited(id).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_user_does_is_not_for_code_of_another_peer() {
+    let bob = PeerId::new(5).unwrap();
+    let mut world = World::new();
+    let kinds = |number: u8, say: &mpsc::Sender<String>| {
+        let say = say.clone();
+        code(number, move |context| {
+            let say = say.clone();
+            async move {
+                loop {
+                    let signal = take(&context).await;
+                    say.send(format!("{number} {:?} {:?}", signal.header.kind, signal.body)).await.unwrap();
+                }
+            }
+        })
+    };
+    // It takes nothing.
+    let deaf = code(1, |context| async move {
+        context.sleep(Duration::from_secs(1000)).await;
+        unreachable!()
+    });
+    let id = world.spawn(deaf.clone());
+    world.table.started(id).await.unwrap();
+    let happens = |world: &World, kind: Kind, text: &str| {
+        let header = Header { kind, status: 0, from: 0, tag: 0 };
+        world.table.deliver(id, Signal { header, body: text.as_bytes().into() }).unwrap();
+    };
+    let all = |world: &World| {
+        happens(world, Kind::Input, "key");
+        happens(world, Kind::Message, "hello");
+        happens(world, Kind::Terminal, "copied");
+    };
+    all(&world);
+    // What breaks has seen nothing of it, and what goes on has it still.
+    let curious = Code {
+        origin: bob,
+        ..code(2, {
+            let say = world.say.clone();
+            move |context: Context| {
+                let say = say.clone();
+                async move {
+                    while let Take::Signal(signal) = context.take(usize::MAX) {
+                        say.send(format!("saw {:?}", signal.header.kind)).await.unwrap();
+                    }
+                    ExitReason::new(ExitKind::Trap, "broken")
+                }
+            }
+        })
+    };
+    assert!(matches!(world.table.replace(id, curious, HERE).await, Err(ReplaceError::Failed(_))));
+    assert_eq!(world.hear().await, "saw Message");
+    assert_eq!(world.table.info(id).unwrap().mailbox_len, 3);
+    let own = kinds(3, &world.say);
+    world.table.replace(id, own, HERE).await.unwrap();
+    let mut heard = [world.hear().await, world.hear().await, world.hear().await];
+    heard.sort();
+    assert_eq!(heard, ["3 Input b\"key\"", "3 Message b\"hello\"", "3 Terminal b\"copied\""]);
+
+    world.table.replace(id, deaf, HERE).await.unwrap();
+    all(&world);
+    let foreign = Code { origin: bob, ..kinds(4, &world.say) };
+    world.table.replace(id, foreign, HERE).await.unwrap();
+    assert_eq!(world.hear().await, "4 Message b\"hello\"");
+    world.tell(id, "end");
+    assert_eq!(world.hear().await, "4 Message b\"end\"", "nothing else came");
+    assert_eq!(world.table.info(id).unwrap().mailbox_bytes, 0);
+}
+
+#[tokio::test]
+async fn names_are_those_that_the_code_that_goes_on_had() {
+    let world = World::new();
+    let id = world.spawn(code(1, |context: Context| async move {
+        context.register("second").unwrap();
+        context.wait(State::Parked).await;
+        std::future::pending().await
+    }));
+    world.parked(id).await;
+    let breaks = code(2, |context: Context| async move {
+        context.register("third").unwrap();
+        assert!(context.unregister("second"));
+        ExitReason::new(ExitKind::Trap, "broken")
+    });
+    assert!(matches!(world.table.replace(id, breaks, HERE).await, Err(ReplaceError::Failed(_))));
+    assert_eq!(world.table.info(id).unwrap().names, ["first", "second"]);
+    assert_eq!((world.table.whereis("second"), world.table.whereis("third")), (Some(id), None));
+}
+
+#[tokio::test]
+async fn who_works_for_code_learns_that_it_is_gone() {
+    let world = World::new();
+    let asked: Arc<Mutex<Vec<ReplyTo>>> = Arc::default();
+    let asks = |number: u8, then: fn() -> ExitReason| {
+        let asked = asked.clone();
+        code(number, move |context| {
+            let asked = asked.clone();
+            async move {
+                asked.lock().unwrap().push(context.begin_request(7).unwrap());
+                if number == 2 {
+                    return then();
+                }
+                std::future::pending::<()>().await;
+                unreachable!()
+            }
+        })
+    };
+    let last = || asked.lock().unwrap().pop().unwrap();
+    let soon = |what: &'static str, reply: ReplyTo| async move {
+        tokio::time::timeout(Duration::from_secs(60), reply.unwanted()).await.expect(what);
+    };
+    let id = world.spawn(asks(1, ExitReason::normal));
+    world.table.started(id).await.unwrap();
+    let first = loop {
+        if let Some(reply) = asked.lock().unwrap().pop() {
+            break reply;
+        }
+        tokio::task::yield_now().await;
+    };
+    let broken = asks(2, || ExitReason::new(ExitKind::Trap, "broken"));
+    assert!(world.table.replace(id, broken, HERE).await.is_err());
+    soon("that of code that broke", last()).await;
+    assert!(futures::FutureExt::now_or_never(first.unwanted()).is_none(), "it goes on, and waits");
+    world.table.replace(id, world.speaker(3), HERE).await.unwrap();
+    soon("that of code that was replaced", first).await;
+    let id = world.table.spawn(Spec { name: None, ..spec_of(asks(4, ExitReason::normal)) }).unwrap();
+    world.table.started(id).await.unwrap();
+    while asked.lock().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    world.table.kill(None, id, "").unwrap();
+    soon("that of a process that has ended", last()).await;
 }

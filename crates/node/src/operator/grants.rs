@@ -24,7 +24,7 @@ pub(super) async fn grant(inner: &Arc<Inner>, peer: PeerId, what: Grantable) -> 
     let grant = Grant { what, key, peer, name: about.name };
     let (keeping, kept) = (inner.clone(), grant.clone());
     change(move || keeping.grants.add(kept)).await?;
-    inner.tell_grant(peer, true);
+    inner.tell_grant(peer);
     Ok(info(inner, grant))
 }
 
@@ -36,7 +36,10 @@ pub(super) async fn revoke(
 ) -> Result<Vec<GrantInfo>, Failure> {
     let key = inner.network.peer(peer).and_then(|about| about.key.try_into().ok());
     let keeping = inner.clone();
-    let revoked = change(move || keeping.grants.remove(what, peer, key)).await?;
+    let revoked = change(move || keeping.grants.remove(what, peer, key)).await.inspect_err(|_| {
+        // Until this peer ends it holds no longer all the same.
+        inner.tell_grant(peer);
+    })?;
     if revoked.is_empty() {
         let text = format!("`{}` is not granted to peer `{peer}`", what.name());
         return Err(Failure::new(ErrorCode::NotFound, text)
@@ -45,7 +48,7 @@ pub(super) async fn revoke(
     for about in inner.network.peers() {
         let has_had = revoked.iter().any(|grant| about.key == grant.key);
         if let Some(id) = about.peer_id().filter(|_| has_had) {
-            inner.tell_grant(id, false);
+            inner.tell_grant(id);
         }
     }
     Ok(revoked.into_iter().map(|grant| info(inner, grant)).collect())
