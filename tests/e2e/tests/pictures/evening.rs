@@ -72,7 +72,9 @@ impl Seat<'_> {
         self.display.types("yes\n");
         shows(self.ada, &self.terminal, "y\ny\ny\ny", LONG);
         self.presses(&["ctrl+c"], "^C\n~ ready$", "08-stopped");
-        self.display.types("cat\n");
+        // Ctrl+Z throws away what nobody has read yet.
+        self.display.types("cat\nheard\n");
+        shows(self.ada, &self.terminal, "heard\nheard\n", LONG);
         self.presses(&["ctrl+z"], "Stopped", "09-put-aside");
         self.runs("fg", "cat\n", "10-taken-up");
         self.display.keys(&["ctrl+d"]);
