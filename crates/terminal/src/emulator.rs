@@ -200,13 +200,11 @@ impl Emulator {
         self.guarded(|this| {
             this.beside.work = 0;
             while taken < len && this.beside.work < WORK_MAX {
-                let rest = &bytes[taken..len.min(taken + PIECE_LEN_MAX)];
+                let rest = &bytes[taken..len];
                 let asks = this.escapes.version_query(rest);
-                let (piece, _) = rest.split_at(asks.unwrap_or(rest.len()));
-                // So that a failure does not meet them again.
-                taken += piece.len();
-                this.parse(piece, now);
-                if asks.is_some() {
+                let piece = &rest[..asks.unwrap_or(rest.len())];
+                let parsed = this.parse(piece, now, &mut taken);
+                if asks.is_some() && parsed == piece.len() {
                     this.output.extend_from_slice(
                         concat!("\x1bP>|hearth ", env!("CARGO_PKG_VERSION"), "\x1b\\").as_bytes(),
                     );
@@ -217,21 +215,40 @@ impl Emulator {
         taken
     }
 
+    /// Parses what is our own.
+    fn write(&mut self, bytes: &[u8], now: Instant) {
+        self.beside.work = 0;
+        self.parse(bytes, now, &mut 0);
+    }
+
     fn feed(&mut self, bytes: &[u8]) {
         let mut guard = Guard { term: &mut self.term, beside: &mut self.beside, listener: &self.said };
         self.processor.advance(&mut guard, bytes);
     }
 
-    fn parse(&mut self, mut bytes: &[u8], now: Instant) {
+    /// Parses these bytes until it was much work; gives back how many, and counts them in `taken` before they are
+    /// parsed, so that a failure does not meet them again.
+    fn parse(&mut self, bytes: &[u8], now: Instant, taken: &mut usize) -> usize {
         self.beside.now = Some(now);
-        self.escapes.passed(bytes);
+        let mut parsed = 0;
         if self.skipping {
-            let Some(end) = bytes.iter().position(|byte| Escapes::ENDS.contains(byte)) else { return };
+            let end = bytes.iter().position(|byte| Escapes::ENDS.contains(byte));
+            self.skipping = end.is_none();
             // An escape character is the first of two.
-            bytes = &bytes[if bytes[end] == 0x1B { end } else { end + 1 }..];
-            self.skipping = false;
+            parsed = end.map_or(bytes.len(), |end| if bytes[end] == 0x1B { end } else { end + 1 });
+            *taken += parsed;
         }
-        self.feed(bytes);
+        while parsed < bytes.len() && self.beside.work < WORK_MAX {
+            let piece = &bytes[parsed..bytes.len().min(parsed + PIECE_LEN_MAX)];
+            (parsed, *taken) = (parsed + piece.len(), *taken + piece.len());
+            self.feed(piece);
+        }
+        if parsed < bytes.len() {
+            // It is looked for again in what is left.
+            self.escapes.asks = false;
+        }
+        let bytes = &bytes[..parsed];
+        self.escapes.passed(bytes);
         if self.beside.touched {
             self.unheard = 0;
         } else {
@@ -244,6 +261,7 @@ impl Emulator {
             }
         }
         self.parsed(now);
+        parsed
     }
 
     /// To be called after something was parsed.
@@ -552,7 +570,7 @@ impl Emulator {
             this.skipping = false;
             this.beside.hold.end();
             if this.term.mode().contains(TermMode::ALT_SCREEN) {
-                this.parse(b"\x1b[?1049l", now);
+                this.write(b"\x1b[?1049l", now);
             }
             this.beside.keyboard = Default::default();
             let cursor = this.term.grid().cursor.point;
@@ -566,9 +584,9 @@ impl Emulator {
                 cursor.line.0 + 1,
                 cursor.column.0 + 1,
             );
-            this.parse(restore.as_bytes(), now);
+            this.write(restore.as_bytes(), now);
             if cursor.column > 0 || wraps {
-                this.parse(b"\r\n", now);
+                this.write(b"\r\n", now);
             }
             // The titles that it has laid aside, too, or the next program would take them for its own.
             for _ in 0..std::mem::take(&mut this.beside.titles) {
@@ -589,7 +607,7 @@ impl Emulator {
     pub fn say(&mut self, line: &str) {
         let plain: String = line.chars().filter(|character| !character.is_control()).collect();
         self.guarded(|this| {
-            this.parse(format!("\x1b[m\x1b[90m{plain}\x1b[m\r\n").as_bytes(), Instant::now());
+            this.write(format!("\x1b[m\x1b[90m{plain}\x1b[m\r\n").as_bytes(), Instant::now());
             this.changed = true;
         });
     }

@@ -48,6 +48,17 @@ const SLICE_LEN_MAX: usize = 16 << 10;
 const SLICE_LEN_MIN: usize = 64;
 /// How long a piece should take at most.
 const SLICE_TIME: Duration = Duration::from_millis(2);
+/// In a flood, how much output wakes the emulator: to wake it for each piece of the kernel, of 4 KiB, costs more than
+/// to parse it.
+const FLOOD_LEN: usize = 32 << 10;
+/// How long it waits for that at most.
+const FLOOD_WAIT: Duration = Duration::from_micros(500);
+/// It is a flood if output of this length came this soon after the one before.
+const FLOOD_LEN_MIN: usize = 2 << 10;
+const FLOOD_GAP_MAX: Duration = Duration::from_millis(1);
+/// What one read gives of a pseudo terminal if there is more, in bytes.
+const PIECE_LEN: usize = 4095;
+const _: () = assert!(FLOOD_LEN < OUTPUT_LEN_MAX, "else it would wait for what is not read");
 /// What is still read of a program that has ended, in bytes: more than the kernel keeps.
 const LAST_WORDS_LEN_MAX: usize = 256 << 10;
 
@@ -120,6 +131,8 @@ struct Shared {
 struct Inbox {
     started: Option<Started>,
     output: Vec<u8>,
+    /// How much output wakes the emulator, which sleeps for a moment only if that is more than a byte.
+    wake_at: usize,
     ended: Option<Ended>,
     commands: VecDeque<Command>,
     /// What the commands may become, in bytes for the program; with the one that is being done.
@@ -446,19 +459,19 @@ impl Io {
             let mut wanted = PollFlags::empty();
             wanted.set(PollFlags::IN, !hung_up && self.has_room());
             wanted.set(PollFlags::OUT, !hung_up && has_input);
-            let mut waited = vec![
+            let mut waited = [
                 PollFd::new(&self.shared.wake, PollFlags::IN),
                 PollFd::new(&running.ended, PollFlags::IN),
+                PollFd::new(&running.tty, wanted),
             ];
-            if !wanted.is_empty() {
-                waited.push(PollFd::new(&running.tty, wanted));
-            }
-            wait_for(&mut waited);
-            let ready: Vec<bool> = waited.iter().map(|fd| !fd.revents().is_empty()).collect();
-            if ready[0] {
+            // Whoever waits for nothing would still hear of its being hung up, again and again.
+            let count = if wanted.is_empty() { 2 } else { 3 };
+            wait_for(&mut waited[..count]);
+            let [woken, ended, ready] = waited.map(|fd| !fd.revents().is_empty());
+            if woken {
                 drain(&self.shared.wake);
             }
-            if ready.get(2) == Some(&true) {
+            if ready {
                 if wanted.contains(PollFlags::OUT) {
                     self.write(running);
                 }
@@ -466,7 +479,7 @@ impl Io {
                     hung_up = self.read(running, OUTPUT_LEN_MAX);
                 }
             }
-            if ready[1] {
+            if ended {
                 self.read(running, LAST_WORDS_LEN_MAX);
                 if let Some(program) = program.take() {
                     self.finish(program);
@@ -527,6 +540,11 @@ impl Io {
             while len < self.buffer.len() && end.is_none() {
                 match read(&program.tty, &mut self.buffer[len..]) {
                     Ok(0) => end = Some(true),
+                    // There was no more for now. At the end one must look, since that brings what is on its way.
+                    Ok(more) if more < PIECE_LEN && len_max < LAST_WORDS_LEN_MAX => {
+                        len += more;
+                        end = Some(false);
+                    }
                     Ok(more) => len += more,
                     Err(Errno::INTR) => {}
                     Err(Errno::AGAIN) => end = Some(false),
@@ -535,8 +553,13 @@ impl Io {
                 }
             }
             if len > 0 {
-                self.shared.inbox.lock().output.extend_from_slice(&self.buffer[..len]);
-                self.shared.arrived.notify_one();
+                let mut inbox = self.shared.inbox.lock();
+                inbox.output.extend_from_slice(&self.buffer[..len]);
+                let wakes = inbox.output.len() >= inbox.wake_at;
+                drop(inbox);
+                if wakes {
+                    self.shared.arrived.notify_one();
+                }
             }
             total += len;
             if let Some(end) = end {
@@ -592,6 +615,9 @@ struct Parser {
     published: Option<Instant>,
     /// A program has ended, and another one was asked for.
     again: bool,
+    /// When output was taken last, and whether it is a flood.
+    taken: Option<Instant>,
+    floods: bool,
 }
 
 impl Parser {
@@ -608,6 +634,8 @@ impl Parser {
             changed: None,
             published: None,
             again: false,
+            taken: None,
+            floods: false,
         }
     }
 
@@ -633,13 +661,18 @@ impl Parser {
 
     /// Waits for something to do; `None` if the terminal is closed.
     fn next(&mut self, output: &mut Vec<u8>) -> Option<(Option<Started>, Option<Ended>)> {
-        let deadline = self.due(false);
+        let mut deadline = self.due(false);
+        if self.floods {
+            let soon = Instant::now() + FLOOD_WAIT;
+            deadline = Some(deadline.map_or(soon, |deadline| deadline.min(soon)));
+        }
         let mut inbox = self.shared.inbox.lock();
+        inbox.wake_at = if self.floods { FLOOD_LEN } else { 1 };
         loop {
             if inbox.closing {
                 return None;
             }
-            if !inbox.output.is_empty()
+            if inbox.output.len() >= inbox.wake_at
                 || !inbox.commands.is_empty()
                 || inbox.started.is_some()
                 || inbox.ended.is_some()
@@ -655,12 +688,22 @@ impl Parser {
                 }
             }
         }
+        // Nobody is to be woken now.
+        inbox.wake_at = usize::MAX;
         std::mem::swap(&mut inbox.output, output);
         let happened = (inbox.started.take(), inbox.ended.take());
         let wants_room = std::mem::take(&mut inbox.wants_room);
         drop(inbox);
         if wants_room {
             self.shared.wake();
+        }
+        if !output.is_empty() {
+            let now = Instant::now();
+            let soon = self.taken.is_some_and(|taken| now.saturating_duration_since(taken) < FLOOD_GAP_MAX);
+            self.floods = soon && output.len() >= FLOOD_LEN_MIN;
+            self.taken = Some(now);
+        } else if deadline.is_some() {
+            self.floods = false;
         }
         Some(happened)
     }
