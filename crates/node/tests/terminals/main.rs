@@ -14,4 +14,5 @@ mod keyboard;
 mod killed;
 mod load;
 mod own;
+mod replaced;
 mod shared;

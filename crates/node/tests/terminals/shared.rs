@@ -2,12 +2,17 @@
 //! What one peer's terminals show to the others.
 
 use crate::{
-    common::{Space, leave, until},
-    hands::{Hands, rows, shell, shows, with_canvas},
+    common::{Space, leave, soon, until},
+    hands::{Hands, operate, rows, shell, shows, with_canvas},
     proxy::Proxy,
 };
-use hearth_abi::terminal::{Command, Open};
+use hearth_abi::{
+    EntityId,
+    scene::{Component, Op, Scope, TerminalView, encode_batch},
+    terminal::{Command, Open},
+};
 use hearth_node::join;
+use hearth_protocol::operator::Request;
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,6 +54,35 @@ async fn all_peers_see_it_those_who_come_late_too_until_it_is_gone() {
     shows(&bob.node, terminal, "more").await;
     hands.command(terminal, &Command::Close).await.unwrap();
     until("it is closed", || bob.node.screen(terminal).is_none()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_its_user_shows_to_nobody_nobody_else_can_show() {
+    let space = Space::start().await;
+    let (ada, bob) = (space.join("ada").await, space.join("bob").await);
+    let mut hands = Hands::new(&ada.node).await;
+    let (terminal, other) = (hands.shell().await, hands.shell().await);
+    hands.text(terminal, "echo secret\n").await.unwrap();
+    shows(&ada.node, terminal, "secret").await;
+    let mut curious = Hands::new(&bob.node).await;
+    let entity = EntityId::new(bob.node.id(), 1000).unwrap();
+    let view = Component::Terminal(TerminalView { terminal, cell_height: 0.1, opacity: 1.0 });
+    let ops = [Op::Create(entity, Scope::Shared), Op::Set(entity, view)];
+    curious.call(4, &encode_batch(&ops)).await.unwrap();
+    soon("ada's peer knows the entity", async {
+        let status = Request::Status {};
+        while operate(&ada.socket, &status).await.unwrap()[0]["entities"] != 1 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    // What is shared now comes behind what was shared before.
+    hands.show(other).await;
+    hands.text(other, "echo open\n").await.unwrap();
+    shows(&bob.node, other, "open").await;
+    assert!(bob.node.screen(terminal).is_none() && space.node().screen(terminal).is_none());
+    hands.show(terminal).await;
+    shows(&bob.node, terminal, "secret").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
