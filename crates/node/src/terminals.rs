@@ -5,6 +5,8 @@
 //! this peer's origin (`hearth_wasm` checks that), or a peer that the user has granted it, which may type. What
 //! another peer says is checked here, by the peer that sent it.
 
+mod ear;
+
 use crate::{
     keyboard::{Focus, Keyboard, Stroked},
     lumps::chain,
@@ -13,6 +15,7 @@ use crate::{
     screens::Change,
     world::Shown,
 };
+use ear::Ear;
 use hearth_abi::{
     Errno, PeerId, ProcessId, TerminalId,
     screen::Screen,
@@ -24,11 +27,11 @@ use hearth_protocol::{
     control::{Failure, Grantable, Request},
     hot,
 };
-use hearth_terminal::{CommandError, Environment, Listener, Terminal};
+use hearth_terminal::{CommandError, Environment, Terminal};
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    sync::{Arc, Weak},
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::sync::Notify;
@@ -47,8 +50,6 @@ const GRANT_RETRY: Duration = Duration::from_secs(2);
 const PASTE_TIME_MAX: Duration = Duration::from_secs(10);
 /// Most keys that are typed while a paste is read, and wait for it.
 const TYPED_AHEAD_MAX: usize = 256;
-/// Most events of one terminal that wait while its code is set aside.
-const EVENTS_ASIDE_MAX: usize = 64;
 
 /// What this peer has to do with terminals.
 #[derive(Default)]
@@ -147,92 +148,10 @@ impl Terminals {
         let state = self.state.lock();
         let hosted = state.hosted.iter().map(|(id, hosted)| {
             let typists = hosted.typists.iter().copied().collect();
-            let status = hosted.ear.state.lock().status;
+            let status = hosted.ear.status();
             (*id, hosted.terminal.screen(), Hosting { owner: hosted.ear.owner, typists, status })
         });
         hosted.collect()
-    }
-}
-
-/// What a terminal tells its peer. Called from its own threads.
-struct Ear {
-    inner: Weak<Inner>,
-    terminal: TerminalId,
-    owner: ProcessId,
-    /// Held while its owner is told something, so that nothing comes behind what is to be the last.
-    state: Mutex<EarState>,
-}
-
-#[derive(Default)]
-struct EarState {
-    /// How its program has ended, if it has.
-    status: Option<i32>,
-    gate: Gate,
-}
-
-/// Where goes what happens to a terminal.
-#[derive(Default)]
-enum Gate {
-    /// To its owner.
-    #[default]
-    Open,
-    /// It is kept until the code that opened it goes on; what is too much is lost, and that is logged.
-    Aside(Vec<Event>),
-    /// It is closed: nobody hears of it any more.
-    Shut,
-}
-
-impl Ear {
-    fn tell(&self, inner: &Inner, gate: &mut Gate, event: Event) {
-        match gate {
-            Gate::Open => inner.tell_of_terminal(self.owner, self.terminal, &event),
-            Gate::Aside(kept) if kept.len() < EVENTS_ASIDE_MAX => kept.push(event),
-            Gate::Aside(_) => inner.log_lost_event(self.owner, self.terminal, &event),
-            Gate::Shut => {}
-        }
-    }
-
-    /// Keeps what happens, until [`Ear::bring_back`].
-    fn set_aside(&self) {
-        let gate = &mut self.state.lock().gate;
-        if matches!(gate, Gate::Open) {
-            *gate = Gate::Aside(Vec::new());
-        }
-    }
-
-    /// Tells what was kept, and what happens from now on.
-    fn bring_back(&self, inner: &Inner) {
-        let gate = &mut self.state.lock().gate;
-        if let Gate::Aside(kept) = gate {
-            kept.iter().for_each(|event| inner.tell_of_terminal(self.owner, self.terminal, event));
-            *gate = Gate::Open;
-        }
-    }
-
-    /// The terminal is closed, of which its owner is told if it is there to hear it.
-    fn shut(&self, inner: &Inner, tells: bool) {
-        let gate = &mut self.state.lock().gate;
-        *gate = Gate::Shut;
-        if tells {
-            inner.tell_of_terminal(self.owner, self.terminal, &Event::Closed);
-        }
-    }
-}
-
-impl Listener for Ear {
-    fn changed(&self) {
-        if let Some(inner) = self.inner.upgrade() {
-            inner.terminal_changed(self.terminal);
-        }
-    }
-
-    fn event(&self, event: Event) {
-        let Some(inner) = self.inner.upgrade() else { return };
-        let EarState { status, gate } = &mut *self.state.lock();
-        if let Event::Exited(exited) = event {
-            *status = Some(exited);
-        }
-        self.tell(&inner, gate, event);
     }
 }
 
@@ -269,8 +188,7 @@ impl Inner {
         if all >= OF_PEER_MAX {
             return Err(failure(Errno::Limit, format!("a peer has {OF_PEER_MAX} terminals at most")));
         }
-        let ear = Ear { inner: Arc::downgrade(self), terminal, owner, state: Mutex::default() };
-        let ear = Arc::new(ear);
+        let ear = Arc::new(Ear::new(self, terminal, owner));
         let opening = Opening { ear: ear.clone(), is_set_aside: false, is_unwanted: false };
         state.opening.insert(terminal, opening);
         drop(state);
@@ -580,12 +498,8 @@ impl Inner {
         if terminal.peer() == self.me {
             let state = self.terminals.state.lock();
             let hosted = state.hosted.get(&terminal).ok_or(Errno::NotFound)?;
-            let (ear, terminal) = (hosted.ear.clone(), hosted.terminal.clone());
+            let terminal = hosted.terminal.clone();
             drop(state);
-            if command == Command::Restart {
-                // Before it may end again.
-                ear.state.lock().status = None;
-            }
             return terminal.command(command).map_err(|error| errno(&error));
         }
         self.may_type(terminal)?;

@@ -433,6 +433,15 @@ impl Emulator {
             return (enter && stroke.press == Press::Pressed).then_some(Task::Restart);
         }
         let mode = *self.term.mode();
+        if !mode.contains(TermMode::ALT_SCREEN)
+            && let Some(scroll) = keys::scrolls(stroke)
+        {
+            if stroke.press != Press::Released {
+                self.term.scroll_display(scroll);
+                self.changed = true;
+            }
+            return None;
+        }
         let bit = |flag, bit| if mode.contains(flag) { bit } else { 0 };
         let modes = keys::Modes {
             application_cursor: mode.contains(TermMode::APP_CURSOR),

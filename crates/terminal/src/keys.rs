@@ -5,6 +5,7 @@
 //! Function Keys", with the resources as xterm has them if nothing is set), and the kitty keyboard protocol ("Comprehensive keyboard
 //! handling in terminals"), whose five enhancements a program turns on one by one.
 
+use alacritty_terminal::grid::Scroll;
 use hearth_abi::{
     input::Press,
     terminal::{Modifiers, Stroke},
@@ -277,6 +278,22 @@ pub fn encode(stroke: &Stroke, modes: Modes, out: &mut Vec<u8>) {
         kitty(&kind, stroke, text, flags, out)
     } else {
         legacy(&kind, stroke, modes, out)
+    }
+}
+
+/// Where a key moves the view of the first screen: with shift alone, as in every terminal, page up and down by a
+/// screen, home and end as far as there is history.
+pub(crate) fn scrolls(stroke: &Stroke) -> Option<Scroll> {
+    const LOCKS: u8 = Modifiers::CAPS_LOCK.0 | Modifiers::NUM_LOCK.0;
+    if stroke.modifiers.0 & !LOCKS != Modifiers::SHIFT.0 {
+        return None;
+    }
+    match stroke.code {
+        0x4B => Some(Scroll::PageUp),
+        0x4E => Some(Scroll::PageDown),
+        0x4A => Some(Scroll::Top),
+        0x4D => Some(Scroll::Bottom),
+        _ => None,
     }
 }
 

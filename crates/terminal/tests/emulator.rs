@@ -289,6 +289,33 @@ fn the_view_scrolls_and_comes_back_when_one_types() {
 }
 
 #[test]
+fn shift_with_page_keys_scrolls_the_first_screen_alone() {
+    let mut t = Tester::new(8, 3);
+    for line in 0..10 {
+        t.write(&format!("{line}\r\n"));
+    }
+    let pressed = |code, modifiers| {
+        let press = Press::Pressed;
+        Command::Key(Stroke { code, press, modifiers, key: None, shifted: None, text: String::new() })
+    };
+    let shift = Modifiers::SHIFT;
+    let [home, page_up, end, page_down] = [0x4A, 0x4B, 0x4D, 0x4E];
+    for (code, first) in [(page_up, "5"), (page_up, "2"), (page_down, "5"), (home, "0"), (end, "8")] {
+        // Locks do not matter.
+        t.command(pressed(code, shift.and(Modifiers::NUM_LOCK)));
+        assert_eq!((t.shown()[0].as_str(), t.output().as_str()), (first, ""), "{code:#x}");
+    }
+    t.command(pressed(page_up, Modifiers::default()));
+    assert_eq!(t.output(), "^[[5~");
+    t.command(pressed(page_up, shift.and(Modifiers::CONTROL)));
+    assert_eq!(t.output(), "^[[5;6~");
+    // A program that has the whole screen has its keys.
+    t.write("\x1b[?1049h");
+    t.command(pressed(page_up, shift));
+    assert_eq!(t.output(), "^[[5;2~");
+}
+
+#[test]
 fn a_region_that_scrolls_does_not_take_the_view_beyond_the_history() {
     let mut t = Tester::new(8, 3);
     t.write("1\r\n2\r\n3\r\n4");

@@ -39,6 +39,12 @@ async fn a_shell_is_typed_into_and_shown_at_once() {
     hands.heard(&Event::Exited(3)).await;
     let listed = operate(&ada.socket, &Request::ListTerminals {}).await.unwrap();
     assert_eq!(listed[0]["status"], 3);
+    // Enter starts it again, which is no longer told as ended.
+    hands.text(terminal, "\n").await.unwrap();
+    hands.text(terminal, "echo $((7*7))\n").await.unwrap();
+    shows(&ada.node, terminal, "49").await;
+    let listed = operate(&ada.socket, &Request::ListTerminals {}).await.unwrap();
+    assert_eq!(listed[0].get("status"), None);
     hands.command(terminal, &Command::Close).await.unwrap();
     hands.heard(&Event::Closed).await;
     assert_eq!(hands.text(terminal, "x").await, Err(Errno::NotFound));
