@@ -44,8 +44,17 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
     let chosen = options.arguments.iter().any(|argument| {
         matches!(argument.as_str(), "-p" | "--package" | "--workspace") || argument.starts_with("--package=")
     });
-    if !chosen {
-        command.args(project.host_packages());
+    if chosen {
+        return exec::run(command.args(options.cargo_arguments()));
     }
-    exec::run(command.args(options.cargo_arguments()))
+    let host = exec::run(command.args(project.host_packages()).args(options.cargo_arguments()));
+    // Scripts are tested on this machine too, against the small peer of the SDK.
+    progress("tests: of the scripts");
+    let mut command = exec::cargo(&project.root);
+    command.args(["test", "--no-fail-fast"]);
+    for package in project.guest_packages() {
+        command.args(["--package", package]);
+    }
+    let scripts = exec::run(command.args(options.cargo_arguments()));
+    host.and(scripts)
 }

@@ -283,7 +283,7 @@ fn long_text_that_changes_before_every_picture_is_shown() {
     stage.settle();
     let without = inked(&stage.picture());
     let began = Instant::now();
-    let (tell, told) = mpsc::channel();
+    let (tell, told) = mpsc::sync_channel(64);
     let ask = |stage: &Stage| {
         let tell = tell.clone();
         let done = Box::new(move |picture| drop(tell.send(picture)));
