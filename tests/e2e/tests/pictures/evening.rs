@@ -72,12 +72,15 @@ impl Seat<'_> {
         self.display.types("yes\n");
         shows(self.ada, &self.terminal, "y\ny\ny\ny", LONG);
         self.presses(&["ctrl+c"], "^C\n~ ready$", "08-stopped");
-        // Ctrl+Z throws away what nobody has read yet.
-        self.display.types("cat\nheard\n");
+        // What is typed before a program reads is edited by the shell's rules, not by its own.
+        self.display.types("echo re''ady; cat\n");
+        shows(self.ada, &self.terminal, "\nready\n", LONG);
+        self.display.types("heard\n");
         shows(self.ada, &self.terminal, "heard\nheard\n", LONG);
         self.presses(&["ctrl+z"], "Stopped", "09-put-aside");
         self.runs("fg", "cat\n", "10-taken-up");
         self.display.keys(&["ctrl+d"]);
+        shows(self.ada, &self.terminal, "cat\n~ ready$", LONG);
         self.presses(&["ctrl+r"], "reverse-i-search", "11-search-of-history");
         self.display.types("seq");
         self.sees("seq 1 300", "12-found");
@@ -88,6 +91,8 @@ impl Seat<'_> {
         self.sees("ls /usr/share", "13-completed");
         self.display.keys(&["ctrl+u"]);
         self.runs("head -c 60000 /dev/urandom; tput reset; echo wh''ole", "whole", "14-after-noise");
+        // Noise asks questions too, and the answers are typed.
+        self.display.keys(&["ctrl+c"]);
         self.clears();
         self.runs("stty size", "stty size\n", "15-size");
         self.presses(&["ctrl+shift+plus", "ctrl+shift+plus"], "ready$", "16-larger-letters");
