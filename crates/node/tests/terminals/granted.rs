@@ -110,6 +110,13 @@ async fn a_grant_is_a_keys_and_outlives_both() {
     assert!(operate(&ada.socket, &Request::ListGrants {}).await.unwrap().is_empty());
     let bob = space.join("bob").await;
     let mut guest = Hands::new(&bob.node).await;
+    // Bob would have been told when he came, which is before eve is.
+    grant(&ada.socket, eve.node.id(), true).await;
+    let mut typed = Err(Errno::Permission);
+    while typed == Err(Errno::Permission) {
+        typed = other.text(terminal, "echo eve\n").await;
+    }
+    assert_eq!(typed, Ok(()));
     assert_eq!(guest.text(terminal, "echo no\n").await, Err(Errno::Permission));
 }
 
