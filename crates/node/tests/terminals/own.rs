@@ -11,6 +11,7 @@ use hearth_abi::{
 };
 use hearth_node::join;
 use hearth_protocol::operator::Request;
+use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shell_is_typed_into_and_shown_at_once() {
@@ -41,10 +42,13 @@ async fn a_shell_is_typed_into_and_shown_at_once() {
     assert_eq!(listed[0]["status"], 3);
     // Enter starts it again, which is no longer told as ended.
     hands.text(terminal, "\n").await.unwrap();
+    let begins = async {
+        while operate(&ada.socket, &Request::ListTerminals {}).await.unwrap()[0].get("status").is_some() {}
+    };
+    tokio::time::timeout(Duration::from_secs(60), begins).await.expect("it is told as ended for ever");
+    shows(&ada.node, terminal, "$").await;
     hands.text(terminal, "echo $((7*7))\n").await.unwrap();
     shows(&ada.node, terminal, "49").await;
-    let listed = operate(&ada.socket, &Request::ListTerminals {}).await.unwrap();
-    assert_eq!(listed[0].get("status"), None);
     hands.command(terminal, &Command::Close).await.unwrap();
     hands.heard(&Event::Closed).await;
     assert_eq!(hands.text(terminal, "x").await, Err(Errno::NotFound));
