@@ -56,7 +56,7 @@ impl Seat<'_> {
         self.runs(gradient, "ready$", "02-colours");
         self.runs(
             r"printf '\e[1mbold\e[0m \e[3mitalic\e[0m \e[4mline\e[0m \e[4:3mwave\e[0m \e[9mstruck\e[0m \e[7mturned\e[0m \e[2mfaint\e[0m\n'",
-            "faint\n",
+            "faint",
             "03-styles",
         );
         self.runs(
@@ -74,11 +74,11 @@ impl Seat<'_> {
         self.presses(&["ctrl+c"], "^C\n~ ready$", "08-stopped");
         // What is typed before a program reads is edited by the shell's rules, not by its own.
         self.display.types("echo re''ady; cat\n");
-        shows(self.ada, &self.terminal, "\nready\n", LONG);
+        shows(self.ada, &self.terminal, "\nready", LONG);
         self.display.types("heard\n");
-        shows(self.ada, &self.terminal, "heard\nheard\n", LONG);
+        shows(self.ada, &self.terminal, "heard\nheard", LONG);
         self.presses(&["ctrl+z"], "Stopped", "09-put-aside");
-        self.runs("fg", "cat\n", "10-taken-up");
+        self.runs("fg", "cat", "10-taken-up");
         self.display.keys(&["ctrl+d"]);
         shows(self.ada, &self.terminal, "cat\n~ ready$", LONG);
         self.presses(&["ctrl+r"], "reverse-i-search", "11-search-of-history");
@@ -94,7 +94,7 @@ impl Seat<'_> {
         // Noise asks questions too, and the answers are typed.
         self.display.keys(&["ctrl+c"]);
         self.clears();
-        self.runs("stty size", "stty size\n", "15-size");
+        self.runs("stty size", "stty size", "15-size");
         self.presses(&["ctrl+shift+plus", "ctrl+shift+plus"], "ready$", "16-larger-letters");
         self.presses(&["ctrl+shift+minus", "ctrl+shift+minus"], "ready$", "17-smaller-letters");
     }
@@ -112,12 +112,12 @@ impl Seat<'_> {
             self.album.wait(self.ada, title, |_| true);
         };
         self.clears();
-        self.runs("echo pick-me-up", "\npick-me-up\n", "85-to-be-chosen");
+        self.runs("echo pick-me-up", "\npick-me-up", "85-to-be-chosen");
         drags(Self::cell(0.0, 2.0), Self::cell(9.0, 2.0), "86-chosen-by-mouse");
         self.display.keys(&["ctrl+shift+c"]);
         self.display.types("echo pasted=");
         self.display.keys(&["ctrl+shift+v", "Return"]);
-        self.sees("\npasted=pick-me-up\n", "87-pasted");
+        self.sees("\npasted=pick-me-up", "87-pasted");
         self.display.types("clear; seq 500\n");
         self.sees("500", "88-before-the-wheel");
         self.display.wheels(Self::cell(50.0, 15.0), 5);
