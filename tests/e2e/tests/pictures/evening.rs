@@ -80,7 +80,7 @@ impl Seat<'_> {
         self.presses(&["ctrl+z"], "Stopped", "09-put-aside");
         self.runs("fg", "cat", "10-taken-up");
         self.display.keys(&["ctrl+d"]);
-        shows(self.ada, &self.terminal, "cat\n~ ready$", LONG);
+        shows(self.ada, &self.terminal, "fg\ncat\n~ ready$", LONG);
         self.presses(&["ctrl+r"], "reverse-i-search", "11-search-of-history");
         self.display.types("seq");
         self.sees("seq 1 300", "12-found");
