@@ -201,7 +201,7 @@ impl Seat<'_> {
         self.clears();
         self.runs("tmux new -s evening", "[evening]", "60-tmux");
         self.prefixed("percent", "61-tmux-two");
-        self.runs("htop", "CPU%", "62-tmux-htop");
+        self.runs("htop", "Load average", "62-tmux-htop");
         self.prefixed("quotedbl", "63-tmux-three");
         self.runs("seq 200", "200", "63-tmux-three");
         self.prefixed("bracketleft", "64-tmux-back");
