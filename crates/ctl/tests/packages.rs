@@ -7,10 +7,15 @@ mod fake;
 use fake::{Fake, PATIENCE, finish, process, read_until, text};
 use hearth_abi::LumpId;
 use hearth_protocol::operator::{ExitKind, Request};
-use std::{fs, os::unix::process::CommandExt as _, path::Path, process::Child};
+use std::{
+    fs,
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout},
+};
 
 /// A tree with a SDK in it, as small as can be.
-fn with_sdk(fake: &Fake) -> std::path::PathBuf {
+fn with_sdk(fake: &Fake) -> PathBuf {
     let sdk = fake.path("the-sdk");
     fs::create_dir_all(sdk.join("vendor/serde-1.0.0/src")).unwrap();
     fs::write(sdk.join("vendor/serde-1.0.0/src/lib.rs"), "// serde").unwrap();
@@ -145,7 +150,7 @@ fn spawn(fake: &Fake, args: &[&str]) -> Child {
 }
 
 /// A package in the text form of WebAssembly, and its path.
-fn wat_package(fake: &Fake, name: &str) -> std::path::PathBuf {
+fn wat_package(fake: &Fake, name: &str) -> PathBuf {
     let folder = fake.path(name);
     assert_eq!(fake.run(&["new", "--lang", "wat", text(&folder)], b"").status.code(), Some(0));
     fs::write(folder.join(format!("{name}.wat")), version('1')).unwrap();
@@ -153,7 +158,7 @@ fn wat_package(fake: &Fake, name: &str) -> std::path::PathBuf {
 }
 
 /// A package that is built by the shell, with this command.
-fn made_package(fake: &Fake, make: &str) -> std::path::PathBuf {
+fn made_package(fake: &Fake, make: &str) -> PathBuf {
     let folder = fake.path("made");
     fs::create_dir_all(&folder).unwrap();
     let settings = "name = \"made\"\nbuild = \"sh make.sh\"\nmodule = \"made.wasm\"\nargs = [\"a\", \"b\"]\n";
@@ -334,19 +339,24 @@ fn code_that_was_rolled_back_is_given_again_by_a_save() {
     assert_eq!(wait(child), Some(130));
 }
 
-#[test]
-fn a_process_that_ends_while_it_is_built_is_shown_to_its_end() {
-    let fake = Fake::start();
-    // It is built once `go` is there.
+/// A package that runs and is being built again: that ends once its file `go` is there.
+fn being_built(fake: &Fake) -> (PathBuf, Child, ChildStdout) {
     let make = |letter| format!("while ! test -e go; do :; done; {} > made.wasm", printed(letter));
-    let folder = made_package(&fake, &make('A'));
+    let folder = made_package(fake, &make('A'));
     fs::write(folder.join("go"), "").unwrap();
-    let mut child = spawn(&fake, &["dev", text(&folder)]);
+    let mut child = spawn(fake, &["dev", text(&folder)]);
     let mut out = child.stdout.take().unwrap();
     read_until(&mut out, "ready\n");
     fs::remove_file(folder.join("go")).unwrap();
     fs::write(folder.join("make.sh"), make('B')).unwrap();
     read_until(&mut out, "building: sh make.sh\n");
+    (folder, child, out)
+}
+
+#[test]
+fn a_process_that_ends_while_it_is_built_is_shown_to_its_end() {
+    let fake = Fake::start();
+    let (folder, child, mut out) = being_built(&fake);
     fake.ends(ExitKind::Trap, "spilt tea");
     fs::write(folder.join("go"), "").unwrap();
     let seen = read_until(&mut out, "started 0.22\n");
@@ -403,16 +413,7 @@ fn a_peer_that_ends_is_looked_for_at_the_next_save() {
 #[test]
 fn what_runs_on_a_peer_that_was_started_anew_is_left_alone() {
     let mut fake = Fake::start();
-    // It is built once `go` is there.
-    let make = |letter| format!("while ! test -e go; do :; done; {} > made.wasm", printed(letter));
-    let folder = made_package(&fake, &make('A'));
-    fs::write(folder.join("go"), "").unwrap();
-    let mut child = spawn(&fake, &["dev", text(&folder)]);
-    let mut out = child.stdout.take().unwrap();
-    read_until(&mut out, "ready\n");
-    fs::remove_file(folder.join("go")).unwrap();
-    fs::write(folder.join("make.sh"), make('B')).unwrap();
-    read_until(&mut out, "building: sh make.sh\n");
+    let (folder, child, mut out) = being_built(&fake);
     fake.stop();
     fake.start_again();
     fake.forget();
