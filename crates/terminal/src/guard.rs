@@ -47,6 +47,8 @@ pub(crate) struct Beside {
     pub(crate) urxvt_mouse: bool,
     /// The program has set a region that scrolls.
     region: bool,
+    /// The character set in force, of those that the cursor has; the grid does not tell.
+    charset: CharsetIndex,
     /// Something was written where the grid does not say that it has changed.
     pub(crate) unseen: bool,
     /// Keyboard modes of the first and of the alternate screen, the one in force last; an empty list is none.
@@ -170,6 +172,33 @@ impl<T: EventListener> Guard<'_, T> {
         }
     }
 
+    /// Writes a character of width 1 if nothing is special about where it goes, which is most of all there is: the grid
+    /// would look up its width again and its other shape, and give back what the cell had beside its character. As there,
+    /// the line is told to have changed when the cursor leaves it. `false` if it is for the grid.
+    #[inline(always)]
+    fn writes_plainly(&mut self, character: char) -> bool {
+        const WIDE: Flags = Flags::WIDE_CHAR.union(Flags::WIDE_CHAR_SPACER);
+        let (columns, inserts) = (self.term.columns(), self.term.mode().contains(TermMode::INSERT));
+        let grid = self.term.grid_mut();
+        let cursor = &grid.cursor;
+        let is_plain = !inserts
+            && !cursor.input_needs_wrap
+            && cursor.point.column.0 + 1 < columns
+            && cursor.template.extra.is_none()
+            && cursor.charsets[self.beside.charset] == StandardCharset::Ascii;
+        if !is_plain {
+            return false;
+        }
+        let (fg, bg, flags) = (cursor.template.fg, cursor.template.bg, cursor.template.flags);
+        let cell = grid.cursor_cell();
+        if cell.extra.is_some() || cell.flags.intersects(WIDE) {
+            return false;
+        }
+        (cell.c, cell.fg, cell.bg, cell.flags) = (character, fg, bg, flags);
+        grid.cursor.point.column += 1;
+        true
+    }
+
     fn change_private_mode(&mut self, mode: PrivateMode, change: fn(&mut Term<T>, PrivateMode)) {
         let alternate = |term: &Term<T>| term.mode().contains(TermMode::ALT_SCREEN);
         let before = alternate(self.term);
@@ -226,7 +255,11 @@ impl<T: EventListener> Handler for Guard<'_, T> {
     fn input(&mut self, character: char) {
         self.beside.touched = true;
         self.beside.work += 1;
-        if !character.is_ascii() && character.width() == Some(0) {
+        let width = if matches!(character, ' '..='~') { Some(1) } else { character.width() };
+        if width == Some(1) && self.writes_plainly(character) {
+            return;
+        }
+        if width == Some(0) {
             let mut point = self.term.grid().cursor.point;
             if !self.term.grid().cursor.input_needs_wrap {
                 point.column.0 = point.column.saturating_sub(1);
@@ -390,6 +423,12 @@ impl<T: EventListener> Handler for Guard<'_, T> {
         Handler::reset_state(self.term);
     }
 
+    fn set_active_charset(&mut self, index: CharsetIndex) {
+        self.beside.touched = true;
+        self.beside.charset = index;
+        Handler::set_active_charset(self.term, index);
+    }
+
     fn set_private_mode(&mut self, mode: PrivateMode) {
         self.beside.touched = true;
         match self.unknown_mode(mode) {
@@ -465,7 +504,6 @@ impl<T: EventListener> Handler for Guard<'_, T> {
         report_mode(mode: Mode);
         set_keypad_application_mode();
         unset_keypad_application_mode();
-        set_active_charset(index: CharsetIndex);
         configure_charset(index: CharsetIndex, charset: StandardCharset);
         set_color(index: usize, color: Rgb);
         dynamic_color_sequence(prefix: String, index: usize, terminator: &str);
@@ -478,5 +516,93 @@ impl<T: EventListener> Handler for Guard<'_, T> {
         set_modify_other_keys(mode: ModifyOtherKeys);
         report_modify_other_keys();
         set_scp(path: ScpCharPath, mode: ScpUpdateMode);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Emulator;
+    use alacritty_terminal::{
+        event::VoidListener,
+        grid::Dimensions,
+        index::Line,
+        term::{Config, Term, test::TermSize},
+        vte::ansi::{Processor, StdSyncHandler},
+    };
+    use hearth_abi::terminal::Theme;
+    use proptest::{prelude::*, sample::select};
+    use std::time::Instant;
+
+    /// What programs write, and what changes how it is written.
+    fn pieces() -> impl Strategy<Value = String> {
+        let fixed = select(
+            &[
+                "世",
+                "🎈",
+                "é",
+                "e\u{301}",
+                "ж",
+                "─",
+                "\r\n",
+                "\r",
+                "\n",
+                "\x08",
+                "\t",
+                "\x0e",
+                "\x0f",
+                "\x1b(0",
+                "\x1b(B",
+                "\x1b)0",
+                "\x1b)B",
+                "\x1b7",
+                "\x1b8",
+                "\x1bc",
+                "\x1bM",
+                "\x1b[4h",
+                "\x1b[4l",
+                "\x1b[?7l",
+                "\x1b[?7h",
+                "\x1b[?1049h",
+                "\x1b[?1049l",
+                "\x1b[31m",
+                "\x1b[1;4m",
+                "\x1b[58;5;3m",
+                "\x1b[m",
+                "\x1b[K",
+                "\x1b[2J",
+                "\x1b[2P",
+                "\x1b[2@",
+                "\x1b[2;4r",
+                "\x1b[r",
+                "\x1b]8;id=1;http://a\x07",
+                "\x1b]8;;\x07",
+            ][..],
+        );
+        let moves = (1..8u16, 1..14u16).prop_map(|(row, column)| format!("\x1b[{row};{column}H"));
+        prop_oneof![3 => "[ -~]{1,16}", 3 => fixed.prop_map(str::to_owned), 1 => moves]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+
+        /// What is written past the grid is what the grid would have written.
+        #[test]
+        fn the_grid_is_as_without_guard(pieces in prop::collection::vec(pieces(), 0..60)) {
+            let bytes = pieces.concat();
+            let mut emulator = Emulator::new(12, 6, Theme::default());
+            emulator.advance(bytes.as_bytes(), Instant::now());
+            let config = Config { kitty_keyboard: true, ..Config::default() };
+            let mut bare = Term::new(config, &TermSize::new(12, 6), VoidListener);
+            Processor::<StdSyncHandler>::new().advance(&mut bare, bytes.as_bytes());
+            let (ours, theirs) = (emulator.term.grid(), bare.grid());
+            prop_assert_eq!(&ours.cursor.point, &theirs.cursor.point);
+            for line in -20..6 {
+                let line = Line(line);
+                if line < -(theirs.history_size() as i32) {
+                    continue;
+                }
+                prop_assert_eq!(&ours[line][..], &theirs[line][..], "line {}", line);
+            }
+        }
     }
 }
