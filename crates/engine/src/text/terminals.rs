@@ -3,8 +3,9 @@
 //! show it.
 //!
 //! A screen that comes is turned into cells of the graphics card row by row, only the rows that
-//! changed, and at most [`CELLS_MAX`] cells before one picture, terminals taking turns. Of a terminal
-//! only the newest screen waits. The buffer of its cells is made anew only when its size changes.
+//! changed, and at most [`CELLS_MAX`] cells before one picture. Of those that wait, the terminal comes first that has
+//! not changed for longest, so that what somebody types is shown at once beside others that flood. Of a terminal only
+//! the newest screen waits. The buffer of its cells is made anew only when its size changes.
 
 use super::{
     atlas::{Atlas, MARGIN},
@@ -26,14 +27,14 @@ use hearth_abi::{
 };
 use hearth_glyph::{Key, Metrics, Style};
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap},
     ops::Range,
     sync::Arc,
 };
 
 /// Most cells that are turned into those of the graphics card before one picture (at least one terminal
-/// is).
-const CELLS_MAX: usize = 1 << 18;
+/// is): some 2 ms of a processor's time.
+const CELLS_MAX: usize = 1 << 17;
 /// Half a period of blinking, in seconds.
 const BLINK_S: f64 = 0.53;
 /// Bytes before the first cell: the grid's size, its background, and the cursor.
@@ -68,6 +69,8 @@ struct Terminal {
     grid: Option<Grid>,
     views: BTreeSet<EntityId>,
     is_dirty: bool,
+    /// In which turn its cells were made last.
+    turn: u64,
     /// Seconds at which the cursor moved, from which it blinks.
     blinks_from: f64,
 }
@@ -90,8 +93,10 @@ struct Drawn {
 pub(crate) struct Terminals {
     terminals: HashMap<TerminalId, Terminal>,
     views: BTreeMap<EntityId, View>,
-    /// Whose screen is newer than its cells, in the order in which they are taken.
-    dirty: VecDeque<TerminalId>,
+    /// Whose screen is newer than its cells, and their turns, by which they are taken.
+    dirty: BTreeSet<(u64, TerminalId)>,
+    /// Counts the terminals whose cells were made.
+    turns: u64,
     /// Views to be looked at.
     changed: BTreeSet<EntityId>,
     mesh: Option<Handle<Mesh>>,
@@ -128,7 +133,7 @@ impl Terminals {
             && terminal.screen.is_some()
         {
             terminal.is_dirty = true;
-            self.dirty.push_back(id);
+            self.dirty.insert((terminal.turn, id));
         }
     }
 
@@ -224,10 +229,11 @@ impl Terminals {
     pub(crate) fn convert(&mut self, atlas: &mut Atlas, device: &RenderDevice, writes: &mut Vec<Write>) {
         let mut left = CELLS_MAX;
         while left > 0
-            && let Some(id) = self.dirty.pop_front()
+            && let Some((_, id)) = self.dirty.pop_first()
         {
             let Some(terminal) = self.terminals.get_mut(&id) else { continue };
-            terminal.is_dirty = false;
+            self.turns += 1;
+            (terminal.is_dirty, terminal.turn) = (false, self.turns);
             // Shown nowhere any more, its cells and their glyphs would stay for nobody.
             let Some(screen) = terminal.screen.clone().filter(|_| !terminal.views.is_empty()) else {
                 continue;
