@@ -5,9 +5,9 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use hearth_abi::{
     EntityId, Errno, LumpId, PeerId, ProcessId, TerminalId,
-    scene::{ComponentKind, decode_batch},
+    scene::{ComponentKind, Transform, decode_batch},
     signal::{BODY_LEN_MAX, encode_args},
-    terminal::{Command, TEXT_LEN_MAX, WORDS_MAX},
+    terminal::{Command, TEXT_LEN_MAX, View, WORDS_MAX},
 };
 use hearth_process::{Config, ExitKind, ExitReason, Host, Limits, Processes, ReplyTo, SendError, Spec};
 use hearth_wasm::{Caller, Request, Services, Wasm, WasmConfig};
@@ -53,6 +53,7 @@ const CALLS: &[(&str, &str, &str)] = &[
     ("command", "iiI", "i"),
     ("terminal_open", "iiI", "i"),
     ("terminal_command", "Iii", "i"),
+    ("terminal_views", "Iii", "i"),
     ("keyboard_focus", "I", "i"),
     ("clipboard_write", "ii", "i"),
     ("clipboard_read", "I", "i"),
@@ -240,6 +241,21 @@ impl Services for Stub {
     fn keyboard_focus(&self, caller: &Caller, _: Option<TerminalId>) -> Result<(), Errno> {
         assert!(has_authority(caller));
         Err(Errno::Unsupported)
+    }
+
+    fn terminal_views(&self, after: EntityId, count: usize) -> Vec<View> {
+        assert!((1..=1024).contains(&count));
+        let view = View {
+            entity: after,
+            terminal: TerminalId::from_bits(1),
+            columns: 80,
+            rows: 24,
+            may_type: false,
+            cell_height: 0.5,
+            in_world: Transform::IDENTITY,
+        };
+        // More than was asked for does no harm.
+        vec![view; count + after.serial() as usize % 3]
     }
 
     fn clipboard_write(&self, caller: &Caller, text: String) -> Result<(), Errno> {

@@ -154,6 +154,8 @@ HEARTH_IMPORT(file_load) int32_t hearth_file_load(const char *path, size_t len, 
 HEARTH_IMPORT(terminal_open) int32_t hearth_terminal_open(const void *options, size_t len, uint64_t tag);
 HEARTH_IMPORT(terminal_command)
 int32_t hearth_terminal_command(uint64_t terminal, const void *command, size_t len);
+/* As many as fit, of 65 bytes each, of the entities behind `after`. */
+HEARTH_IMPORT(terminal_views) int32_t hearth_terminal_views(uint64_t after, void *out, size_t cap);
 /* 0 gives the keyboard back to the scripts. */
 HEARTH_IMPORT(keyboard_focus) int32_t hearth_keyboard_focus(uint64_t terminal);
 HEARTH_IMPORT(clipboard_write) int32_t hearth_clipboard_write(const char *text, size_t len);

@@ -254,6 +254,19 @@ impl Transform {
         Transform { rotation, ..self }
     }
 
+    /// Where something is that has the transform `inner` relative to what has this one. If scaling along one axis and
+    /// turning meet, it may be skewed as well, which a transform cannot say.
+    #[must_use]
+    pub fn compose(&self, inner: &Transform) -> Transform {
+        let stretched: [f32; 3] = core::array::from_fn(|axis| inner.translation[axis] * self.scale[axis]);
+        let turned = turn(self.rotation, stretched);
+        Transform {
+            translation: core::array::from_fn(|axis| turned[axis] + self.translation[axis]),
+            rotation: product(self.rotation, inner.rotation),
+            scale: core::array::from_fn(|axis| self.scale[axis] * inner.scale[axis]),
+        }
+    }
+
     /// Scaled alike along all axes.
     pub const fn scaled(self, factor: f32) -> Transform {
         Transform { scale: [factor; 3], ..self }
@@ -264,6 +277,30 @@ impl Default for Transform {
     fn default() -> Transform {
         Transform::IDENTITY
     }
+}
+
+/// A point turned by a unit quaternion, x y z w.
+fn turn([x, y, z, w]: [f32; 4], point: [f32; 3]) -> [f32; 3] {
+    let cross = |a: [f32; 3], b: [f32; 3]| {
+        [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+    };
+    let axis = [x, y, z];
+    let once = cross(axis, point);
+    let twice = cross(axis, once);
+    core::array::from_fn(|i| point[i] + 2.0 * (w * once[i] + twice[i]))
+}
+
+/// The turn by `b`, then by `a`; nearly a unit quaternion if they are.
+fn product([ax, ay, az, aw]: [f32; 4], [bx, by, bz, bw]: [f32; 4]) -> [f32; 4] {
+    let product = [
+        aw * bx + ax * bw + ay * bz - az * by,
+        aw * by - ax * bz + ay * bw + az * bx,
+        aw * bz + ax * by - ay * bx + az * bw,
+        aw * bw - ax * bx - ay * by - az * bz,
+    ];
+    // A step of Newton's method towards length one, so that errors do not add up from entity to entity.
+    let square: f32 = product.iter().map(|part| part * part).sum();
+    product.map(|part| part * (1.5 - 0.5 * square))
 }
 
 /// Where a shape comes from.

@@ -12,6 +12,10 @@ use crate::{
 };
 use alloc::{string::String, vec::Vec};
 
+mod view;
+
+pub use view::{VIEW_LEN, View};
+
 /// Longest text that is typed or pasted at once, in bytes.
 pub const TEXT_LEN_MAX: usize = 256 << 10;
 /// Longest pattern that is searched for, in bytes.

@@ -11,8 +11,10 @@ use crate::{
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use hearth_abi::{
-    EntityId, Errno, LumpId, PeerId, ProcessId, TerminalId, scene::ComponentKind, signal::BODY_LEN_MAX,
-    terminal::Command,
+    EntityId, Errno, LumpId, PeerId, ProcessId, TerminalId,
+    scene::ComponentKind,
+    signal::BODY_LEN_MAX,
+    terminal::{Command, View},
 };
 use hearth_process::ReplyTo;
 use hearth_protocol::control::{Failure, Response};
@@ -272,6 +274,10 @@ impl Services for Handle {
 
     fn terminal_command(&self, caller: &Caller, terminal: TerminalId, command: Command) -> Result<(), Errno> {
         self.get().ok_or(Errno::Host)?.command_terminal(caller.process, terminal, command)
+    }
+
+    fn terminal_views(&self, after: EntityId, count: usize) -> Vec<View> {
+        self.get().map_or_else(Vec::new, |inner| inner.terminal_views(after, count))
     }
 
     fn keyboard_focus(&self, caller: &Caller, terminal: Option<TerminalId>) -> Result<(), Errno> {

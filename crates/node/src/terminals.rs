@@ -6,6 +6,7 @@
 //! another peer says is checked here, by the peer that sent it.
 
 mod ear;
+mod views;
 
 use crate::{
     keyboard::{Focus, Keyboard, Stroked},

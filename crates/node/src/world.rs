@@ -4,7 +4,7 @@
 use crate::{lumps::chain, node::Inner};
 use hearth_abi::{
     EntityId, Errno, LumpId, PeerId, ProcessId, TerminalId,
-    scene::{Component, ComponentKind, Op, Scope, Transform, decode_batch},
+    scene::{Component, ComponentKind, Op, Scope, TerminalView, Transform, decode_batch},
 };
 use hearth_process::Level;
 use hearth_scene::{Authority, Change, FileError, Limits, Mirror, MirrorLimits, Notice, Scene, SceneFile};
@@ -35,17 +35,6 @@ pub(crate) struct Shown {
     pub(crate) set: Vec<TerminalId>,
     /// Those that no entity shows any more.
     pub(crate) hidden: Vec<TerminalId>,
-}
-
-/// A point turned by a unit quaternion, x y z w.
-fn turn([x, y, z, w]: [f32; 4], point: [f32; 3]) -> [f32; 3] {
-    let cross = |a: [f32; 3], b: [f32; 3]| {
-        [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
-    };
-    let axis = [x, y, z];
-    let once = cross(axis, point);
-    let twice = cross(axis, once);
-    std::array::from_fn(|i| point[i] + 2.0 * (w * once[i] + twice[i]))
 }
 
 /// The terminal that an operation has made an entity of the shared scene show.
@@ -255,23 +244,30 @@ impl World {
     pub(crate) fn place_of(&self, process: ProcessId) -> Option<Place> {
         let state = self.state.lock();
         let scene = state.scene();
-        let transform = |id: EntityId| match scene.get(id)?.get(ComponentKind::Transform) {
-            Some(Component::Transform(transform)) => Some(*transform),
-            _ => Some(Transform::IDENTITY),
-        };
         let entity = scene.owned_by(process).next()?;
-        let own = transform(entity)?;
-        let (mut in_world, mut scale) = (own.translation, own.scale);
-        let mut above = scene.get(entity)?.parent();
-        while let Some(id) = above {
-            let outer = transform(id)?;
-            let stretched: [f32; 3] = std::array::from_fn(|axis| in_world[axis] * outer.scale[axis]);
-            let turned = turn(outer.rotation, stretched);
-            in_world = std::array::from_fn(|axis| turned[axis] + outer.translation[axis]);
-            scale = std::array::from_fn(|axis| scale[axis] * outer.scale[axis]);
-            above = scene.get(id)?.parent();
-        }
-        Some(Place { entity: Some(entity), scale, in_world })
+        let Transform { translation, scale, .. } = scene.in_world(entity)?;
+        Some(Place { entity: Some(entity), scale, in_world: translation })
+    }
+
+    /// The entities that show a terminal and are not hidden, at most `count` of them, in order of id from behind
+    /// `after` on; and where they are.
+    pub(crate) fn terminals_shown(
+        &self,
+        after: EntityId,
+        count: usize,
+    ) -> Vec<(EntityId, TerminalView, Transform)> {
+        let state = self.state.lock();
+        let scene = state.scene();
+        let shown = scene.showing_terminals(after).filter(|id| !scene.is_hidden(*id));
+        let with_place = shown.filter_map(|id| match scene.get(id)?.get(ComponentKind::Terminal)? {
+            Component::Terminal(view) => Some((id, *view, scene.in_world(id)?)),
+            _ => None,
+        });
+        // What is scaled beyond all measure is nowhere.
+        let is_somewhere = |(_, _, Transform { translation, rotation, scale }): &(_, _, Transform)| {
+            translation.iter().chain(rotation).chain(scale).all(|number| number.is_finite())
+        };
+        with_place.filter(is_somewhere).take(count).collect()
     }
 
     /// The bytes of a component, as this peer knows it now.

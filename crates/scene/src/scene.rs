@@ -6,7 +6,7 @@ use crate::{
 };
 use hearth_abi::{
     EntityId, PeerId, ProcessId, TerminalId,
-    scene::{Component, ComponentKind, Op, Scope},
+    scene::{Component, ComponentKind, Op, Scope, Transform},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -151,6 +151,31 @@ impl Scene {
             _ => None,
         });
         shown.collect()
+    }
+
+    /// The entities that show a terminal, of both scopes, in order of id, from behind this one on.
+    pub fn showing_terminals(&self, after: EntityId) -> impl Iterator<Item = EntityId> {
+        let behind = (std::ops::Bound::Excluded(after), std::ops::Bound::Unbounded);
+        self.showing.range(behind).copied()
+    }
+
+    /// Where an entity is in the world: its transform and those above it, one after the other. What that skews,
+    /// this does not tell. `None` if it is not there.
+    pub fn in_world(&self, id: EntityId) -> Option<Transform> {
+        let own = |id: EntityId| match self.get(id)?.get(ComponentKind::Transform) {
+            Some(Component::Transform(transform)) => Some(*transform),
+            _ => Some(Transform::IDENTITY),
+        };
+        self.above(id).try_fold(own(id)?, |inner, above| Some(own(above)?.compose(&inner)))
+    }
+
+    /// Whether an entity, or one above it, is hidden.
+    pub fn is_hidden(&self, id: EntityId) -> bool {
+        let hides = |id: EntityId| {
+            let hidden = self.get(id).and_then(|entity| entity.get(ComponentKind::Hidden));
+            matches!(hidden, Some(Component::Hidden(true)))
+        };
+        std::iter::once(id).chain(self.above(id)).any(hides)
     }
 
     /// Number of entities above this one; `None` if it is not there.

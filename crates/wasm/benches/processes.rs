@@ -188,6 +188,9 @@ impl Services for Peer {
     fn keyboard_focus(&self, _: &Caller, _: Option<TerminalId>) -> Result<(), Errno> {
         Err(Errno::Unsupported)
     }
+    fn terminal_views(&self, _: EntityId, _: usize) -> Vec<terminal::View> {
+        Vec::new()
+    }
     fn clipboard_write(&self, _: &Caller, _: String) -> Result<(), Errno> {
         Err(Errno::Unsupported)
     }

@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use hearth_abi::{
     EntityId, Errno, LumpId, PeerId, ProcessId, TerminalId,
     scene::ComponentKind,
-    terminal::{Command, Open},
+    terminal::{Command, Open, View},
 };
 use hearth_process::ReplyTo;
 use std::time::Duration;
@@ -155,6 +155,9 @@ pub trait Services: Send + Sync + 'static {
     /// [`Errno::NotFound`]: no such terminal. [`Errno::Permission`]: it is one of another peer whose user has
     /// not granted it. [`Errno::NoPeer`], [`Errno::Full`]: it, or the way there, takes nothing now.
     fn terminal_command(&self, caller: &Caller, terminal: TerminalId, command: Command) -> Result<(), Errno>;
+
+    /// The entities that show terminals, in order of id from behind `after` on, `count` at most.
+    fn terminal_views(&self, after: EntityId, count: usize) -> Vec<View>;
 
     /// Gives the user's keyboard to a terminal, or back to the scripts.
     ///

@@ -128,6 +128,9 @@ async fn ranges_outside_of_the_memory_are_faults() {
         ("(call $terminal_command (i64.const 7) (i32.const 65535) (i32.const 2))", -1),
         ("(call $terminal_command (i64.const 7) (i32.const 0) (i32.const 0))", -2),
         ("(call $terminal_command (i64.const 7) (i32.const 0) (i32.const 1))", -2),
+        ("(call $terminal_views (i64.const 0) (i32.const 65472) (i32.const 65))", -1),
+        ("(call $terminal_views (i64.const 0) (i32.const -1) (i32.const -1))", -1),
+        ("(call $terminal_views (i64.const 0) (i32.const 0) (i32.const 64))", -2),
         ("(call $clipboard_write (i32.const 65535) (i32.const 2))", -1),
         (
             "(call $spawn_on (i32.const 0) (i32.const 65505) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i64.const 1))",

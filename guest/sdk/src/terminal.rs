@@ -27,8 +27,43 @@ use hearth_abi::{Errno, TerminalId};
 use std::future::poll_fn;
 
 pub use hearth_abi::terminal::{
-    Command, Event, Modifiers, Open, Pointer, PointerAction, Stroke, TEXT_LEN_MAX, Theme,
+    Command, Event, Modifiers, Open, Pointer, PointerAction, Stroke, TEXT_LEN_MAX, Theme, VIEW_LEN, View,
 };
+
+/// How many terminals are asked for at once.
+const VIEWS: usize = 64;
+
+/// The entities that show terminals, of this peer and of others, in order of id: whoever wants to know at which of
+/// them the user points looks here. Nothing changes by it.
+///
+/// ```
+/// use hearth_sdk::{abi::{EntityId, TerminalId, scene::Transform}, terminal::{self, View}, testing};
+///
+/// let view = View {
+///     entity: EntityId::from_bits(3),
+///     terminal: TerminalId::from_bits(2),
+///     columns: 80,
+///     rows: 24,
+///     may_type: true,
+///     cell_height: 0.05,
+///     in_world: Transform::at(0.0, 1.5, -2.0),
+/// };
+/// testing::terminal_views(&[view]);
+/// assert_eq!(terminal::views(), [view]);
+/// ```
+pub fn views() -> Vec<View> {
+    let mut all: Vec<View> = Vec::new();
+    let mut bytes = [0; VIEWS * VIEW_LEN];
+    loop {
+        let after = all.last().map_or(0, |view| view.entity.to_bits());
+        let len = usize::try_from(sys::terminal_views(after, &mut bytes)).unwrap_or(0);
+        let Ok(more) = View::decode_all(&bytes[..len]) else { return all };
+        if more.is_empty() {
+            return all;
+        }
+        all.extend(more);
+    }
+}
 
 /// A terminal. It is a number: copies are the same terminal, and dropping one does nothing. It is closed when
 /// the process that opened it ends, or by [`Terminal::close`].

@@ -103,6 +103,11 @@ pub fn focuses() -> Vec<Option<TerminalId>> {
     focuses.into_iter().map(|bits| (bits != 0).then(|| TerminalId::from_bits(bits))).collect()
 }
 
+/// Sets what [`terminal::views`](crate::terminal::views) gives, in order of the entities' ids.
+pub fn terminal_views(views: &[terminal::View]) {
+    HOST.with_borrow_mut(|host| host.views = views.to_vec());
+}
+
 /// What is on the clipboard.
 pub fn clipboard() -> String {
     HOST.with_borrow(|host| host.clipboard.clone())

@@ -12,6 +12,7 @@
 
 mod board;
 mod hands;
+mod others;
 mod ray;
 mod shown;
 
@@ -30,6 +31,7 @@ use hearth_sdk::{
     terminal::{self, Command, Modifiers, Open, Pointer, PointerAction},
     time,
 };
+use others::{Other, Others};
 use ray::{Pose, Ray};
 use serde::Serialize;
 use shown::{Light, Shown, Words, shortened};
@@ -52,6 +54,10 @@ const NOTE: Duration = Duration::from_secs(4);
 const SOON: Duration = Duration::from_millis(300);
 /// Between two questions for the eye, while there is none.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// What can be done with a terminal while it has the keyboard, and while the user points at it.
+const TYPING: &str = "Ctrl+Shift+Space gives the keyboard back · C V copy, paste · + − letters";
+const POINTED: &str = "Enter or click: type here";
 
 /// What the avatar is told.
 #[derive(Serialize)]
@@ -79,8 +85,6 @@ struct Board {
     question: Option<Question>,
     note: Option<(String, Duration)>,
     bell_until: Duration,
-    /// The cell that the pointer was told to be on last.
-    told: Option<[f32; 2]>,
     shown: Shown,
 }
 
@@ -96,6 +100,7 @@ struct Target {
 
 struct Workshop {
     boards: Vec<Board>,
+    others: Others,
     avatar: Option<ProcessId>,
     eye: Option<EntityId>,
     eye_asked: Option<Duration>,
@@ -106,6 +111,8 @@ struct Workshop {
     target: Option<Target>,
     hold: Option<(TerminalId, Taken, Hold)>,
     clicks: Clicks,
+    /// The cell that the pointer was told to be on last, and of what.
+    told: Option<(TerminalId, [f32; 2])>,
     typing: Option<TerminalId>,
     /// The one that had the keyboard last.
     typed: Option<TerminalId>,
@@ -150,6 +157,10 @@ fn take(shared: &Shared, event: &Event) {
         Event::Frame { .. } => {
             if shared.borrow_mut().wants_eye() {
                 spawn_local(find_eye(Rc::clone(shared)));
+            }
+            let new = shared.borrow_mut().others.look(time::monotonic());
+            for terminal in new {
+                spawn_local(hear(Rc::clone(shared), terminal));
             }
             shared.borrow_mut().frame();
         }
@@ -219,7 +230,6 @@ async fn open(shared: Shared) {
             question: None,
             note: None,
             bell_until: Duration::ZERO,
-            told: None,
             shown,
         });
         if aside != 0.0 {
@@ -233,6 +243,17 @@ async fn open(shared: Shared) {
         shared.borrow_mut().happened(terminal.id(), event);
         if closed {
             return;
+        }
+    }
+}
+
+/// Hears of another's terminal, as long as there is one, whether it has this user's keyboard.
+async fn hear(shared: Shared, terminal: TerminalId) {
+    loop {
+        match race(Terminal::of(terminal).event(), sleep(RETRY)).await {
+            Either::Left(event) => shared.borrow_mut().happened(terminal, event),
+            Either::Right(()) if shared.borrow().others.get(terminal).is_none() => return,
+            Either::Right(()) => {}
         }
     }
 }
@@ -279,6 +300,7 @@ impl Workshop {
     fn new() -> Workshop {
         Workshop {
             boards: Vec::new(),
+            others: Others::default(),
             avatar: None,
             eye: None,
             eye_asked: None,
@@ -288,6 +310,7 @@ impl Workshop {
             target: None,
             hold: None,
             clicks: Clicks::default(),
+            told: None,
             typing: None,
             typed: None,
             recapture: false,
@@ -335,7 +358,13 @@ impl Workshop {
             let part = board.form.part(at, board.question.is_some())?;
             Some(Target { terminal: board.terminal.id(), part, at, distance })
         });
-        met.filter(|target| target.distance < FAR).min_by(|a, b| a.distance.total_cmp(&b.distance))
+        let others = self.others.iter().filter_map(|other| {
+            let (at, part, distance) = other.meets(ray)?;
+            Some(Target { terminal: other.terminal(), part, at, distance })
+        });
+        met.chain(others)
+            .filter(|target| target.distance < FAR)
+            .min_by(|a, b| a.distance.total_cmp(&b.distance))
     }
 
     /// Looks anew what the user points at.
@@ -358,6 +387,18 @@ impl Workshop {
         self.boards.iter_mut().find(|board| board.terminal.id() == terminal)
     }
 
+    /// Whether there is anything to do with a terminal for this user; clicks go past one that others have not granted.
+    fn is_mine(&self, terminal: TerminalId) -> bool {
+        self.others.get(terminal).is_none_or(Other::may_type)
+    }
+
+    /// Where a terminal stands, this user's or another's, and in which form.
+    fn place(&self, terminal: TerminalId) -> Option<(Pose, Form)> {
+        let own = self.boards.iter().find(|board| board.terminal.id() == terminal);
+        let other = || self.others.get(terminal).map(|other| (other.pose, other.form));
+        own.map(|board| (board.pose, board.form)).or_else(other)
+    }
+
     /// Where there is room for a new board, and how far that is to the left of the view.
     fn room(&self) -> Option<(Pose, f32)> {
         let eye = self.eye()?;
@@ -366,7 +407,8 @@ impl Workshop {
             (Pose { at: pose.at - Vec3::Y * LOWER, ..pose }, *aside)
         };
         let is_free = |(pose, _): &(Pose, f32)| {
-            self.boards.iter().all(|board| (board.pose.at - pose.at).length() > APART)
+            let own = self.boards.iter().map(|board| board.pose.at);
+            own.chain(self.others.iter().map(|other| other.pose.at)).all(|at| (at - pose.at).length() > APART)
         };
         Some(ASIDE.iter().map(place).find(is_free).unwrap_or_else(|| place(&ASIDE[0])))
     }
@@ -423,6 +465,9 @@ impl Workshop {
 
     fn key(&mut self, code: u16) {
         let Some(terminal) = self.meant() else { return };
+        if self.others.get(terminal).is_some() && code == key::ENTER {
+            return self.focus(terminal);
+        }
         let Some(board) = self.board(terminal) else { return };
         match code {
             key::ENTER if board.ended.is_some() => {
@@ -446,19 +491,23 @@ impl Workshop {
             }
             return;
         };
+        if !self.is_mine(terminal) {
+            return self.focus(terminal);
+        }
         let (Some(ray), captured) = (self.ray(), self.captured) else { return };
         let is_typing = self.typing == Some(terminal);
-        let Some(board) = self.board(terminal) else { return };
-        let taken = Taken { pose: board.pose, form: board.form, at };
+        let Some((pose, form)) = self.place(terminal) else { return };
+        let taken = Taken { pose, form, at };
+        let has_ended = self.board(terminal).is_some_and(|board| board.ended.is_some());
         let hold = match (button, part) {
-            (0, Part::Bar) => Hold::carry(&board.pose, &ray, distance),
+            (0, Part::Bar) => Hold::carry(&pose, &ray, distance),
             (0, Part::Edge(side)) => Hold::Stretch(side),
             (0, Part::Corner(corner)) => Hold::Scale(corner),
             (1, Part::Corner(corner)) => Hold::Stretch(corner),
-            (0, Part::Close) if board.ended.is_some() => return self.command(terminal, &Command::Close),
+            (0, Part::Close) if has_ended => return self.command(terminal, &Command::Close),
             (0, Part::Close) => return self.ask(terminal, Question::Close),
             (0, Part::Yes | Part::No) => return self.answer(terminal, part == Part::Yes),
-            (_, Part::Grid(_)) if board.ended.is_some() => return,
+            (_, Part::Grid(_)) if has_ended => return,
             (0, Part::Grid(_)) if captured && !is_typing => return self.focus(terminal),
             (_, Part::Grid(cells)) => {
                 if !is_typing {
@@ -498,15 +547,13 @@ impl Workshop {
     /// Where the ray meets a board's plane, in columns and rows, inside or outside.
     fn cells_of(&mut self, terminal: TerminalId) -> Option<[f32; 2]> {
         let ray = self.ray()?;
-        let board = self.board(terminal)?;
-        let (at, _) = board.pose.meets(&ray)?;
-        Some(board.form.cells(at))
+        let (pose, form) = self.place(terminal)?;
+        let (at, _) = pose.meets(&ray)?;
+        Some(form.cells(at))
     }
 
     fn cells(&mut self, terminal: TerminalId, action: PointerAction, button: u8, clicks: u8, at: [f32; 2]) {
-        if let Some(board) = self.board(terminal) {
-            board.told = Some(at);
-        }
+        self.told = Some((terminal, at));
         let [column, row] = at;
         let modifiers = Modifiers::default();
         let pointer = Pointer { action, button, modifiers, clicks, column, row };
@@ -518,6 +565,9 @@ impl Workshop {
             return hold.wheel(lines[1]);
         }
         let Some(Target { terminal, part: Part::Grid(at), .. }) = self.target else { return };
+        if !self.is_mine(terminal) {
+            return;
+        }
         let modifiers = Modifiers::default();
         self.command(terminal, &Command::Wheel { lines, modifiers, at });
     }
@@ -535,13 +585,19 @@ impl Workshop {
 
     fn note(&mut self, terminal: TerminalId, text: String) {
         let until = time::monotonic() + NOTE;
-        if let Some(board) = self.board(terminal) {
-            board.note = Some((text, until));
+        let other = self.others.get_mut(terminal).map(|other| &mut other.note);
+        let own = self.boards.iter_mut().find(|board| board.terminal.id() == terminal);
+        if let Some(note) = own.map(|board| &mut board.note).or(other) {
+            *note = Some((text, until));
         }
     }
 
     /// Gives a terminal the keyboard, and sets the pointer free for it.
     fn focus(&mut self, terminal: TerminalId) {
+        if let Some(other) = self.others.get(terminal).filter(|other| !other.may_type()) {
+            let how = other.how_to_type();
+            return self.note(terminal, how);
+        }
         if let Err(errno) = Terminal::of(terminal).focus() {
             return self.note(terminal, format!("it does not get the keyboard: {errno}"));
         }
@@ -581,7 +637,7 @@ impl Workshop {
     /// The terminal that the middle button pastes into.
     fn paste_into(&mut self) -> Option<TerminalId> {
         let target = self.target?;
-        let pastes = matches!(target.part, Part::Grid(_));
+        let pastes = matches!(target.part, Part::Grid(_)) && self.is_mine(target.terminal);
         pastes.then_some(target.terminal)
     }
 
@@ -598,6 +654,17 @@ impl Workshop {
         use terminal::Event as Happened;
         let now = time::monotonic();
         let was_typing = self.typing == Some(terminal);
+        match &event {
+            Happened::Keyboard(true) => (self.typing, self.typed) = (Some(terminal), Some(terminal)),
+            Happened::Keyboard(false) if was_typing => {
+                self.typing = None;
+                self.left = true;
+            }
+            Happened::Zoom(_) if self.others.get(terminal).is_some() => {
+                self.note(terminal, "its letters are as large as its owner wants them".into());
+            }
+            _ => {}
+        }
         let Some(board) = self.board(terminal) else { return };
         match event {
             Happened::Title(title) if title.is_empty() => board.title = "terminal".into(),
@@ -621,11 +688,6 @@ impl Workshop {
                 Some(_) => {}
                 None => self.copy(terminal, &text),
             },
-            Happened::Keyboard(true) => (self.typing, self.typed) = (Some(terminal), Some(terminal)),
-            Happened::Keyboard(false) if was_typing => {
-                self.typing = None;
-                self.left = true;
-            }
             Happened::Link(address) => {
                 self.copy(terminal, &address);
                 self.note(terminal, format!("copied: {}", shortened(&address, 80)));
@@ -683,7 +745,7 @@ impl Workshop {
             _ => return,
         };
         let Some(at) = self.cells_of(terminal) else { return };
-        let told = self.board(terminal).and_then(|board| board.told);
+        let told = self.told.filter(|(told, _)| *told == terminal).map(|(_, at)| at);
         // A selection goes by halves of cells.
         let steps = if button == 255 { 1.0 } else { 2.0 };
         let step = |at: [f32; 2]| at.map(|part| (part * steps).floor());
@@ -733,12 +795,25 @@ impl Workshop {
                 warn!("a board cannot be shown: {error}");
             }
         }
+        for other in self.others.iter_mut() {
+            other.note.take_if(|(_, until)| now > *until);
+            let id = other.terminal();
+            let line =
+                match (&other.note, typing == Some(id), target.is_some_and(|target| target.terminal == id)) {
+                    (Some((note, _)), ..) => shortened(note, 120),
+                    (None, true, _) => TYPING.into(),
+                    (None, false, true) if other.may_type() => POINTED.into(),
+                    (None, false, true) => other.how_to_type(),
+                    (None, false, false) => String::new(),
+                };
+            other.say(line);
+        }
         self.tell_avatar();
     }
 
     /// Tells the avatar whether clicks and wheel are for the workshop.
     fn tell_avatar(&mut self) {
-        let busy = self.target.is_some() || self.hold.is_some();
+        let busy = self.target.is_some_and(|target| self.is_mine(target.terminal)) || self.hold.is_some();
         let Some(avatar) = self.avatar.filter(|_| self.busy_told != Some(busy)) else { return };
         match send(avatar, &Order::Busy(busy)) {
             Ok(()) => self.busy_told = Some(busy),
@@ -779,8 +854,8 @@ impl Board {
             (.., Some(Part::Close)) => "Click to close".into(),
             (.., Some(Part::Edge(_))) => "Drag for more or fewer columns or rows".into(),
             (.., Some(Part::Corner(_))) => "Drag for larger or smaller letters".into(),
-            _ if typing => "Ctrl+Shift+Space gives the keyboard back · C V copy, paste · + − letters".into(),
-            (.., Some(_)) => "Enter or click: type here".into(),
+            _ if typing => TYPING.into(),
+            (.., Some(_)) => POINTED.into(),
             _ => String::new(),
         };
         Words { title: self.title.clone(), line, asks: self.question.is_some() }

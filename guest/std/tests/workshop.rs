@@ -14,7 +14,7 @@ use hearth_sdk::{
     message::{TAG_ANSWER, TAG_CALL, decode},
     scene::{self, Entity},
     sleep, spawn_local,
-    terminal::{Command, Event as Happened, Pointer, PointerAction},
+    terminal::{Command, Event as Happened, Pointer, PointerAction, View},
     testing,
 };
 use hearth_std::workshop;
@@ -625,6 +625,81 @@ fn it_is_closed_with_consent() {
         assert_eq!(user.removed, [user.names["terminal"]]);
         user.frames(2).await;
         assert_eq!(user.told().last(), Some(&false));
+    });
+}
+
+/// A terminal of another peer, straight before the eye.
+fn anothers(may_type: bool) -> View {
+    View {
+        entity: EntityId::from_bits((2 << 44) | 3),
+        terminal: TerminalId::from_bits((2 << 44) | 5),
+        columns: 80,
+        rows: 24,
+        may_type,
+        cell_height: 0.02,
+        in_world: scene::pose(vec3(0.0, EYE[1], EYE[2] - 2.0), Quat::IDENTITY).scaled(2.0),
+    }
+}
+
+#[test]
+fn anothers_terminal_is_typed_into_once_it_is_granted() {
+    play(async |mut user| {
+        let theirs = anothers(false).terminal;
+        testing::terminal_views(&[anothers(false)]);
+        user.frames(20).await;
+        drop(user.told());
+        let hint = user.line();
+        assert!(hint.contains("hearth-ctl grant tester terminal"), "{hint}");
+        user.presses(key::ENTER).await;
+        user.does(Event::Pointer { at: [640.0, 360.0], picture: PICTURE }).await;
+        user.button(0, Press::Pressed, [640.0, 360.0]).await;
+        user.button(0, Press::Released, [640.0, 360.0]).await;
+        user.does(Event::Wheel([0.0, 1.0])).await;
+        assert_eq!((testing::focuses(), commands()), (vec![], vec![]), "nothing of it reaches them");
+        assert_eq!(user.told(), [] as [bool; 0], "the click is for the flight");
+
+        testing::terminal_views(&[anothers(true)]);
+        user.frames(300).await;
+        assert!(user.line().contains("Enter or click"), "{}", user.line());
+        assert_eq!(user.told(), [true]);
+        user.presses(key::ENTER).await;
+        assert_eq!(testing::focuses(), [Some(theirs)]);
+        testing::terminal_event(theirs, &Happened::Keyboard(true));
+        user.frames(2).await;
+        assert!(user.line().contains("Ctrl+Shift+Space"), "{}", user.line());
+        let [hover] = pointers()[..] else { panic!("the pointer is over it") };
+        assert_eq!(hover.action, PointerAction::Move);
+        user.does(Event::Wheel([0.0, 1.0])).await;
+        let told = testing::terminal_commands();
+        let [(to, Command::Wheel { at: [column, row], .. })] = told[..] else { panic!("{told:?}") };
+        assert_eq!(to, theirs);
+        assert!((column - 40.0).abs() < 0.01 && (row - 12.0).abs() < 0.01, "{column} {row}");
+        // It is theirs to close and to change.
+        for event in [Happened::Zoom(1), Happened::Exited(1)] {
+            testing::terminal_event(theirs, &event);
+            user.frames(1).await;
+        }
+        user.presses(key::X).await;
+        assert_eq!(commands(), []);
+
+        testing::terminal_event(theirs, &Happened::Keyboard(false));
+        testing::terminal_views(&[]);
+        user.frames(40).await;
+        assert_eq!(user.told(), [false], "it is gone");
+        user.presses(key::ENTER).await;
+        assert_eq!(testing::focuses(), []);
+    });
+}
+
+#[test]
+fn a_new_terminal_stands_beside_anothers() {
+    play(async |mut user| {
+        let at = scene::pose(vec3(0.0, EYE[1], EYE[2] - 1.2), Quat::IDENTITY);
+        testing::terminal_views(&[View { in_world: at, ..anothers(true) }]);
+        user.frames(20).await;
+        user.opens().await;
+        let beside = user.transform("terminal").translation;
+        assert!(beside[0].abs() > 0.8, "{beside:?}");
     });
 }
 

@@ -6,9 +6,10 @@ use crate::{
     hands::{Hands, grant, operate, press, rows, shows, with_canvas},
 };
 use hearth_abi::{
-    Errno, PeerId,
+    EntityId, Errno, PeerId,
     input::key,
-    terminal::{Command, Event, Modifiers},
+    scene::{Component, Op, Scope, Transform, encode_batch},
+    terminal::{Command, Event, Modifiers, View},
 };
 use hearth_node::join;
 use hearth_protocol::{
@@ -68,6 +69,50 @@ async fn who_is_granted_types_until_it_is_revoked() {
     host.text(terminal, "echo last\n").await.unwrap();
     shows(&bob.node, terminal, "last").await;
     assert!(!rows(&ada.node, terminal).iter().any(|row| row.contains("refused")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scripts_find_the_terminals_of_others_and_whether_they_may_type() {
+    let space = Space::start().await;
+    let (ada, bob) = (space.join("ada").await, space.join("bob").await);
+    let (mut host, mut guest) = (Hands::new(&ada.node).await, Hands::new(&bob.node).await);
+    let nothing = EntityId::from_bits(0);
+    assert_eq!(guest.views(nothing).await, []);
+    let terminal = host.shell().await;
+    let entity = host.show(terminal).await;
+    // It stands on a table that is turned to the left, at twice its size.
+    let table = EntityId::new(entity.peer(), entity.serial() + 1000).unwrap();
+    let half = std::f32::consts::FRAC_1_SQRT_2;
+    let turned = Transform::at(1.0, 0.0, 2.0).rotated([0.0, half, 0.0, half]).scaled(2.0);
+    let ops = [
+        Op::Create(table, Scope::Shared),
+        Op::Set(table, Component::Transform(turned)),
+        Op::SetParent(entity, Some(table)),
+        Op::Set(entity, Component::Transform(Transform::at(0.0, 0.5, 1.0))),
+    ];
+    host.call(4, &encode_batch(&ops)).await.unwrap();
+    shows(&bob.node, terminal, "$").await;
+    let mut views = Vec::new();
+    while views.first().is_none_or(|view: &View| view.in_world.scale[0] != 2.0) {
+        views = guest.views(nothing).await;
+    }
+    let [view] = views[..] else { panic!("{views:?}") };
+    assert_eq!((view.entity, view.terminal, view.may_type), (entity, terminal, false));
+    assert_eq!((view.columns, view.rows, view.cell_height), (60, 10, 0.1));
+    let near = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-4);
+    assert!(near(&view.in_world.translation, &[3.0, 1.0, 2.0]), "{view:?}");
+    assert!(near(&view.in_world.rotation, &turned.rotation), "{view:?}");
+    assert_eq!(guest.views(entity).await, [], "there is none behind it");
+    let own = host.views(nothing).await;
+    assert!(matches!(own[..], [View { may_type: true, columns: 60, .. }]), "{own:?}");
+
+    grant(&ada.socket, bob.node.id(), true).await;
+    while !guest.views(nothing).await[0].may_type {}
+    // What stands on a hidden table is not there to be pointed at.
+    host.call(4, &encode_batch(&[Op::Set(table, Component::Hidden(true))])).await.unwrap();
+    while !guest.views(nothing).await.is_empty() {}
+    leave(bob).await;
+    leave(ada).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

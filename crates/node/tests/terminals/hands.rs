@@ -9,7 +9,7 @@ use hearth_abi::{
     input::{Event as Input, Press},
     scene::{Component, ComponentKind, Op, Scope, TerminalView, encode_batch},
     screen::Screen,
-    terminal::{Command, Event, Modifiers, Open, Stroke, decode_event},
+    terminal::{Command, Event, Modifiers, Open, Stroke, View, decode_event},
 };
 use hearth_node::{ClientOptions, Node, Picture, PictureEvent};
 use parking_lot::Mutex;
@@ -21,7 +21,7 @@ use std::{
 
 /// A guest that obeys the operator, whose message begins with a number, and hears nobody else. It logs in
 /// hexadecimal: `r` and what a call returned, `a` and the answer to a request (status, body), `t` and what happened
-/// to a terminal, `i` and input.
+/// to a terminal, `i` and input, `v` and where terminals are.
 pub(crate) fn module() -> Bytes {
     let text = r#"(module
   (import "hearth/1" "try_recv" (func $try_recv (param i32 i32) (result i32)))
@@ -30,6 +30,7 @@ pub(crate) fn module() -> Bytes {
   (import "hearth/1" "input_subscribe" (func $input_subscribe (param i32) (result i32)))
   (import "hearth/1" "terminal_open" (func $open (param i32 i32 i64) (result i32)))
   (import "hearth/1" "terminal_command" (func $command (param i64 i32 i32) (result i32)))
+  (import "hearth/1" "terminal_views" (func $views (param i64 i32 i32) (result i32)))
   (import "hearth/1" "keyboard_focus" (func $focus (param i64) (result i32)))
   (import "hearth/1" "clipboard_write" (func $copy (param i32 i32) (result i32)))
   (import "hearth/1" "clipboard_read" (func $paste (param i64) (result i32)))
@@ -65,6 +66,11 @@ pub(crate) fn module() -> Bytes {
       (return (call $copy (i32.const 25) (i32.sub (local.get $len) (i32.const 1))))))
     (if (i32.eq (local.get $what) (i32.const 6)) (then (return (call $paste (i64.const 8)))))
     (if (i32.eq (local.get $what) (i32.const 7)) (then (return (call $input_subscribe (i32.const 1)))))
+    (if (i32.eq (local.get $what) (i32.const 8)) (then
+      (local.set $what (call $views (i64.load (i32.const 25)) (i32.const 2550000) (i32.const 455)))
+      (if (i32.lt_s (local.get $what) (i32.const 0)) (then (return (local.get $what))))
+      (call $say (i32.const 118) (i32.const 2550000) (local.get $what))
+      (return (i32.const 0))))
     (unreachable))
   (func (export "start"))
   (func (export "wake") (local $len i32) (local $kind i32)
@@ -109,7 +115,7 @@ impl Hands {
         loop {
             let line = self.guest.line().await;
             let first = line.chars().next().unwrap_or(' ');
-            if !['r', 'a', 't', 'i'].contains(&first) {
+            if !['r', 'a', 't', 'i', 'v'].contains(&first) {
                 continue;
             }
             let bytes: Option<Vec<u8>> = line.as_bytes()[1..]
@@ -181,6 +187,12 @@ impl Hands {
     pub(crate) async fn show_again(&mut self, terminal: TerminalId, entity: EntityId) {
         let view = Component::Terminal(TerminalView { terminal, cell_height: 0.1, opacity: 1.0 });
         self.call(4, &encode_batch(&[Op::Set(entity, view)])).await.unwrap();
+    }
+
+    /// The entities that show terminals, from behind this one on.
+    pub(crate) async fn views(&mut self, after: EntityId) -> Vec<View> {
+        self.call(8, &after.to_bits().to_le_bytes()).await.unwrap();
+        View::decode_all(&self.line('v').await).unwrap()
     }
 
     pub(crate) async fn hide(&mut self, entity: EntityId) {

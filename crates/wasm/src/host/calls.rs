@@ -98,6 +98,7 @@ pub(crate) const CALLS: &[CallType] = &[
     call("file_load", &[I32, I32, I64], I32),
     call("terminal_open", &[I32, I32, I64], I32),
     call("terminal_command", &[I64, I32, I32], I32),
+    call("terminal_views", &[I64, I32, I32], I32),
     call("keyboard_focus", &[I64], I32),
     call("clipboard_write", &[I32, I32], I32),
     call("clipboard_read", &[I64], I32),

@@ -13,7 +13,7 @@ use hearth_abi::{
     EntityId, Errno, IMPORT_MODULE, LumpId, ProcessId, TerminalId, input,
     scene::{BATCH_LEN_MAX, ComponentKind},
     signal::{BODY_LEN_MAX, decode_args},
-    terminal::{Command, Open, TEXT_LEN_MAX},
+    terminal::{Command, Open, TEXT_LEN_MAX, VIEW_LEN},
 };
 use std::{
     sync::{
@@ -31,6 +31,8 @@ const CLASS_LEN_MAX: usize = 64;
 const PATH_LEN_MAX: usize = 4096;
 /// Most entity ids of one call.
 const ENTITY_IDS_MAX: u32 = 65_536;
+/// Most terminals that one call tells of: the scene is held up meanwhile.
+const TERMINAL_VIEWS_MAX: usize = 1024;
 /// From this size on, hashing takes long enough to give the worker's other processes to another thread.
 const HASH_ASIDE: usize = 1 << 20;
 
@@ -174,6 +176,9 @@ fn link_terminals(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     })?;
     linker.func_wrap(m, "terminal_command", |mut call: Call<'_>, terminal: u64, ptr: u32, len: u32| {
         returned(terminal_command(&mut call, terminal, ptr, len))
+    })?;
+    linker.func_wrap(m, "terminal_views", |mut call: Call<'_>, after: u64, ptr: u32, cap: u32| {
+        returned(terminal_views(&mut call, after, ptr, cap))
     })?;
     linker.func_wrap(m, "keyboard_focus", |call: Call<'_>, terminal: u64| {
         returned(keyboard_focus(&call, terminal).map(|()| 0))
@@ -347,6 +352,19 @@ fn terminal_command(call: &mut Call<'_>, terminal: u64, ptr: u32, len: u32) -> R
     let terminal = TerminalId::from_bits(terminal);
     guest.wasm.services.terminal_command(&guest.caller, terminal, command)?;
     Ok(0)
+}
+
+fn terminal_views(call: &mut Call<'_>, after: u64, ptr: u32, cap: u32) -> Result<u32, Errno> {
+    let (memory, guest) = memory::open(call)?;
+    memory::bytes(memory, ptr, cap)?;
+    let count = (cap as usize / VIEW_LEN).min(TERMINAL_VIEWS_MAX);
+    if count == 0 {
+        return Err(Errno::Invalid);
+    }
+    let views = guest.wasm.services.terminal_views(EntityId::from_bits(after), count);
+    let mut bytes = Vec::with_capacity(views.len() * VIEW_LEN);
+    views.iter().take(count).for_each(|view| view.encode(&mut bytes));
+    memory::answer(memory, ptr, cap, &bytes)
 }
 
 fn keyboard_focus(call: &Call<'_>, terminal: u64) -> Result<(), Errno> {

@@ -5,7 +5,9 @@
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use hearth_abi::{
-    EntityId, Errno, LumpId, PeerId, ProcessId, TerminalId, scene::ComponentKind, terminal::Command,
+    EntityId, Errno, LumpId, PeerId, ProcessId, TerminalId,
+    scene::{ComponentKind, Transform},
+    terminal::{Command, View},
 };
 use hearth_process::{
     Config, Context, ExitReason, Host, Limits, Processes, Program, ReplyTo, SendError, Signal, Spec, State,
@@ -133,6 +135,21 @@ impl Services for Peer {
     fn keyboard_focus(&self, _: &Caller, terminal: Option<TerminalId>) -> Result<(), Errno> {
         self.called.lock().push(format!("keyboard_focus {terminal:?}"));
         Ok(())
+    }
+
+    fn terminal_views(&self, after: EntityId, count: usize) -> Vec<View> {
+        self.called.lock().push(format!("terminal_views {after} {count}"));
+        let view = View {
+            entity: EntityId::new(HERE, 40).unwrap(),
+            terminal: TerminalId::new(HERE, 7).unwrap(),
+            columns: 80,
+            rows: 24,
+            may_type: true,
+            cell_height: 0.5,
+            in_world: Transform::IDENTITY,
+        };
+        let views = (after.serial() < 40).then_some(view);
+        views.into_iter().take(count).collect()
     }
 
     fn clipboard_write(&self, _: &Caller, text: String) -> Result<(), Errno> {

@@ -6,6 +6,7 @@ use hearth_abi::{
     Errno,
     scene::{Op, decode_batch},
     signal::{Header, Kind},
+    terminal::{VIEW_LEN, View},
 };
 use std::{
     cell::RefCell,
@@ -32,6 +33,7 @@ pub(crate) struct Host {
     pub(crate) captured: Vec<bool>,
     pub(crate) commands: Vec<(u64, hearth_abi::terminal::Command)>,
     pub(crate) focuses: Vec<u64>,
+    pub(crate) views: Vec<View>,
     pub(crate) clipboard: String,
     next_serial: u64,
     random: u64,
@@ -300,6 +302,15 @@ pub fn terminal_command(terminal: u64, command: &[u8]) -> i32 {
     };
     host(|host| host.commands.push((terminal, command)));
     0
+}
+
+pub fn terminal_views(after: u64, out: &mut [u8]) -> i32 {
+    host(|host| {
+        let mut bytes = Vec::new();
+        let views = host.views.iter().filter(|view| view.entity.to_bits() > after);
+        views.take(out.len() / VIEW_LEN).for_each(|view| view.encode(&mut bytes));
+        copy_out(&bytes, out)
+    })
 }
 
 pub fn keyboard_focus(terminal: u64) -> i32 {

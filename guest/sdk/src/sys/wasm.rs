@@ -61,6 +61,7 @@ mod import {
         pub(super) fn file_load(path: *const u8, len: usize, tag: u64) -> i32;
         pub(super) fn terminal_open(open: *const u8, len: usize, tag: u64) -> i32;
         pub(super) fn terminal_command(terminal: u64, command: *const u8, len: usize) -> i32;
+        pub(super) fn terminal_views(after: u64, ptr: *mut u8, cap: usize) -> i32;
         pub(super) fn keyboard_focus(terminal: u64) -> i32;
         pub(super) fn clipboard_write(text: *const u8, len: usize) -> i32;
         pub(super) fn clipboard_read(tag: u64) -> i32;
@@ -279,6 +280,12 @@ pub fn terminal_open(open: &[u8], tag: u64) -> i32 {
 pub fn terminal_command(terminal: u64, command: &[u8]) -> i32 {
     // SAFETY: the host reads within the slice.
     unsafe { import::terminal_command(terminal, command.as_ptr(), command.len()) }
+}
+
+/// The entities that show terminals, in order of id from behind this one on.
+pub fn terminal_views(after: u64, out: &mut [u8]) -> i32 {
+    // SAFETY: the host writes at most `len` bytes there.
+    unsafe { import::terminal_views(after, out.as_mut_ptr(), out.len()) }
 }
 
 /// Gives the user's keyboard to a terminal, or back to the scripts with 0.

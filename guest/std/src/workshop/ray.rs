@@ -48,6 +48,11 @@ impl Ray {
 }
 
 impl Pose {
+    /// Where something is.
+    pub(super) fn of(transform: &Transform) -> Pose {
+        Pose { at: transform.translation.into(), turn: turn_of(transform) }
+    }
+
     /// Upright before the eye, facing it, at a distance and turned aside by an angle to the left.
     pub(super) fn before(eye: &Transform, distance: f32, aside: f32) -> Pose {
         // The eye's right is level even where it looks straight down.

@@ -178,11 +178,7 @@ impl Shown {
         batch.set(self.title, Component::Text(Box::new(title)));
         let close = Text { text: "×".into(), size: 1.5 * cell, color: color(0xd8b48a), ..plain() };
         batch.set(self.close, Component::Text(Box::new(close)));
-        let size = (0.85 * cell).max(LETTERS_MIN);
-        let dark = [0.01, 0.008, 0.006, 0.85];
-        let line =
-            Text { text: self.words.line.clone(), size, color: color(0xffd9a0), background: dark, ..plain() };
-        batch.set(self.line, Component::Text(Box::new(line)));
+        batch.set(self.line, Component::Text(Box::new(hint(&self.words.line, cell))));
         batch.set(self.line, Component::Hidden(self.words.line.is_empty()));
         for (button, text, ground) in
             [(self.yes, "Yes", [0.03, 0.12, 0.03, 0.95]), (self.no, "No", [0.16, 0.02, 0.01, 0.95])]
@@ -198,6 +194,17 @@ impl Shown {
             batch.set(button, Component::Text(Box::new(text)));
             batch.set(button, Component::Hidden(!self.words.asks));
         }
+    }
+}
+
+/// A line below a terminal with cells of this height.
+pub(super) fn hint(line: &str, cell: f32) -> Text {
+    Text {
+        text: line.into(),
+        size: (0.85 * cell).max(LETTERS_MIN),
+        color: color(0xffd9a0),
+        background: [0.01, 0.008, 0.006, 0.85],
+        ..plain()
     }
 }
 
