@@ -259,7 +259,12 @@ fn read_by_one(file: &Path, mut take: impl FnMut(&[u8])) -> f64 {
     drop(pair.slave);
     let mut buffer = vec![0; 64 << 10];
     let mut read = |buffer: &mut [u8]| reader.read(buffer).unwrap();
-    while !buffer[..read(&mut buffer)].ends_with(b"up") {}
+    loop {
+        let len = read(&mut buffer);
+        if buffer[..len].ends_with(b"up") {
+            break;
+        }
+    }
     let mut writer = pair.master.take_writer().unwrap();
     let start = Instant::now();
     writer.write_all(b"x").unwrap();
