@@ -19,6 +19,15 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// Whether the arguments say themselves which targets are meant.
+    fn chooses_targets(&self) -> bool {
+        const CHOICES: [&str; 6] = ["--lib", "--bin", "--test", "--example", "--bench", "--doc"];
+        let chooses = |argument: &String| {
+            argument == "--all-targets" || CHOICES.iter().any(|choice| argument.starts_with(choice))
+        };
+        self.arguments.iter().any(chooses)
+    }
+
     /// What is passed on, as `cargo test` wants it.
     pub(crate) fn cargo_arguments(&self) -> Vec<&str> {
         let mut all: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
@@ -47,7 +56,17 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
     if chosen {
         return exec::run(command.args(options.cargo_arguments()));
     }
-    let host = exec::run(command.args(project.host_packages()).args(options.cargo_arguments()));
+    command.args(project.host_packages());
+    let host = if options.chooses_targets() {
+        exec::run(command.args(options.cargo_arguments()))
+    } else {
+        // Examples, which cargo would link as well, are looked through by the lints.
+        let tests = exec::run(command.arg("--tests").args(options.cargo_arguments()));
+        progress("tests: the documents' examples");
+        let mut command = exec::cargo(&project.root);
+        command.args(["test", "--no-fail-fast"]).args(project.host_packages());
+        tests.and(exec::run(command.arg("--doc").args(options.cargo_arguments())))
+    };
     // Scripts are tested on this machine too, against the small peer of the SDK.
     progress("tests: of the scripts");
     let mut command = exec::cargo(&project.root);
