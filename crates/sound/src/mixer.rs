@@ -169,6 +169,9 @@ impl Mixer {
     /// Factor for all that is heard, 0 to 1.
     pub fn set_volume(&mut self, volume: f32) {
         self.volume_to = if volume.is_finite() { volume.clamp(0.0, 1.0) } else { 1.0 };
+        if self.voices.is_empty() {
+            self.volume = self.volume_to;
+        }
     }
 
     /// Where the ears are.

@@ -24,6 +24,8 @@ use std::{
 
 /// Time between two tries to open a device that is not there.
 const TRY_AGAIN: Duration = Duration::from_secs(15);
+/// The same for one that was there for longer than that, and was lost: most often there is another at once.
+const TRY_ANOTHER: Duration = Duration::from_secs(1);
 /// How often time goes by for the sources while there is no device.
 const PASS: Duration = Duration::from_millis(100);
 /// How long the end of an output waits for its thread. A device that hangs is left to the system.
@@ -167,9 +169,9 @@ impl Desk {
 fn run(shared: &Arc<Shared>) {
     let mut said = false;
     while !shared.state.lock().quit {
+        let start = Instant::now();
         let reason = match open(shared) {
             Ok(stream) => {
-                said = false;
                 let mut state = shared.state.lock();
                 while !state.quit && state.lost.is_none() {
                     shared.turned.wait(&mut state);
@@ -183,13 +185,14 @@ fn run(shared: &Arc<Shared>) {
             }
             Err(reason) => reason,
         };
-        if said {
+        let lasted = start.elapsed() > TRY_AGAIN;
+        if said && !lasted {
             tracing::debug!(%reason, "still no sound");
         } else {
             said = true;
             tracing::info!(%reason, "no sound: the device cannot be used; it is tried again now and then");
         }
-        pass(shared, TRY_AGAIN);
+        pass(shared, if lasted { TRY_ANOTHER } else { TRY_AGAIN });
     }
 }
 
@@ -220,6 +223,7 @@ fn open(shared: &Arc<Shared>) -> Result<cpal::Stream, String> {
     let supported = device.default_output_config().map_err(|error| error.to_string())?;
     let config = supported.config();
     shared.desk.lock().mixer.set_rate(config.sample_rate);
+    shared.state.lock().lost = None;
     let stream = match supported.sample_format() {
         SampleFormat::F32 => build::<f32>(shared, &device, config),
         SampleFormat::F64 => build::<f64>(shared, &device, config),
