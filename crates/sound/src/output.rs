@@ -17,7 +17,7 @@ use cpal::{
 use parking_lot::{Condvar, Mutex};
 use std::{
     collections::BTreeMap,
-    sync::{Arc, mpsc},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -40,7 +40,6 @@ const RATE_SILENT: u32 = 48_000;
 /// Plays on the default device of the machine. Never waits for it.
 pub struct Output {
     shared: Arc<Shared>,
-    ended: mpsc::Receiver<()>,
 }
 
 #[derive(Default)]
@@ -66,6 +65,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     quit: bool,
+    ended: bool,
     /// The device is lost, and why.
     lost: Option<String>,
 }
@@ -90,13 +90,13 @@ impl Output {
             state: Mutex::default(),
             turned: Condvar::new(),
         });
-        let (end, ended) = mpsc::sync_channel(1);
         let of_thread = shared.clone();
         thread::Builder::new().name("sound".into()).spawn(move || {
             run(&of_thread);
-            drop(end);
+            of_thread.state.lock().ended = true;
+            of_thread.turned.notify_all();
         })?;
-        Ok(Output { shared, ended })
+        Ok(Output { shared })
     }
 
     /// Adds or changes a source, as [`Mixer::set`]. `false` if more wait than a mixer has.
@@ -135,9 +135,10 @@ impl Output {
 
 impl Drop for Output {
     fn drop(&mut self) {
-        self.shared.state.lock().quit = true;
+        let mut state = self.shared.state.lock();
+        state.quit = true;
         self.shared.turned.notify_all();
-        let _ = self.ended.recv_timeout(END_WAIT);
+        self.shared.turned.wait_while_for(&mut state, |state| !state.ended, END_WAIT);
     }
 }
 
@@ -320,6 +321,12 @@ mod tests {
             start: 0,
             skip_s: 0.0,
         }
+    }
+
+    #[test]
+    fn an_output_is_for_any_thread() {
+        fn check<T: Send + Sync>() {}
+        check::<Output>();
     }
 
     #[test]
