@@ -26,8 +26,8 @@ pub const FIRE: Vec3 = Vec3::ZERO;
 /// Light of the fire in lumens.
 const FIRE_LUMENS: f32 = 5200.0;
 /// Loudness of the fire, at most within so many metres, and how far it is heard.
-const FIRE_GAIN: f32 = 0.55;
-const FIRE_NEAR: f32 = 1.5;
+const FIRE_GAIN: f32 = 0.9;
+const FIRE_NEAR: f32 = 2.0;
 const FIRE_FAR: f32 = 30.0;
 /// Time from one flicker of the fire to the next.
 const FLICKER: Duration = Duration::from_millis(80);
