@@ -216,6 +216,44 @@ fn mesh() -> Seeds {
     ]
 }
 
+/// What encoders wrote, which are the files of the decoder's tests, and heads that claim too much.
+fn sound() -> Seeds {
+    let written = |name: &str| {
+        fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/sound/tests/files").join(name))
+            .unwrap()
+    };
+    let wav = |channels: u8, bits: u8, claimed: u32, data: Vec<u8>| {
+        let frame = channels * bits / 8;
+        let rate = 8000 * u32::from(frame);
+        let mut file = b"RIFF".to_vec();
+        file.extend(claimed.saturating_add(36).to_le_bytes());
+        file.extend(b"WAVEfmt \x10\0\0\0\x01\0");
+        file.extend([channels, 0, 0x40, 0x1f, 0, 0]);
+        file.extend(rate.to_le_bytes());
+        file.extend([frame, 0, bits, 0]);
+        file.extend(b"data");
+        file.extend(claimed.to_le_bytes());
+        file.extend(data);
+        file
+    };
+    let ogg = written("tone.ogg");
+    vec![
+        ("ok-wav", written("tone.wav")),
+        ("ok-mp3", written("tone.mp3")),
+        ("ok-flac", written("tone.flac")),
+        ("ogg-cut", ogg[..3500].to_vec()),
+        ("ok-ogg", ogg),
+        ("claims-hours", wav(1, 16, 1 << 31, vec![0; 32])),
+        ("no-channels", wav(0, 16, 32, vec![0; 32])),
+        ("ok-open-end", wav(1, 8, u32::MAX, vec![0x80, 0xc0].repeat(40))),
+        (
+            "info-of-4-gib",
+            [&b"RIFF\xfe\xff\xff\xffWAVELIST\xec\xff\xff\xffINFOINAM\xd8\xff\xff\xff"[..], &[b'x'; 20]]
+                .concat(),
+        ),
+    ]
+}
+
 fn signal() -> Seeds {
     let header = |kind, status| Header { kind, status, from: 3, tag: 4 }.encode().to_vec();
     vec![
@@ -545,6 +583,7 @@ fn main() {
             "scene_sync" => scene_sync(),
             "screen" => screen(),
             "signal" => signal(),
+            "sound" => sound(),
             "terminal" => terminal(),
             name => panic!("no seeds for {name}"),
         };

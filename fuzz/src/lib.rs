@@ -23,6 +23,7 @@ mod net;
 mod operator;
 mod peer;
 mod scene;
+mod sound;
 mod terminal;
 
 pub use formats::{input, mesh, signal};
@@ -31,6 +32,7 @@ pub use net::{handshake, hello, record};
 pub use operator::operator_frame;
 pub use peer::peer_frames;
 pub use scene::{scene_frames, scene_ops, scene_sync};
+pub use sound::sound;
 pub use terminal::{COMMAND, screen, terminal};
 
 /// A function that takes bytes of a stranger.
@@ -59,6 +61,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "scene_sync", run: scene_sync, alterations: 1500 },
     Target { name: "screen", run: screen, alterations: 800 },
     Target { name: "signal", run: signal, alterations: 4000 },
+    Target { name: "sound", run: sound, alterations: 400 },
     Target { name: "terminal", run: terminal, alterations: 400 },
 ];
 

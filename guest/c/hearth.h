@@ -131,7 +131,7 @@ HEARTH_IMPORT(lump_size)
 int32_t hearth_lump_size(const struct hearth_lump_id *id, uint32_t timeout_ms, uint64_t tag);
 HEARTH_IMPORT(lump_push)
 int32_t hearth_lump_push(const struct hearth_lump_id *id, uint32_t peer, uint64_t tag);
-/* Classes: "Mesh", "Texture", "Scene", "WebAssembly". */
+/* Classes: "Mesh", "Texture", "Scene", "Sound", "WebAssembly". */
 HEARTH_IMPORT(asset_load)
 int32_t hearth_asset_load(const char *class_name, size_t len, const struct hearth_lump_id *id, uint64_t tag);
 HEARTH_IMPORT(asset_drop)

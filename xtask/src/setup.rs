@@ -42,7 +42,7 @@ const fn library(name: &'static str, need: Need, why: &'static str) -> Package {
     Package { name, need, why, elsewhere: || false }
 }
 
-const PACKAGES: [Package; 16] = [
+const PACKAGES: [Package; 17] = [
     Package {
         name: "gcc",
         need: Need::Build,
@@ -59,11 +59,12 @@ const PACKAGES: [Package; 16] = [
     Package {
         name: "pkg-config",
         need: Need::Build,
-        why: "finds the two libraries below",
+        why: "finds the three libraries below",
         elsewhere: || exec::on_path("pkg-config"),
     },
     library("libwayland-dev", Need::Build, "windows under Wayland"),
     library("libxkbcommon-dev", Need::Build, "keyboard layouts"),
+    library("libasound2-dev", Need::Build, "sound"),
     library("libvulkan1", Need::Picture, "finds the graphics driver"),
     library("mesa-vulkan-drivers", Need::Picture, "graphics drivers, and pictures without a GPU"),
     // winit opens these at run time.
@@ -242,7 +243,7 @@ fn other_system(need: Need) {
     let has_compiler = exec::on_path("cc");
     if has_compiler && exec::on_path("pkg-config") {
         let found = |library| exec::answers("pkg-config", &["--exists", library]);
-        if found("wayland-client") && found("xkbcommon") {
+        if found("wayland-client") && found("xkbcommon") && found("alsa") {
             return;
         }
     }

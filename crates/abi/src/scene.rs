@@ -10,8 +10,10 @@ use crate::{
 };
 use alloc::{boxed::Box, string::String, vec::Vec};
 
+mod sound;
 mod writing;
 
+pub use sound::{DistanceModel, Sound};
 pub use writing::{Align, Anchor, Face, TEXT_LEN_MAX, TerminalView, Text};
 
 /// Largest batch in bytes.
@@ -226,6 +228,8 @@ components! {
     Terminal(TerminalView) = 11,
     /// Writing.
     Text(Box<Text>) = 12,
+    /// A sound.
+    Sound(Box<Sound>) = 13,
 }
 
 /// Place, rotation and size relative to the parent.
@@ -499,6 +503,7 @@ impl Component {
             Component::Hidden(on) => out.push(u8::from(*on)),
             Component::Terminal(view) => view.encode(out),
             Component::Text(text) => text.encode(out),
+            Component::Sound(sound) => sound.encode(out),
         }
     }
 
@@ -539,6 +544,7 @@ impl Component {
             ComponentKind::Hidden => Component::Hidden(r.bool()?),
             ComponentKind::Terminal => Component::Terminal(TerminalView::decode(r)?),
             ComponentKind::Text => Component::Text(Box::new(Text::decode(r)?)),
+            ComponentKind::Sound => Component::Sound(Box::new(Sound::decode(r)?)),
         };
         reader.end()?;
         Ok(component)
@@ -549,6 +555,7 @@ impl Component {
         let mut found = [None; 4];
         match self {
             Component::Mesh(MeshSource::Lump(id)) | Component::Model(id) => found[0] = Some(*id),
+            Component::Sound(sound) => found[0] = Some(sound.lump),
             Component::Material(m) => {
                 found = [
                     m.base_color_texture,
@@ -719,6 +726,7 @@ mod tests {
                 opacity: 0.9,
             }),
             Component::Text(Box::new(Text { text: "Wärme\n界".into(), bold: true, ..Text::default() })),
+            Component::Sound(Box::new(Sound::new(lump).looped())),
         ]
     }
 

@@ -4,7 +4,7 @@
 mod picture;
 
 use clap::Parser;
-use hearth_engine::{EngineConfig, channel};
+use hearth_engine::{EngineConfig, SoundOutput, channel};
 use hearth_node::{
     ClientOptions, ConnectError, FolderError, Password, RunningClient, StartError, join,
     program::{
@@ -65,6 +65,12 @@ struct Cli {
     /// Show nothing: for bots and tests
     #[arg(long)]
     no_picture: bool,
+    /// Play no sound
+    #[arg(long)]
+    no_sound: bool,
+    /// How loud all sound is, 0 to 1
+    #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = volume)]
+    volume: f32,
     /// Do not start the services of peer.toml
     #[arg(long)]
     no_boot: bool,
@@ -77,10 +83,15 @@ fn size(text: &str) -> Result<[u32; 2], String> {
         .ok_or_else(|| "give WIDTHxHEIGHT, each 16 to 8192, as 1280x720".into())
 }
 
+fn volume(text: &str) -> Result<f32, String> {
+    let factor = text.parse().ok().filter(|factor| (0.0..=1.0).contains(factor));
+    factor.ok_or_else(|| "give a number from 0 to 1, as 0.5".into())
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    // The renderer's own messages are for its developers.
-    start_logging("info,wgpu_core=warn,wgpu_hal=error,naga=warn,bevy_render=warn");
+    // The messages of the renderer and the decoders are for their developers.
+    start_logging("info,wgpu_core=warn,wgpu_hal=error,naga=warn,bevy_render=warn,symphonia=off");
     finish(run(cli))
 }
 
@@ -120,12 +131,18 @@ fn run_on(
     let running = runtime.block_on(join(options)).map_err(|error| fatal(&error))?;
     announce(runtime, &running);
     let node = running.node.clone();
+    // Without a window there is nobody to hear it.
+    let sound = match cli.no_sound || cli.headless {
+        true => SoundOutput::None,
+        false => SoundOutput::Device { volume: cli.volume },
+    };
     let config = EngineConfig {
         title: format!("Hearth: {} in {}", cli.name, cli.connect),
         size: cli.size,
         headless: cli.headless,
         peer: node.id(),
         glyph_cache: Some(glyph_cache),
+        sound,
         ..EngineConfig::default()
     };
     runtime.spawn(picture::events(controller.clone(), node.clone()));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! What goes in and what comes out.
 
+use crate::SoundOutput;
 use bytes::Bytes;
 use hearth_abi::{EntityId, LumpId, PeerId, TerminalId, input, screen::Screen, terminal::Stroke};
 use hearth_scene::Change;
@@ -35,6 +36,8 @@ pub struct EngineConfig {
     pub glyph_cache: Option<PathBuf>,
     /// Take characters that our own fonts have not from those of this machine.
     pub system_fonts: bool,
+    /// Where the sound goes.
+    pub sound: SoundOutput,
 }
 
 impl Default for EngineConfig {
@@ -50,6 +53,7 @@ impl Default for EngineConfig {
             draw_on_demand: true,
             glyph_cache: None,
             system_fonts: true,
+            sound: SoundOutput::None,
         }
     }
 }
@@ -92,7 +96,7 @@ pub enum Command {
     /// (see [`Event::FrameShown`]). `done` is called once, on a
     /// thread of the engine, and must be quick.
     Screenshot(Box<dyn FnOnce(Result<Picture, String>) + Send>),
-    /// Loads a lump as an asset of a class (`Mesh`, `Texture`, `Scene`) and keeps it until
+    /// Loads a lump as an asset of a class (`Mesh`, `Texture`, `Scene`, `Sound`) and keeps it until
     /// [`Command::Drop`]. `done` is called once, on a thread of the engine, and must be quick.
     Load {
         /// Name of the class.
@@ -170,7 +174,7 @@ pub enum Event {
     /// The engine needs this lump; answered by [`Command::Lump`]. Said once, and again only if the
     /// lump was let go, or lost with the graphics card's memory, and is needed anew.
     WantLump(LumpId),
-    /// A lump does not load. In its place a checkered box or surface is shown.
+    /// A lump does not load. In its place a checkered box or surface is shown; a sound is not heard.
     AssetFailed {
         /// Entities that refer to it, at most [`Event::ENTITIES_MAX`] of them; none if it was asked
         /// for by [`Command::Load`] alone.

@@ -11,6 +11,7 @@ use crate::{
     look::Looks,
     motion,
     place::Place,
+    sound::{self, Hearing},
     text,
     view::{self, Settings},
 };
@@ -237,6 +238,7 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
         .insert_resource(Link(end))
         .insert_resource(Place::new(config.peer))
         .insert_resource(Store::new(files))
+        .insert_resource(Hearing::new(&config.sound))
         .init_resource::<input::Held>()
         .insert_resource(Clipboard::new(!config.headless))
         .init_resource::<capture::Pending>()
@@ -264,6 +266,7 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
             PostUpdate,
             (view::aim, view::face, light::follow).chain().before(TransformSystems::Propagate),
         )
+        .add_systems(PostUpdate, sound::hear.after(TransformSystems::Propagate))
         .add_systems(Last, (capture::expire, link::report, forget_errors));
     Ok(app)
 }

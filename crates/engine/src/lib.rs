@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! A scene becomes pixels, and what the user does becomes events.
+//! A scene becomes pixels and sound, and what the user does becomes events.
 //!
 //! The engine runs on the main thread of a peer, behind one bounded channel: [`channel()`] gives the
 //! [`Controller`], which any thread may use, and the [`EngineEnd`], which [`run`] takes. The peer
@@ -13,7 +13,7 @@
 //! How the parts fit: `link` takes a bounded number of changes before each picture, and `place`
 //! applies them to the engine's own entities; `assets` decodes lumps away from the frame and knows
 //! who uses what; `look` shares materials and shapes; `motion` smooths what arrives in steps; `view`
-//! puts the eye where the camera is, under the `sky`; `light` has the lights; `text` draws terminals and
+//! puts the eye where the camera is, under the `sky`; `light` has the lights; `sound` tells the mixer what is heard; `text` draws terminals and
 //! text; `input` turns the window's events into the contract's, with `stroke` for keys; `clipboard` speaks
 //! to the window system's; `capture` makes screenshots; `app` sets it all up.
 //!
@@ -37,6 +37,7 @@ mod motion;
 mod place;
 mod reply;
 mod sky;
+mod sound;
 mod stroke;
 mod text;
 mod view;
@@ -45,3 +46,5 @@ pub use api::{Command, EngineConfig, EngineError, Event, Picture, PictureError, 
 pub use app::{Headless, run};
 pub use channel::{CHANGES_MAX, COMMANDS_MAX, EVENTS_MAX, EVENTS_RESERVE, LUMP_BYTES_MAX, SCREENS_MAX};
 pub use channel::{Controller, EngineEnd, channel};
+pub use hearth_sound::Recorder as SoundRecorder;
+pub use sound::SoundOutput;

@@ -7,6 +7,7 @@ use crate::{
     light,
     look::{Looks, texture_keys},
     motion::{Motion, Moving},
+    sound::Hearing,
     text::{self, Writing},
 };
 use bevy::{light::NotShadowCaster, prelude::*, world_serialization::WorldAssetRoot};
@@ -34,6 +35,7 @@ struct Entry {
     mesh: Option<MeshSource>,
     material: Option<Box<scene::Material>>,
     model: Option<LumpId>,
+    sound: Option<LumpId>,
     /// What shows the model.
     model_root: Option<Entity>,
     light: Option<Entity>,
@@ -114,6 +116,7 @@ impl Place {
             mesh: None,
             material: None,
             model: None,
+            sound: None,
             model_root: None,
             light: None,
             reads: [false; 2],
@@ -133,6 +136,9 @@ impl Place {
         }
         if entry.reads[1] {
             text::hide_text(world, id);
+        }
+        if entry.sound.is_some() {
+            world.resource_mut::<Hearing>().hide(id);
         }
         self.dirty.remove(&id);
         self.cameras.remove(&id);
@@ -210,6 +216,12 @@ impl Place {
                 entry.reads[1] = true;
                 world.resource_mut::<Writing>().show_text(id, entity, text);
             }
+            // What nobody hears is not loaded.
+            Component::Sound(sound) if world.resource::<Hearing>().is_on() => {
+                entry.sound = Some(sound.lump);
+                world.resource_mut::<Hearing>().show(id, entity, *sound);
+                self.look_anew(store, id);
+            }
             // A camera that everybody has, or a component of a later version of the contract.
             _ => {}
         }
@@ -268,6 +280,11 @@ impl Place {
                 entry.reads[1] = false;
                 text::hide_text(world, id);
             }
+            ComponentKind::Sound => {
+                entry.sound = None;
+                world.resource_mut::<Hearing>().hide(id);
+                self.look_anew(store, id);
+            }
             _ => {}
         }
     }
@@ -281,6 +298,7 @@ impl Place {
         }
         keys.extend(entry.material.iter().flat_map(|material| texture_keys(material)));
         keys.extend(entry.model.map(Key::Model));
+        keys.extend(entry.sound.map(Key::Sound));
         // First the new ones, so that what is used before and after is not let go between.
         for key in keys.difference(&entry.keys) {
             store.begin_use(*key, id);

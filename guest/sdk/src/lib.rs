@@ -26,7 +26,7 @@
 //!
 //! How the parts fit: [`sys`] has the calls as they are; the executor takes signals from the mailbox,
 //! wakes whoever waits for a reply or a timer by its tag, and queues messages for [`recv`] and events
-//! for [`input::Input`] and [`terminal::Terminal`]. [`scene`], [`mesh`], [`font`] and [`math`] are about what is seen. On a native
+//! for [`input::Input`] and [`terminal::Terminal`]. [`scene`], [`mesh`], [`font`] and [`math`] are about what is seen, and [`sound`] about what is heard. On a native
 //! target the calls go to [`testing`], so that a script's logic is tested by `cargo test` without a peer.
 //!
 //! It must depend on nothing but the contract (`hearth-abi`) and on serialisation: it is compiled into
@@ -43,6 +43,7 @@ pub mod message;
 pub mod process;
 mod runtime;
 pub mod scene;
+pub mod sound;
 pub mod sys;
 pub mod task;
 pub mod terminal;
@@ -67,6 +68,7 @@ pub mod prelude {
     pub use crate::math::{Quat, Vec3, vec3};
     pub use crate::mesh::Shape;
     pub use crate::scene::{self, Batch, Entity, glow, matte, metal, srgb};
+    pub use crate::sound;
     pub use crate::terminal::Terminal;
     pub use crate::{
         Asset, Either, EntityId, Envelope, Errno, Error, Lump, LumpId, PeerId, ProcessId, args, call, debug,
@@ -75,7 +77,7 @@ pub mod prelude {
     };
     pub use hearth_abi::scene::{
         Align, Anchor, Billboard, Camera, Component, Face, Light, LightKind, Material, MeshSource, Scope,
-        Sky, TerminalView, Text, Transform,
+        Sky, Sound, TerminalView, Text, Transform,
     };
     pub use std::time::Duration;
 }
@@ -153,6 +155,7 @@ mod guide {
         messages: "messages.md",
         lumps_and_assets: "lumps-and-assets.md",
         scene: "scene.md",
+        sound: "sound.md",
         input: "input.md",
         authority: "authority.md",
     }

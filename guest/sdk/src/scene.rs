@@ -29,7 +29,7 @@ use hearth_abi::{
     EntityId, Errno, LumpId, TerminalId,
     scene::{
         BATCH_LEN_MAX, Billboard, Camera, Component, ComponentKind, Light, Material, MeshSource, Op, Scope,
-        Sky, TerminalView, Text, Transform,
+        Sky, Sound, TerminalView, Text, Transform,
     },
 };
 use std::cell::Cell;
@@ -83,6 +83,7 @@ into_component! {
     Billboard, mode => Component::Billboard(mode);
     TerminalView, view => Component::Terminal(view);
     Text, text => Component::Text(Box::new(text));
+    Sound, sound => Component::Sound(Box::new(sound));
 }
 
 /// A new entity, described before it is made. It belongs to this process and goes when this ends,
@@ -196,6 +197,19 @@ impl Entity {
     /// ```
     pub fn terminal(self, terminal: TerminalId, cell_height: f32) -> Entity {
         self.with(TerminalView { terminal, cell_height, opacity: 1.0 })
+    }
+
+    /// Plays a sound from its place, from when it is made on.
+    ///
+    /// ```
+    /// # use hearth_sdk::prelude::*;
+    /// # fn build(birds: LumpId) -> Result<EntityId, Error> {
+    /// Entity::new().at(4.0, 6.0, -9.0).sound(Sound::new(birds).looped().gain(0.5)).spawn()
+    /// # }
+    /// # build(LumpId([7; 32])).unwrap();
+    /// ```
+    pub fn sound(self, sound: Sound) -> Entity {
+        self.with(crate::sound::started_now(sound))
     }
 
     /// Turns about its own Y axis so that its +Z faces the viewer.

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! The furnished place: a stone terrace in a valley, on a warm evening, with a fire in its middle.
+//! The furnished place: a stone terrace in a valley, on a warm evening, with a fire in its middle that is seen and
+//! heard.
 //!
 //! Who enters stands at (0, 1.7, 6) and looks along −Z: at the fire, the gate behind it, and the
 //! mountains. Light levels are those of dusk; a camera with an exposure of [`EXPOSURE_EV100`] shows
 //! them well.
 
+pub mod crackle;
 mod furniture;
 mod ground;
 mod plants;
@@ -23,6 +25,10 @@ pub const EXPOSURE_EV100: f32 = 5.0;
 pub const FIRE: Vec3 = Vec3::ZERO;
 /// Light of the fire in lumens.
 const FIRE_LUMENS: f32 = 5200.0;
+/// Loudness of the fire, at most within so many metres, and how far it is heard.
+const FIRE_GAIN: f32 = 0.9;
+const FIRE_NEAR: f32 = 2.0;
+const FIRE_FAR: f32 = 30.0;
 /// Time from one flicker of the fire to the next.
 const FLICKER: Duration = Duration::from_millis(80);
 /// The low sun.
@@ -148,6 +154,9 @@ impl Fire {
         let flames = flames.collect();
         let embers = Entity::new().parent(root).name("embers").mesh(furniture::embers().source()?);
         embers.material(glow(times([4.0, 0.8, 0.1], 0.5))).add_to(batch);
+        let crackle = Lump::put(&sound::wav(crackle::RATE, &crackle::fire()))?;
+        let crackle = Sound::new(crackle.0).looped().gain(FIRE_GAIN).reaching(FIRE_NEAR, FIRE_FAR);
+        Entity::new().parent(root).name("crackle").at(0.0, 0.3, 0.0).sound(crackle).add_to(batch);
         Ok(Fire { light, flames })
     }
 

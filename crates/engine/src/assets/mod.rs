@@ -16,11 +16,12 @@ use bevy::{
 };
 use bytes::Bytes;
 use hearth_abi::{EntityId, LumpId};
+use hearth_sound::Clip;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{Arc, Mutex},
 };
 
 /// Most bytes that decoded assets take together.
@@ -44,6 +45,7 @@ pub(crate) enum Key {
     /// A texture of numbers (linear).
     Data(LumpId),
     Model(LumpId),
+    Sound(LumpId),
 }
 
 impl Key {
@@ -52,13 +54,14 @@ impl Key {
             "Mesh" => Some(Key::Mesh(id)),
             "Texture" => Some(Key::Color(id)),
             "Scene" => Some(Key::Model(id)),
+            "Sound" => Some(Key::Sound(id)),
             _ => None,
         }
     }
 
     pub(crate) const fn lump(self) -> LumpId {
         match self {
-            Key::Mesh(id) | Key::Color(id) | Key::Data(id) | Key::Model(id) => id,
+            Key::Mesh(id) | Key::Color(id) | Key::Data(id) | Key::Model(id) | Key::Sound(id) => id,
         }
     }
 
@@ -67,6 +70,7 @@ impl Key {
             Key::Mesh(_) => "mesh",
             Key::Color(_) | Key::Data(_) => "texture",
             Key::Model(_) => "scene",
+            Key::Sound(_) => "sound",
         }
     }
 }
@@ -78,6 +82,7 @@ pub(crate) enum Loaded {
     Mesh(Option<Handle<bevy::mesh::Mesh>>),
     Texture(Handle<Image>),
     Model(Handle<WorldAsset>),
+    Sound(Arc<Clip>),
 }
 
 /// What there is to show of an asset.
@@ -91,6 +96,7 @@ enum Decoded {
     Mesh(Option<Box<bevy::mesh::Mesh>>),
     Texture(Box<Image>),
     Model { scene: usize, bytes: Bytes },
+    Sound(Arc<Clip>),
 }
 
 enum State {
@@ -220,7 +226,7 @@ impl Store {
     /// The bytes of a lump came, or there are none.
     pub(crate) fn lump(&mut self, id: LumpId, bytes: Result<Bytes, String>) {
         self.asked.remove(&id);
-        for key in [Key::Mesh(id), Key::Color(id), Key::Data(id), Key::Model(id)] {
+        for key in [Key::Mesh(id), Key::Color(id), Key::Data(id), Key::Model(id), Key::Sound(id)] {
             let Some(asset) = self.assets.get_mut(&key) else { continue };
             if !matches!(asset.state, State::Wanted | State::Failed(_)) {
                 continue;
@@ -376,6 +382,7 @@ impl Store {
                     Decoded::Texture(image) => {
                         self.succeed(key, Loaded::Texture(images.add(*image)), weight);
                     }
+                    Decoded::Sound(clip) => self.succeed(key, Loaded::Sound(clip), weight),
                     Decoded::Model { scene, bytes } => {
                         let path = PathBuf::from(format!("{}.glb", key.lump()));
                         self.files.insert_asset(&path, Vec::from(bytes));
@@ -435,6 +442,11 @@ fn decode(key: Key, bytes: Bytes) -> Result<(Decoded, usize), String> {
         Key::Model(_) => {
             let contents = model::inspect(&bytes)?;
             Ok((Decoded::Model { scene: contents.scene, bytes }, contents.weight))
+        }
+        Key::Sound(_) => {
+            let clip = hearth_sound::decode(&bytes).map_err(|error| error.to_string())?;
+            let weight = clip.bytes();
+            Ok((Decoded::Sound(Arc::new(clip)), weight))
         }
     }
 }

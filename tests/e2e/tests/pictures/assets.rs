@@ -64,7 +64,7 @@ fn what_does_not_load_is_shown_and_told() {
     album.wait(&ada, "texture", |picture| count(picture, middle, green) < 0.8);
 
     // Asked for as an asset, the answer says it.
-    for class in ["Mesh", "Texture", "Scene", "WebAssembly"] {
+    for class in ["Mesh", "Texture", "Scene", "Sound", "WebAssembly"] {
         let answer = eye.asset_load(class, &garbage.to_string());
         let errno = answer.errno();
         assert!(matches!(errno, Some(Errno::Malformed | Errno::Module)), "{class}: {errno:?}");
@@ -75,6 +75,9 @@ fn what_does_not_load_is_shown_and_told() {
     let picture = std::fs::read(space_picture(&space)).unwrap();
     let good = lump(&server, &picture);
     eye.asset_load("Texture", &good.to_string()).ok();
+    let tone = concat!(env!("CARGO_MANIFEST_DIR"), "/../../crates/sound/tests/files/tone.ogg");
+    let tone = lump(&server, &std::fs::read(tone).unwrap());
+    eye.asset_load("Sound", &tone.to_string()).ok();
 
     // What a local scope holds is this peer's alone.
     assert_eq!(
