@@ -220,7 +220,7 @@ impl Place {
             Component::Sound(sound) if world.resource::<Hearing>().is_on() => {
                 entry.sound = Some(sound.lump);
                 world.resource_mut::<Hearing>().show(id, entity, *sound);
-                self.look_anew(store, id);
+                self.use_anew(store, id);
             }
             // A camera that everybody has, or a component of a later version of the contract.
             _ => {}
@@ -283,7 +283,7 @@ impl Place {
             ComponentKind::Sound => {
                 entry.sound = None;
                 world.resource_mut::<Hearing>().hide(id);
-                self.look_anew(store, id);
+                self.use_anew(store, id);
             }
             _ => {}
         }
@@ -291,6 +291,12 @@ impl Place {
 
     /// Tells the store what the entity uses now, and has its look made anew.
     fn look_anew(&mut self, store: &mut Store, id: EntityId) {
+        self.use_anew(store, id);
+        self.dirty.insert(id);
+    }
+
+    /// Tells the store what the entity uses now.
+    fn use_anew(&mut self, store: &mut Store, id: EntityId) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         let mut keys = BTreeSet::new();
         if let Some(MeshSource::Lump(lump)) = entry.mesh {
@@ -307,12 +313,12 @@ impl Place {
             store.end_use(*key, id);
         }
         entry.keys = keys;
-        self.dirty.insert(id);
     }
 
-    /// These assets look otherwise than before.
+    /// These assets look otherwise than before. A sound looks like nothing.
     pub(crate) fn assets_changed(&mut self, store: &Store, keys: &BTreeSet<Key>) {
-        self.dirty.extend(keys.iter().flat_map(|key| store.users(*key)));
+        let seen = keys.iter().filter(|key| !matches!(key, Key::Sound(_)));
+        self.dirty.extend(seen.flat_map(|key| store.users(*key)));
     }
 
     /// Makes the looks that are out of date.
