@@ -87,25 +87,19 @@ impl Display {
         self.xdotool(&args).unwrap();
     }
 
-    /// Presses the first button of the mouse in one place, and releases it in another. Lengths are pixels.
-    pub(crate) fn drags(&self, from: [f32; 2], to: [f32; 2]) {
-        let place = |[x, y]: [f32; 2]| [format!("{x:.0}"), format!("{y:.0}")];
-        let middle = [(from[0] + to[0]) / 2.0, (from[1] + to[1]) / 2.0];
-        let [from, middle, to] = [from, middle, to].map(place);
-        // It is seen where the pointer is before the button goes down, and again before it goes up.
-        let steps = [
-            &["mousemove", &from[0], &from[1], "sleep", "1", "mousedown", "1", "sleep", "1"][..],
-            &["mousemove", &middle[0], &middle[1], "sleep", "1"],
-            &["mousemove", &to[0], &to[1], "sleep", "1", "mouseup", "1", "sleep", "1"],
-        ];
-        self.xdotool(&steps.concat()).unwrap();
+    /// Moves the mouse to a place, in pixels.
+    pub(crate) fn moves(&self, [x, y]: [f32; 2]) {
+        self.xdotool(&["mousemove", &format!("{x:.0}"), &format!("{y:.0}")]).unwrap();
+    }
+
+    /// Presses the first button of the mouse, or releases it.
+    pub(crate) fn button(&self, down: bool) {
+        self.xdotool(&[if down { "mousedown" } else { "mouseup" }, "1"]).unwrap();
     }
 
     /// Turns the wheel away from the user.
-    pub(crate) fn wheels(&self, [x, y]: [f32; 2], clicks: u32) {
-        let [x, y, clicks] = [format!("{x:.0}"), format!("{y:.0}"), clicks.to_string()];
-        let steps = ["mousemove", &x, &y, "sleep", "1", "click", "--repeat", &clicks, "--delay", "100", "4"];
-        self.xdotool(&steps).unwrap();
+    pub(crate) fn wheels(&self, clicks: u32) {
+        self.xdotool(&["click", "--repeat", &clicks.to_string(), "--delay", "100", "4"]).unwrap();
     }
 }
 

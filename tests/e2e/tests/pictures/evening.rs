@@ -102,14 +102,24 @@ impl Seat<'_> {
     /// The middle of a cell in a picture of 1280 by 720, of the terminal as it is opened: 100 columns and 30 rows
     /// straight ahead.
     fn cell(column: f32, row: f32) -> [f32; 2] {
-        [276.0 + 7.3 * (column + 0.5), 153.0 + 16.05 * (row + 0.5)]
+        [280.5 + 7.22 * (column + 0.5), 146.4 + 15.95 * (row + 0.5)]
     }
 
     /// What the mouse does.
     fn points(&self) {
+        // Each step is seen before the next: what comes in one picture is one motion.
+        let seen = |title: &str| drop(self.album.wait(self.ada, title, |_| true));
         let drags = |from: [f32; 2], to: [f32; 2], title: &str| {
-            self.display.drags(from, to);
-            self.album.wait(self.ada, title, |_| true);
+            self.display.moves(from);
+            seen(title);
+            self.display.button(true);
+            seen(title);
+            for place in [[(from[0] + to[0]) / 2.0, (from[1] + to[1]) / 2.0], to] {
+                self.display.moves(place);
+                seen(title);
+            }
+            self.display.button(false);
+            seen(title);
         };
         self.clears();
         self.runs("echo pick-me-up", "\npick-me-up", "85-to-be-chosen");
@@ -120,8 +130,10 @@ impl Seat<'_> {
         self.sees("\npasted=pick-me-up", "87-pasted");
         self.display.types("clear; seq 500\n");
         self.sees("500", "88-before-the-wheel");
-        self.display.wheels(Self::cell(50.0, 15.0), 5);
-        self.album.wait(self.ada, "89-after-the-wheel", |_| true);
+        self.display.moves(Self::cell(50.0, 15.0));
+        seen("88-before-the-wheel");
+        self.display.wheels(5);
+        seen("89-after-the-wheel");
         self.clears();
         drags([640.0, 133.0], [760.0, 200.0], "90-moved");
         drags([760.0, 200.0], [640.0, 133.0], "91-moved-back");
@@ -229,20 +241,19 @@ impl Seat<'_> {
     }
 }
 
-#[test]
-#[ignore = "ten minutes long, for a person to look at, and not seen to pass beyond tmux yet: `cargo test --test pictures -- --ignored evening`"]
-fn an_evening_in_a_terminal() {
+/// Lets somebody sit down before a fresh terminal.
+fn sits_down(name: &str, programs: &[&str], act: impl FnOnce(&Seat<'_>)) {
     let _alone = alone();
     let space = Space::new();
     let Some(display) = Display::with_keys(&space.path(""), "1280x720") else { return };
-    if !["vim", "nvim", "less", "htop", "tmux", "cargo"].into_iter().all(installed) {
+    if !programs.iter().copied().all(installed) {
         return;
     }
     let home = space.path("home");
     std::fs::create_dir_all(&home).unwrap();
     std::fs::write(home.join(".bashrc"), "PS1='\\W ready$ '\n").unwrap();
     std::fs::write(home.join(".tmux.conf"), "set -g default-command bash\n").unwrap();
-    let album = Album::new("evening");
+    let album = Album::new(name);
     let server = space.server().boot().start();
     let ada = space.client("ada", &server).boot().window("1280x720");
     let ada = ada.env("DISPLAY", &display.name).env("SHELL", "/bin/bash").env("HOME", &home);
@@ -253,16 +264,28 @@ fn an_evening_in_a_terminal() {
     let terminal = terminal(&ada);
     shows(&ada, &terminal, "ready$", LONG);
     has_keyboard(&ada, &terminal, true);
-    let seat = Seat { ada: &ada, display: &display, album: &album, terminal };
-    seat.writes();
-    seat.edits("vim", 20);
-    seat.edits("nvim", 30);
-    seat.reads();
-    seat.watches();
-    seat.divides();
-    seat.builds();
-    seat.display.types("exit 3\n");
-    seat.sees("3", "80-ended");
-    seat.presses(&["Return"], "ready$", "81-again");
-    seat.points();
+    act(&Seat { ada: &ada, display: &display, album: &album, terminal });
+}
+
+#[test]
+#[ignore = "fifteen minutes long, and for a person to look at: `cargo test --test pictures -- --ignored evening`"]
+fn an_evening_in_a_terminal() {
+    sits_down("evening", &["vim", "nvim", "less", "htop", "tmux", "cargo"], |seat| {
+        seat.writes();
+        seat.edits("vim", 20);
+        seat.edits("nvim", 30);
+        seat.reads();
+        seat.watches();
+        seat.divides();
+        seat.builds();
+        seat.display.types("exit 3\n");
+        seat.sees("3", "80-ended");
+        seat.presses(&["Return"], "ready$", "81-again");
+    });
+}
+
+#[test]
+#[ignore = "minutes long, and for a person to look at: `cargo test --test pictures -- --ignored evening`"]
+fn a_mouse_in_an_evening() {
+    sits_down("evening-mouse", &[], Seat::points);
 }
