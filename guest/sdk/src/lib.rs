@@ -74,8 +74,9 @@ pub mod prelude {
         spawn_on, timeout, trace, warn,
     };
     pub use hearth_abi::scene::{
-        Align, Anchor, Billboard, Camera, Component, Face, Light, LightKind, Material, MeshSource, Scope,
-        Sky, TerminalView, Text, Transform,
+        Align, Anchor, Animation, Billboard, Camera, Component, Environment, Face, Light, LightKind,
+        Material, MeshSource, ModelNode, NodeMode, Scope, Sky, TerminalView, Text, TextureTransform,
+        Transform, second_uvs,
     };
     pub use std::time::Duration;
 }
@@ -153,6 +154,7 @@ mod guide {
         messages: "messages.md",
         lumps_and_assets: "lumps-and-assets.md",
         scene: "scene.md",
+        models: "models.md",
         input: "input.md",
         authority: "authority.md",
     }
