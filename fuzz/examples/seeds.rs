@@ -8,8 +8,8 @@ use hearth_abi::{
     input::{Event, Press, key},
     mesh::Mesh,
     scene::{
-        Billboard, Camera, Component, ComponentKind, Light, LightKind, Material, MeshSource, Op, Scope, Sky,
-        Transform, encode_batch,
+        Animation, Billboard, Camera, Component, ComponentKind, Environment, Light, LightKind, Material,
+        MeshSource, ModelNode, Op, Scope, Sky, TextureTransform, Transform, encode_batch,
     },
     screen::{Cursor, CursorShape, Extra, Numbers, Screen, encode_update, style},
     signal::{Header, Kind, encode_args},
@@ -66,6 +66,25 @@ fn components() -> Vec<Component> {
         Component::Model(lump),
         Component::Billboard(Billboard::AboutY),
         Component::Hidden(true),
+        Component::Material(Box::new(Material {
+            alpha_cutoff: Some(0.5),
+            emissive_strength: 2.0,
+            normal_scale: 0.5,
+            occlusion_texture: Some(lump),
+            clearcoat: 1.0,
+            transmission: 0.5,
+            ior: 1.33,
+            thickness: 0.1,
+            texture_transform: TextureTransform { rotation: 1.0, ..TextureTransform::IDENTITY },
+            specular: 0.5,
+            anisotropy: 0.5,
+            second_uvs: 31,
+            ..Material::default()
+        })),
+        Component::Animation(Box::new(Animation { start_ns: 1, ..Animation::of("walk") })),
+        Component::Animation(Box::new(Animation { blend: 0.5, paused: true, ..Animation::of(3) })),
+        Component::Node(Box::new(ModelNode::follow("hand.R"))),
+        Component::Environment(Environment { lump, brightness: 1.0, ambient: 2.0, rotation: 3.0 }),
     ]
 }
 
@@ -201,6 +220,8 @@ fn mesh() -> Seeds {
         normals: vec![[0.0, 0.0, 1.0]; 3],
         uvs: vec![[0.5, 0.5]; 3],
         colors: vec![[255, 128, 0, 255]; 3],
+        tangents: vec![[1.0, 0.0, 0.0, -1.0]; 3],
+        second_uvs: vec![[0.25, 0.75]; 3],
         indices: vec![0, 1, 2],
     };
     let bare = Mesh { positions: full.positions.clone(), indices: vec![2, 1, 0], ..Mesh::default() };

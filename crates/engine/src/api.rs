@@ -96,7 +96,7 @@ pub enum Command {
     /// (see [`Event::FrameShown`]). `done` is called once, on a
     /// thread of the engine, and must be quick.
     Screenshot(Box<dyn FnOnce(Result<Picture, String>) + Send>),
-    /// Loads a lump as an asset of a class (`Mesh`, `Texture`, `Scene`, `Sound`) and keeps it until
+    /// Loads a lump as an asset of a class (`Mesh`, `Texture`, `Scene`, `Environment`, `Sound`) and keeps it until
     /// [`Command::Drop`]. `done` is called once, on a thread of the engine, and must be quick.
     Load {
         /// Name of the class.
@@ -174,7 +174,8 @@ pub enum Event {
     /// The engine needs this lump; answered by [`Command::Lump`]. Said once, and again only if the
     /// lump was let go, or lost with the graphics card's memory, and is needed anew.
     WantLump(LumpId),
-    /// A lump does not load. In its place a checkered box or surface is shown; a sound is not heard.
+    /// A lump does not load, and in its place a checkered box or surface is shown, or a sound is not heard; or it has not
+    /// what an entity asks of it.
     AssetFailed {
         /// Entities that refer to it, at most [`Event::ENTITIES_MAX`] of them; none if it was asked
         /// for by [`Command::Load`] alone.

@@ -3,13 +3,13 @@
 
 use crate::{
     EngineConfig, EngineEnd, EngineError, adapter,
-    assets::{SOURCE, Store},
+    assets::Store,
     capture,
     clipboard::Clipboard,
     icon, input, light,
     link::{self, Link},
     look::Looks,
-    motion,
+    model, motion,
     place::Place,
     sound::{self, Hearing},
     text,
@@ -17,13 +17,7 @@ use crate::{
 };
 use bevy::{
     app::{PanicHandlerPlugin, PluginsState, SubApps, TerminalCtrlCHandlerPlugin},
-    asset::{
-        AssetMetaCheck,
-        io::{
-            AssetSourceBuilder,
-            memory::{Dir, MemoryAssetReader},
-        },
-    },
+    asset::AssetMetaCheck,
     ecs::{message::Messages, system::NonSendMarker},
     log::LogPlugin,
     picking::{InteractionPlugin, PickingPlugin, input::PointerInputPlugin},
@@ -180,13 +174,6 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
     };
 
     let mut app = App::new();
-    let files = Dir::default();
-    let root = files.clone();
-    // Sources of assets must be known before the plugin that reads from them.
-    app.register_asset_source(
-        SOURCE,
-        AssetSourceBuilder::new(move || Box::new(MemoryAssetReader { root: root.clone() })),
-    );
     let mut plugins = DefaultPlugins
         .build()
         .set(RenderPlugin {
@@ -237,8 +224,9 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
     app.insert_resource(Settings { quality, target, on_demand })
         .insert_resource(Link(end))
         .insert_resource(Place::new(config.peer))
-        .insert_resource(Store::new(files))
+        .insert_resource(Store::new())
         .insert_resource(Hearing::new(&config.sound))
+        .insert_resource(model::Clock { stands: config.fixed_step.is_some() })
         .init_resource::<input::Held>()
         .insert_resource(Clipboard::new(!config.headless))
         .init_resource::<capture::Pending>()
@@ -264,7 +252,9 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
         .add_systems(Update, (motion::lead, view::breathe, view::look_up))
         .add_systems(
             PostUpdate,
-            (view::aim, view::face, light::follow).chain().before(TransformSystems::Propagate),
+            (model::keep_shapes, model::pose, view::aim, view::face, light::follow)
+                .chain()
+                .before(TransformSystems::Propagate),
         )
         .add_systems(PostUpdate, sound::hear.after(TransformSystems::Propagate))
         .add_systems(Last, (capture::expire, link::report, forget_errors));

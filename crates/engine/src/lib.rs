@@ -12,7 +12,8 @@
 //!
 //! How the parts fit: `link` takes a bounded number of changes before each picture, and `place`
 //! applies them to the engine's own entities; `assets` decodes lumps away from the frame and knows
-//! who uses what; `look` shares materials and shapes; `motion` smooths what arrives in steps; `view`
+//! who uses what; `look` shares materials and shapes; `model` has the nodes of models and
+//! their poses; `motion` smooths what arrives in steps; `view`
 //! puts the eye where the camera is, under the `sky`; `light` has the lights; `sound` tells the mixer what is heard; `text` draws terminals and
 //! text; `input` turns the window's events into the contract's, with `stroke` for keys; `clipboard` speaks
 //! to the window system's; `capture` makes screenshots; `app` sets it all up.
@@ -33,6 +34,7 @@ mod keys;
 mod light;
 mod link;
 mod look;
+mod model;
 mod motion;
 mod place;
 mod reply;

@@ -8,13 +8,14 @@ use crate::{
     clipboard::Clipboard,
     input::Held,
     look::Looks,
+    model::Shelves,
     place::Place,
     reply::Reply,
     text::{self, Writing},
     view::{Eye, Settings},
 };
 use bevy::{
-    asset::AssetServer,
+    image::CompressedImageFormatSupport,
     prelude::*,
     window::{CursorOptions, PrimaryWindow},
 };
@@ -155,9 +156,19 @@ fn text_input(world: &mut World, on: bool) {
 }
 
 fn advance_assets(world: &mut World, place: &mut Place, store: &mut Store) {
-    let server = world.resource::<AssetServer>().clone();
+    let adapter = world.resource::<CompressedImageFormatSupport>().0;
     let changed = world.resource_scope(|world, mut meshes: Mut<Assets<Mesh>>| {
-        store.advance(&mut meshes, &mut world.resource_mut(), &server)
+        world.resource_scope(|world, mut images: Mut<Assets<Image>>| {
+            world.resource_scope(|world, mut materials: Mut<Assets<StandardMaterial>>| {
+                let mut shelves = Shelves {
+                    meshes: &mut meshes,
+                    images: &mut images,
+                    materials: &mut materials,
+                    poses: &mut world.resource_mut(),
+                };
+                store.advance(&mut shelves, adapter)
+            })
+        })
     });
     world.resource_scope(|world, mut looks: Mut<Looks>| {
         looks.refresh(&changed, store, &mut world.resource_mut());

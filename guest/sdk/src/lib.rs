@@ -76,8 +76,9 @@ pub mod prelude {
         spawn_on, timeout, trace, warn,
     };
     pub use hearth_abi::scene::{
-        Align, Anchor, Billboard, Camera, Component, Face, Light, LightKind, Material, MeshSource, Scope,
-        Sky, Sound, TerminalView, Text, Transform,
+        Align, Anchor, Animation, Billboard, Camera, Component, Environment, Face, Light, LightKind,
+        Material, MeshSource, ModelNode, NodeMode, Scope, Sky, Sound, TerminalView, Text, TextureTransform,
+        Transform, second_uvs,
     };
     pub use std::time::Duration;
 }
@@ -156,6 +157,7 @@ mod guide {
         lumps_and_assets: "lumps-and-assets.md",
         scene: "scene.md",
         sound: "sound.md",
+        models: "models.md",
         input: "input.md",
         authority: "authority.md",
     }

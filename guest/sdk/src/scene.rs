@@ -28,8 +28,8 @@ use crate::{
 use hearth_abi::{
     EntityId, Errno, LumpId, TerminalId,
     scene::{
-        BATCH_LEN_MAX, Billboard, Camera, Component, ComponentKind, Light, Material, MeshSource, Op, Scope,
-        Sky, Sound, TerminalView, Text, Transform,
+        Animation, BATCH_LEN_MAX, Billboard, Camera, Component, ComponentKind, Environment, Light, Material,
+        MeshSource, ModelNode, Op, Scope, Sky, Sound, TerminalView, Text, Transform,
     },
 };
 use std::cell::Cell;
@@ -84,6 +84,9 @@ into_component! {
     TerminalView, view => Component::Terminal(view);
     Text, text => Component::Text(Box::new(text));
     Sound, sound => Component::Sound(Box::new(sound));
+    Animation, animation => Component::Animation(Box::new(animation));
+    ModelNode, node => Component::Node(Box::new(node));
+    Environment, environment => Component::Environment(environment);
 }
 
 /// A new entity, described before it is made. It belongs to this process and goes when this ends,
@@ -167,6 +170,38 @@ impl Entity {
     /// A glTF scene from a lump.
     pub fn model(self, lump: LumpId) -> Entity {
         self.with(Component::Model(lump))
+    }
+
+    /// What its model plays.
+    ///
+    /// ```
+    /// # use hearth_sdk::prelude::*;
+    /// # fn build(fox: LumpId) -> Result<(), Error> {
+    /// let fox = Entity::new().model(fox).plays(Animation::of("Survey")).spawn()?;
+    /// scene::set(fox, Animation { blend: 0.3, ..Animation::of("Walk") })?;
+    /// # Ok(())
+    /// # }
+    /// # build(LumpId([1; 32])).unwrap();
+    /// ```
+    pub fn plays(self, animation: Animation) -> Entity {
+        self.with(animation)
+    }
+
+    /// Ties it to a node of the model that it hangs under.
+    ///
+    /// ```
+    /// # use hearth_sdk::prelude::*;
+    /// # fn build(robot: EntityId) -> Result<(), Error> {
+    /// let left = Quat::about(Vec3::Y, 0.6);
+    /// Entity::new().parent(robot).node(ModelNode::add("head")).turned(left).spawn()?;
+    /// let lamp = Entity::new().parent(robot).node(ModelNode::follow("hand.R"));
+    /// lamp.mesh(MeshSource::Sphere(0.1)).material(glow([3.0, 2.0, 1.0])).spawn()?;
+    /// # Ok(())
+    /// # }
+    /// # build("0.7".parse().unwrap()).unwrap();
+    /// ```
+    pub fn node(self, node: ModelNode) -> Entity {
+        self.with(node)
     }
 
     /// Writing on it, to be read from +Z: white, without serifs, a tenth of a metre high, about its origin.
