@@ -7,6 +7,7 @@
 use crate::{
     DecodeError, EntityId, LumpId,
     codec::{Reader, put_floats},
+    pointer::Wants,
 };
 use alloc::{boxed::Box, string::String, vec::Vec};
 
@@ -226,6 +227,9 @@ components! {
     Terminal(TerminalView) = 11,
     /// Writing.
     Text(Box<Text>) = 12,
+    /// What the entity's owner is told of users' pointers on it, and on what is below it that has no such
+    /// component of its own. `u8` bits.
+    Pointer(Wants) = 14,
 }
 
 /// Place, rotation and size relative to the parent.
@@ -462,6 +466,7 @@ impl Component {
             Component::Hidden(on) => out.push(u8::from(*on)),
             Component::Terminal(view) => view.encode(out),
             Component::Text(text) => text.encode(out),
+            Component::Pointer(wants) => out.push(wants.bits()),
         }
     }
 
@@ -502,6 +507,7 @@ impl Component {
             ComponentKind::Hidden => Component::Hidden(r.bool()?),
             ComponentKind::Terminal => Component::Terminal(TerminalView::decode(r)?),
             ComponentKind::Text => Component::Text(Box::new(Text::decode(r)?)),
+            ComponentKind::Pointer => Component::Pointer(Wants::decode(r)?),
         };
         reader.end()?;
         Ok(component)
@@ -682,6 +688,7 @@ mod tests {
                 opacity: 0.9,
             }),
             Component::Text(Box::new(Text { text: "Wärme\n界".into(), bold: true, ..Text::default() })),
+            Component::Pointer(Wants::HOVER.and(Wants::PRESS)),
         ]
     }
 

@@ -6,12 +6,14 @@ use crate::{
     assets::{SOURCE, Store},
     capture,
     clipboard::Clipboard,
+    drawn,
+    gamepad::{self, Gamepads},
     icon, input, light,
     link::{self, Link},
     look::Looks,
     motion,
     place::Place,
-    text,
+    text, touch,
     view::{self, Settings},
 };
 use bevy::{
@@ -23,6 +25,7 @@ use bevy::{
             memory::{Dir, MemoryAssetReader},
         },
     },
+    camera::visibility::VisibilitySystems,
     ecs::{message::Messages, system::NonSendMarker},
     log::LogPlugin,
     picking::{InteractionPlugin, PickingPlugin, input::PointerInputPlugin},
@@ -126,6 +129,12 @@ impl Headless {
         app.finish();
         app.cleanup();
         Ok(Headless { apps: std::mem::take(app.sub_apps_mut()) })
+    }
+
+    /// All that the engine has, for tests that stand in for the window system.
+    #[cfg(test)]
+    pub(crate) fn world_mut(&mut self) -> &mut World {
+        self.apps.main.world_mut()
     }
 
     /// Whether the last step drew.
@@ -238,7 +247,10 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
         .insert_resource(Place::new(config.peer))
         .insert_resource(Store::new(files))
         .init_resource::<input::Held>()
+        .init_resource::<touch::Hands>()
+        .init_resource::<drawn::Casts>()
         .insert_resource(Clipboard::new(!config.headless))
+        .insert_resource(Gamepads::new(!config.headless))
         .init_resource::<capture::Pending>()
         .init_resource::<link::Shown>()
         .init_resource::<view::Up>();
@@ -251,6 +263,8 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
             (
                 link::announce,
                 input::read,
+                touch::touch,
+                gamepad::read,
                 (renew, text::renew).chain().run_if(resource_exists_and_changed::<RenderDevice>),
                 link::hand_over,
                 link::wake,
@@ -263,6 +277,13 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
         .add_systems(
             PostUpdate,
             (view::aim, view::face, light::follow).chain().before(TransformSystems::Propagate),
+        )
+        .add_systems(
+            PostUpdate,
+            drawn::answer
+                .after(TransformSystems::Propagate)
+                .after(VisibilitySystems::CalculateBounds)
+                .after(VisibilitySystems::VisibilityPropagate),
         )
         .add_systems(Last, (capture::expire, link::report, forget_errors));
     Ok(app)

@@ -12,6 +12,7 @@ use crate::{
 use bevy::{light::NotShadowCaster, prelude::*, world_serialization::WorldAssetRoot};
 use hearth_abi::{
     EntityId, LumpId, PeerId,
+    pointer::Wants,
     scene::{self, Component, ComponentKind, MeshSource, Scope},
 };
 use hearth_scene::{Change, Owner};
@@ -42,6 +43,10 @@ struct Entry {
     keys: BTreeSet<Key>,
 }
 
+/// Which entity of the scene it is.
+#[derive(bevy::prelude::Component)]
+pub(crate) struct Known(pub(crate) EntityId);
+
 /// Entities that turn to the viewer.
 #[derive(bevy::prelude::Component)]
 pub(crate) struct Facing;
@@ -57,6 +62,8 @@ pub(crate) struct Place {
     dirty: BTreeSet<EntityId>,
     cameras: BTreeMap<EntityId, (scene::Camera, Entity)>,
     skies: BTreeMap<EntityId, scene::Sky>,
+    /// Entities that are targets of the pointer.
+    targets: BTreeMap<EntityId, Wants>,
     /// Something of the scene has arrived.
     pub(crate) has_begun: bool,
 }
@@ -70,6 +77,7 @@ impl Place {
             dirty: BTreeSet::new(),
             cameras: BTreeMap::new(),
             skies: BTreeMap::new(),
+            targets: BTreeMap::new(),
             has_begun: false,
         }
     }
@@ -86,6 +94,26 @@ impl Place {
 
     pub(crate) fn sky(&self) -> Option<&scene::Sky> {
         self.skies.values().next()
+    }
+
+    /// The peer that shows the picture.
+    pub(crate) fn peer(&self) -> PeerId {
+        self.peer
+    }
+
+    /// Whether there is anything that a pointer could be on.
+    pub(crate) fn has_targets(&self) -> bool {
+        !self.targets.is_empty()
+    }
+
+    /// What an entity wants to hear of pointers, if it is a target.
+    pub(crate) fn wants(&self, id: EntityId) -> Option<Wants> {
+        self.targets.get(&id).copied()
+    }
+
+    /// The renderer's entity.
+    pub(crate) fn entity(&self, id: EntityId) -> Option<Entity> {
+        Some(self.entries.get(&id)?.entity)
     }
 
     /// Applies one change.
@@ -105,8 +133,8 @@ impl Place {
             Owner::Process(process) => scope == Scope::Shared && process.peer() != self.peer,
             Owner::Space => false,
         };
-        let entity =
-            world.spawn((Transform::IDENTITY, Visibility::Inherited, Motion::at(Transform::IDENTITY))).id();
+        let at = Transform::IDENTITY;
+        let entity = world.spawn((Known(id), at, Visibility::Inherited, Motion::at(at))).id();
         let entry = Entry {
             entity,
             in_steps,
@@ -137,6 +165,7 @@ impl Place {
         self.dirty.remove(&id);
         self.cameras.remove(&id);
         self.skies.remove(&id);
+        self.targets.remove(&id);
         // What still hangs under it, against the order that changes come in, is not to go with it.
         let children: Vec<Entity> =
             world.get::<Children>(entry.entity).map(|children| children.to_vec()).unwrap_or_default();
@@ -210,6 +239,9 @@ impl Place {
                 entry.reads[1] = true;
                 world.resource_mut::<Writing>().show_text(id, entity, text);
             }
+            Component::Pointer(wants) => {
+                self.targets.insert(id, wants);
+            }
             // A camera that everybody has, or a component of a later version of the contract.
             _ => {}
         }
@@ -267,6 +299,9 @@ impl Place {
             ComponentKind::Text => {
                 entry.reads[1] = false;
                 text::hide_text(world, id);
+            }
+            ComponentKind::Pointer => {
+                self.targets.remove(&id);
             }
             _ => {}
         }

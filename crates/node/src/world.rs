@@ -4,10 +4,13 @@
 use crate::{lumps::chain, node::Inner};
 use hearth_abi::{
     EntityId, Errno, LumpId, PeerId, ProcessId, TerminalId,
+    pointer::Wants,
     scene::{Component, ComponentKind, Op, Scope, Transform, decode_batch},
 };
 use hearth_process::Level;
-use hearth_scene::{Authority, Change, FileError, Limits, Mirror, MirrorLimits, Notice, Scene, SceneFile};
+use hearth_scene::{
+    Authority, Change, FileError, Limits, Mirror, MirrorLimits, Notice, Owner, Scene, SceneFile,
+};
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
@@ -272,6 +275,17 @@ impl World {
             above = scene.get(id)?.parent();
         }
         Some(Place { entity: Some(entity), scale, in_world })
+    }
+
+    /// The process that is told what pointers do to an entity, and what it wants to hear.
+    pub(crate) fn pointer_target(&self, id: EntityId) -> Option<(ProcessId, Wants)> {
+        let state = self.state.lock();
+        let entity = state.scene().get(id)?;
+        match (entity.owner(), entity.get(ComponentKind::Pointer)?) {
+            (Owner::Process(process), Component::Pointer(wants)) => Some((process, *wants)),
+            // Of what belongs to the space there is nobody to hear it.
+            _ => None,
+        }
     }
 
     /// The bytes of a component, as this peer knows it now.
