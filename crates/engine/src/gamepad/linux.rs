@@ -13,7 +13,10 @@ use std::{
     io::{ErrorKind, Read as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
-    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    sync::{
+        Mutex, PoisonError,
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    },
     thread,
     time::Duration,
 };
@@ -170,7 +173,8 @@ struct Device {
 
 /// The gamepads of this machine.
 pub(super) struct Devices {
-    found: std::sync::Mutex<Receiver<Found>>,
+    // The lock is there only to share what one system reads.
+    found: Mutex<Receiver<Found>>,
     /// Told which device may be looked at again.
     gone: SyncSender<u64>,
     open: Vec<Device>,
@@ -212,8 +216,8 @@ fn look(devices: &Path, classes: &Path, tell: &SyncSender<Found>, closed: &Recei
         }
         match closed.recv_timeout(LOOK) {
             Ok(number) => drop(known.remove(&number)),
-            Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
-            Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
         }
     }
 }
@@ -241,7 +245,7 @@ fn open(number: u64, devices: &Path, classes: &Path) -> Option<Found> {
 
 impl Source for Devices {
     fn hear(&mut self, most: usize, heard: &mut Vec<Heard>) {
-        let found = self.found.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let found = self.found.get_mut().unwrap_or_else(PoisonError::into_inner);
         for Found { number, name, layout, file } in found.try_iter() {
             heard.push(Heard::Connected { id: number, name });
             self.open.push(Device { id: number, layout, file, rest: Vec::new() });
