@@ -7,6 +7,7 @@
 use crate::{
     DecodeError, EntityId, LumpId,
     codec::{Reader, put_floats},
+    pointer::Wants,
 };
 use alloc::{boxed::Box, string::String, vec::Vec};
 
@@ -234,6 +235,9 @@ components! {
     Text(Box<Text>) = 12,
     /// A sound.
     Sound(Box<Sound>) = 13,
+    /// What the entity's owner is told of users' pointers on it, and on what is below it that has no such
+    /// component of its own. `u8` bits.
+    Pointer(Wants) = 14,
     /// What the entity's model plays.
     Animation(Box<Animation>) = 15,
     /// Ties the entity to a node of the model that it hangs under.
@@ -458,6 +462,7 @@ impl Component {
             Component::Animation(animation) => animation.encode(out),
             Component::Node(node) => node.encode(out),
             Component::Environment(environment) => environment.encode(out),
+            Component::Pointer(wants) => out.push(wants.bits()),
         }
     }
 
@@ -502,6 +507,7 @@ impl Component {
             ComponentKind::Animation => Component::Animation(Box::new(Animation::decode(r)?)),
             ComponentKind::Node => Component::Node(Box::new(ModelNode::decode(r)?)),
             ComponentKind::Environment => Component::Environment(Environment::decode(r)?),
+            ComponentKind::Pointer => Component::Pointer(Wants::decode(r)?),
         };
         reader.end()?;
         Ok(component)
@@ -663,6 +669,7 @@ mod tests {
             Component::Animation(Box::new(Animation { paused: true, ..Animation::of("walk") })),
             Component::Node(Box::new(ModelNode::follow("hand.L"))),
             Component::Environment(Environment { lump, brightness: 500.0, ambient: 300.0, rotation: 1.0 }),
+            Component::Pointer(Wants::HOVER.and(Wants::PRESS)),
         ]
     }
 

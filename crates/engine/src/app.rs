@@ -6,18 +6,21 @@ use crate::{
     assets::Store,
     capture,
     clipboard::Clipboard,
+    drawn,
+    gamepad::{self, Gamepads},
     icon, input, light,
     link::{self, Link},
     look::Looks,
     model, motion,
     place::Place,
     sound::{self, Hearing},
-    text,
+    text, touch,
     view::{self, Settings},
 };
 use bevy::{
     app::{PanicHandlerPlugin, PluginsState, SubApps, TerminalCtrlCHandlerPlugin},
     asset::AssetMetaCheck,
+    camera::visibility::VisibilitySystems,
     ecs::{message::Messages, system::NonSendMarker},
     log::LogPlugin,
     picking::{InteractionPlugin, PickingPlugin, input::PointerInputPlugin},
@@ -121,6 +124,12 @@ impl Headless {
         app.finish();
         app.cleanup();
         Ok(Headless { apps: std::mem::take(app.sub_apps_mut()) })
+    }
+
+    /// All that the engine has, for tests that stand in for the window system.
+    #[cfg(test)]
+    pub(crate) fn world_mut(&mut self) -> &mut World {
+        self.apps.main.world_mut()
     }
 
     /// Whether the last step drew.
@@ -228,7 +237,10 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
         .insert_resource(Hearing::new(&config.sound))
         .insert_resource(model::Clock { stands: config.fixed_step.is_some() })
         .init_resource::<input::Held>()
+        .init_resource::<touch::Hands>()
+        .init_resource::<drawn::Casts>()
         .insert_resource(Clipboard::new(!config.headless))
+        .insert_resource(Gamepads::new(!config.headless))
         .init_resource::<capture::Pending>()
         .init_resource::<link::Shown>()
         .init_resource::<view::Up>();
@@ -241,6 +253,8 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
             (
                 link::announce,
                 input::read,
+                touch::touch,
+                gamepad::read,
                 (renew, text::renew).chain().run_if(resource_exists_and_changed::<RenderDevice>),
                 link::hand_over,
                 link::wake,
@@ -257,6 +271,13 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
                 .before(TransformSystems::Propagate),
         )
         .add_systems(PostUpdate, sound::hear.after(TransformSystems::Propagate))
+        .add_systems(
+            PostUpdate,
+            drawn::answer
+                .after(TransformSystems::Propagate)
+                .after(VisibilitySystems::CalculateBounds)
+                .after(VisibilitySystems::VisibilityPropagate),
+        )
         .add_systems(Last, (capture::expire, link::report, forget_errors));
     Ok(app)
 }

@@ -6,12 +6,14 @@ use crate::{
     assets::Store,
     capture,
     clipboard::Clipboard,
+    drawn::Casts,
     input::Held,
     look::Looks,
     model::Shelves,
     place::Place,
     reply::Reply,
     text::{self, Writing},
+    touch::Hands,
     view::{Eye, Settings},
 };
 use bevy::{
@@ -121,6 +123,9 @@ fn take_commands(world: &mut World, place: &mut Place, store: &mut Store) {
                 world.resource_mut::<Clipboard>().read(primary, Reply::new(done));
             }
             Command::TextInput(on) => text_input(world, on),
+            Command::Cast { cast, done } => {
+                world.resource_mut::<Casts>().ask(cast, Reply::new(done));
+            }
             // These wait beside the queue.
             Command::Screen { .. } => {}
             Command::Quit => {
@@ -145,8 +150,9 @@ fn capture_pointer(world: &mut World, on: bool) {
     });
 }
 
-/// Asks input methods for what is typed, or leaves them alone.
+/// Asks input methods for what is typed, or leaves them alone; what the pointer does meanwhile is for nobody else.
 fn text_input(world: &mut World, on: bool) {
+    world.resource_mut::<Hands>().type_text(on);
     let mut windows = world.query_filtered::<&mut Window, With<PrimaryWindow>>();
     if let Ok(mut window) = windows.single_mut(world)
         && window.ime_enabled != on

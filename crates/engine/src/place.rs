@@ -14,6 +14,7 @@ use crate::{
 use bevy::{light::NotShadowCaster, prelude::*};
 use hearth_abi::{
     EntityId, LumpId, PeerId,
+    pointer::Wants,
     scene::{self, Component, ComponentKind, MeshSource, Scope},
 };
 use hearth_scene::{Change, Owner};
@@ -44,6 +45,10 @@ struct Entry {
     keys: BTreeSet<Key>,
 }
 
+/// Which entity of the scene it is.
+#[derive(bevy::prelude::Component)]
+pub(crate) struct Known(pub(crate) EntityId);
+
 /// Entities that turn to the viewer.
 #[derive(bevy::prelude::Component)]
 pub(crate) struct Facing;
@@ -62,6 +67,8 @@ pub(crate) struct Place {
     cameras: BTreeMap<EntityId, (scene::Camera, Entity)>,
     skies: BTreeMap<EntityId, scene::Sky>,
     environments: BTreeMap<EntityId, scene::Environment>,
+    /// Entities that are targets of the pointer.
+    targets: BTreeMap<EntityId, Wants>,
     /// Something of the scene has arrived.
     pub(crate) has_begun: bool,
 }
@@ -77,6 +84,7 @@ impl Place {
             cameras: BTreeMap::new(),
             skies: BTreeMap::new(),
             environments: BTreeMap::new(),
+            targets: BTreeMap::new(),
             has_begun: false,
         }
     }
@@ -99,6 +107,26 @@ impl Place {
         self.environments.values().next()
     }
 
+    /// The peer that shows the picture.
+    pub(crate) fn peer(&self) -> PeerId {
+        self.peer
+    }
+
+    /// Whether there is anything that a pointer could be on.
+    pub(crate) fn has_targets(&self) -> bool {
+        !self.targets.is_empty()
+    }
+
+    /// What an entity wants to hear of pointers, if it is a target.
+    pub(crate) fn wants(&self, id: EntityId) -> Option<Wants> {
+        self.targets.get(&id).copied()
+    }
+
+    /// The renderer's entity.
+    pub(crate) fn entity(&self, id: EntityId) -> Option<Entity> {
+        Some(self.entries.get(&id)?.entity)
+    }
+
     /// Applies one change.
     pub(crate) fn apply(&mut self, world: &mut World, store: &mut Store, change: Change) {
         match change {
@@ -116,8 +144,8 @@ impl Place {
             Owner::Process(process) => scope == Scope::Shared && process.peer() != self.peer,
             Owner::Space => false,
         };
-        let entity =
-            world.spawn((Transform::IDENTITY, Visibility::Inherited, Motion::at(Transform::IDENTITY))).id();
+        let at = Transform::IDENTITY;
+        let entity = world.spawn((Known(id), at, Visibility::Inherited, Motion::at(at))).id();
         let entry = Entry {
             entity,
             in_steps,
@@ -155,6 +183,7 @@ impl Place {
         self.cameras.remove(&id);
         self.skies.remove(&id);
         self.environments.remove(&id);
+        self.targets.remove(&id);
         // What still hangs under it, against the order that changes come in, is not to go with it.
         let children: Vec<Entity> =
             world.get::<Children>(entry.entity).map(|children| children.to_vec()).unwrap_or_default();
@@ -256,6 +285,9 @@ impl Place {
                 self.environments.insert(id, environment);
                 self.look_anew(store, id);
             }
+            Component::Pointer(wants) => {
+                self.targets.insert(id, wants);
+            }
             // A camera that everybody has, or a component of a later version of the contract.
             _ => {}
         }
@@ -327,6 +359,9 @@ impl Place {
                 entry.environment = None;
                 self.environments.remove(&id);
                 self.look_anew(store, id);
+            }
+            ComponentKind::Pointer => {
+                self.targets.remove(&id);
             }
             _ => {}
         }

@@ -61,11 +61,9 @@ impl Key {
 
     pub(crate) const fn lump(self) -> LumpId {
         match self {
-            Key::Mesh(id)
-            | Key::Texture(id, _)
-            | Key::Model(id)
-            | Key::Environment(id)
-            | Key::Sound(id) => id,
+            Key::Mesh(id) | Key::Texture(id, _) | Key::Model(id) | Key::Environment(id) | Key::Sound(id) => {
+                id
+            }
         }
     }
 
