@@ -287,5 +287,5 @@ fn an_evening_in_a_terminal() {
 #[test]
 #[ignore = "minutes long, and for a person to look at: `cargo test --test pictures -- --ignored evening`"]
 fn a_mouse_in_an_evening() {
-    sits_down("evening-mouse", &[], Seat::points);
+    sits_down("evening-mouse", &[], |seat| seat.points());
 }
