@@ -245,7 +245,7 @@ fn sound() -> Seeds {
         ("ok-ogg", ogg),
         ("claims-hours", wav(1, 16, 1 << 31, vec![0; 32])),
         ("no-channels", wav(0, 16, 32, vec![0; 32])),
-        ("ok-open-end", wav(1, 8, u32::MAX, vec![0x80, 0xc0].repeat(40))),
+        ("ok-open-end", wav(1, 8, u32::MAX, [0x80, 0xc0].repeat(40))),
         (
             "info-of-4-gib",
             [&b"RIFF\xfe\xff\xff\xffWAVELIST\xec\xff\xff\xffINFOINAM\xd8\xff\xff\xff"[..], &[b'x'; 20]]
