@@ -123,7 +123,7 @@ impl Seat<'_> {
         };
         self.clears();
         self.runs("echo pick-me-up", "\npick-me-up", "85-to-be-chosen");
-        drags(Self::cell(0.0, 2.0), Self::cell(9.0, 2.0), "86-chosen-by-mouse");
+        drags(Self::cell(0.0, 2.0), Self::cell(10.0, 2.0), "86-chosen-by-mouse");
         self.display.keys(&["ctrl+shift+c"]);
         self.display.types("echo pasted=");
         self.display.keys(&["ctrl+shift+v", "Return"]);
