@@ -33,7 +33,7 @@ use std::{
 };
 
 /// Most cells that are turned into those of the graphics card before one picture (at least one terminal
-/// is): some 2 ms of a processor's time.
+/// is). What is left waits for the next picture.
 const CELLS_MAX: usize = 1 << 17;
 /// Half a period of blinking, in seconds.
 const BLINK_S: f64 = 0.53;
