@@ -7,12 +7,17 @@
 use crate::{
     DecodeError, EntityId, LumpId,
     codec::{Reader, put_floats},
+    pointer::Wants,
 };
 use alloc::{boxed::Box, string::String, vec::Vec};
 
+mod material;
+mod model;
 mod sound;
 mod writing;
 
+pub use material::{Material, TextureTransform, second_uvs};
+pub use model::{Animation, Clip, Environment, ModelNode, NodeMode};
 pub use sound::{DistanceModel, Sound};
 pub use writing::{Align, Anchor, Face, TEXT_LEN_MAX, TerminalView, Text};
 
@@ -230,6 +235,15 @@ components! {
     Text(Box<Text>) = 12,
     /// A sound.
     Sound(Box<Sound>) = 13,
+    /// What the entity's owner is told of users' pointers on it, and on what is below it that has no such
+    /// component of its own. `u8` bits.
+    Pointer(Wants) = 14,
+    /// What the entity's model plays.
+    Animation(Box<Animation>) = 15,
+    /// Ties the entity to a node of the model that it hangs under.
+    Node(Box<ModelNode>) = 16,
+    /// A picture of all directions around everything, and the light from it.
+    Environment(Environment) = 17,
 }
 
 /// Place, rotation and size relative to the parent.
@@ -323,53 +337,6 @@ pub enum MeshSource {
     Plane([f32; 2]),
     /// Source 5: a ring in the xz plane. `f32` radius of the ring, `f32` radius of its tube.
     Torus(f32, f32),
-}
-
-/// A metallic-roughness material (glTF 2.0, section 3.9). As bytes: the factors in the order of the
-/// fields as `f32`, `u32` flags, then for each of the four textures a `u8` that is 1 if it is there
-/// and its 32 bytes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Material {
-    /// Linear red, green, blue, and opacity. Four `f32`.
-    pub base_color: [f32; 4],
-    /// 0 dielectric to 1 metal.
-    pub metallic: f32,
-    /// 0 smooth to 1 rough.
-    pub roughness: f32,
-    /// Linear light given off, three `f32`; 1.0 is as bright as white paper, more glows.
-    pub emissive: [f32; 3],
-    /// Bit 0 of the flags: shown in its base colour whatever the light.
-    pub unlit: bool,
-    /// Bit 1: seen from both sides.
-    pub double_sided: bool,
-    /// Bit 2: opacity below 1 lets what is behind shine through.
-    pub blend: bool,
-    /// Lump of class `Texture` (sRGB) that multiplies the base colour.
-    pub base_color_texture: Option<LumpId>,
-    /// Lump of class `Texture` (linear): tangent-space normals.
-    pub normal_texture: Option<LumpId>,
-    /// Lump of class `Texture` (linear): roughness in green, metallic in blue.
-    pub metallic_roughness_texture: Option<LumpId>,
-    /// Lump of class `Texture` (sRGB) that multiplies the emissive colour.
-    pub emissive_texture: Option<LumpId>,
-}
-
-impl Default for Material {
-    fn default() -> Material {
-        Material {
-            base_color: [0.8, 0.8, 0.8, 1.0],
-            metallic: 0.0,
-            roughness: 0.6,
-            emissive: [0.0; 3],
-            unlit: false,
-            double_sided: false,
-            blend: false,
-            base_color_texture: None,
-            normal_texture: None,
-            metallic_roughness_texture: None,
-            emissive_texture: None,
-        }
-    }
 }
 
 /// A light. As bytes: `u8` kind (0 directional, 1 point, 2 spot), `u8` shadows, then `f32`s: colour
@@ -470,19 +437,7 @@ impl Component {
                 MeshSource::Plane(size) => shape(out, 4, size),
                 MeshSource::Torus(ring, tube) => shape(out, 5, &[*ring, *tube]),
             },
-            Component::Material(m) => {
-                put_floats(out, &m.base_color);
-                put_floats(out, &[m.metallic, m.roughness]);
-                put_floats(out, &m.emissive);
-                let flags = u32::from(m.unlit) | u32::from(m.double_sided) << 1 | u32::from(m.blend) << 2;
-                out.extend_from_slice(&flags.to_le_bytes());
-                for texture in
-                    [m.base_color_texture, m.normal_texture, m.metallic_roughness_texture, m.emissive_texture]
-                {
-                    out.push(u8::from(texture.is_some()));
-                    out.extend_from_slice(texture.as_ref().map_or(&[][..], |id| &id.0));
-                }
-            }
+            Component::Material(material) => material.encode(out),
             Component::Light(l) => {
                 out.extend_from_slice(&[l.kind as u8, u8::from(l.shadows)]);
                 put_floats(out, &l.color);
@@ -504,6 +459,10 @@ impl Component {
             Component::Terminal(view) => view.encode(out),
             Component::Text(text) => text.encode(out),
             Component::Sound(sound) => sound.encode(out),
+            Component::Animation(animation) => animation.encode(out),
+            Component::Node(node) => node.encode(out),
+            Component::Environment(environment) => environment.encode(out),
+            Component::Pointer(wants) => out.push(wants.bits()),
         }
     }
 
@@ -523,7 +482,7 @@ impl Component {
                 Component::Name(r.text(r.remaining())?.into())
             }
             ComponentKind::Mesh => Component::Mesh(mesh_source(r)?),
-            ComponentKind::Material => Component::Material(Box::new(material(r)?)),
+            ComponentKind::Material => Component::Material(Box::new(Material::decode(r)?)),
             ComponentKind::Light => Component::Light(light(r)?),
             ComponentKind::Sky => Component::Sky(Sky {
                 zenith: r.finites()?,
@@ -545,6 +504,10 @@ impl Component {
             ComponentKind::Terminal => Component::Terminal(TerminalView::decode(r)?),
             ComponentKind::Text => Component::Text(Box::new(Text::decode(r)?)),
             ComponentKind::Sound => Component::Sound(Box::new(Sound::decode(r)?)),
+            ComponentKind::Animation => Component::Animation(Box::new(Animation::decode(r)?)),
+            ComponentKind::Node => Component::Node(Box::new(ModelNode::decode(r)?)),
+            ComponentKind::Environment => Component::Environment(Environment::decode(r)?),
+            ComponentKind::Pointer => Component::Pointer(Wants::decode(r)?),
         };
         reader.end()?;
         Ok(component)
@@ -552,18 +515,12 @@ impl Component {
 
     /// The lumps that this component refers to.
     pub fn lumps(&self) -> impl Iterator<Item = LumpId> {
-        let mut found = [None; 4];
+        let mut found = [None; 5];
         match self {
             Component::Mesh(MeshSource::Lump(id)) | Component::Model(id) => found[0] = Some(*id),
             Component::Sound(sound) => found[0] = Some(sound.lump),
-            Component::Material(m) => {
-                found = [
-                    m.base_color_texture,
-                    m.normal_texture,
-                    m.metallic_roughness_texture,
-                    m.emissive_texture,
-                ];
-            }
+            Component::Environment(environment) => found[0] = Some(environment.lump),
+            Component::Material(material) => found = material.textures(),
             _ => {}
         }
         found.into_iter().flatten()
@@ -607,32 +564,6 @@ fn mesh_source(r: &mut Reader<'_>) -> Result<MeshSource, DecodeError> {
         4 => MeshSource::Plane([above_zero(r)?, above_zero(r)?]),
         5 => MeshSource::Torus(above_zero(r)?, above_zero(r)?),
         _ => return Err(unknown),
-    })
-}
-
-fn material(r: &mut Reader<'_>) -> Result<Material, DecodeError> {
-    let base_color = r.finites()?;
-    let metallic = r.finite()?;
-    let roughness = r.finite()?;
-    let emissive = r.finites()?;
-    let unknown = r.error("unknown material flag");
-    let flags = r.u32()?;
-    if flags > 7 {
-        return Err(unknown);
-    }
-    let mut texture = || Ok(if r.bool()? { Some(LumpId(r.array()?)) } else { None });
-    Ok(Material {
-        base_color,
-        metallic,
-        roughness,
-        emissive,
-        unlit: flags & 1 != 0,
-        double_sided: flags & 2 != 0,
-        blend: flags & 4 != 0,
-        base_color_texture: texture()?,
-        normal_texture: texture()?,
-        metallic_roughness_texture: texture()?,
-        emissive_texture: texture()?,
     })
 }
 
@@ -727,6 +658,18 @@ mod tests {
             }),
             Component::Text(Box::new(Text { text: "Wärme\n界".into(), bold: true, ..Text::default() })),
             Component::Sound(Box::new(Sound::new(lump).looped())),
+            Component::Material(Box::new(Material {
+                alpha_cutoff: Some(0.5),
+                occlusion_texture: Some(lump),
+                transmission: 0.5,
+                ior: 1.4,
+                ..Material::default()
+            })),
+            Component::Animation(Box::new(Animation::of(3))),
+            Component::Animation(Box::new(Animation { paused: true, ..Animation::of("walk") })),
+            Component::Node(Box::new(ModelNode::follow("hand.L"))),
+            Component::Environment(Environment { lump, brightness: 500.0, ambient: 300.0, rotation: 1.0 }),
+            Component::Pointer(Wants::HOVER.and(Wants::PRESS)),
         ]
     }
 

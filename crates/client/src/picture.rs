@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use hearth_abi::{
     Errno, LumpId, TerminalId,
+    cast::{Cast, Hit},
     input::{self, Press},
     screen::Screen,
     terminal::{Stroke, TEXT_LEN_MAX},
@@ -81,6 +82,19 @@ impl Picture for EnginePicture {
         })
     }
 
+    fn cast(&self, cast: Cast) -> BoxFuture<'static, Result<Vec<Hit>, (Errno, String)>> {
+        let controller = self.controller.clone();
+        Box::pin(async move {
+            let (done, hits) = oneshot::channel();
+            let done = Box::new(move |result| {
+                let _ = done.send(result);
+            });
+            send(&controller, Command::Cast { cast, done }).await;
+            let hits = hits.await.map_err(|_dropped| (Errno::Host, ENDED.to_owned()))?;
+            hits.map_err(|reason| (Errno::Limit, reason))
+        })
+    }
+
     fn screen(&self, terminal: TerminalId, screen: Option<Arc<Screen>>) {
         // It never finds the queue full: of each terminal only the newest screen waits.
         let _ = self.controller.send(Command::Screen { terminal, screen });
@@ -134,6 +148,10 @@ pub(crate) async fn events(controller: Controller, node: Node) {
     while let Some(event) = controller.event().await {
         match event {
             Event::Input(event) => node.picture_event(PictureEvent::Input(event)),
+            Event::Pointer(event) => node.picture_event(PictureEvent::Pointer(event)),
+            Event::FileDropped { path, entity, point, normal } => {
+                node.picture_event(PictureEvent::FileDropped { path, entity, point, normal });
+            }
             Event::Stroke(stroke) => {
                 for event in heard(&stroke) {
                     node.picture_event(PictureEvent::Input(event));

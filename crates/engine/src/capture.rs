@@ -3,6 +3,7 @@
 
 use crate::{Picture, reply::Reply, text::Writing, view::Settings};
 use bevy::{
+    mesh::morph::MeshMorphWeights,
     prelude::*,
     render::{
         Extract,
@@ -25,6 +26,9 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Steps before a picture may be kept: the first ones of the renderer are empty.
 const WARM_UP: u64 = 3;
+/// Pictures that are drawn before one is kept, if there are meshes that morph: the renderer knows where their shapes are
+/// in the picture after the one in which it first saw them.
+const SHAPES_DRAWN: u32 = 2;
 /// How long a picture waits for glyphs to be made.
 const GLYPHS_MOST: Duration = Duration::from_secs(10);
 /// How long a picture waits for pipelines to be compiled.
@@ -65,6 +69,8 @@ pub(crate) fn note_compiling(
 
 struct Asked {
     at: Instant,
+    /// Pictures drawn since.
+    drawn: u32,
     done: Reply<Picture>,
 }
 
@@ -110,7 +116,7 @@ impl Pending {
     pub(crate) fn ask(&mut self, done: Reply<Picture>) {
         let under_way: usize = self.under_way.iter().map(|under_way| under_way.asked.len()).sum();
         if self.asked.len() + under_way < PENDING_MAX {
-            self.asked.push(Asked { at: Instant::now(), done });
+            self.asked.push(Asked { at: Instant::now(), drawn: 0, done });
         } else {
             done.answer(Err("too many pictures are being made".into()));
         }
@@ -122,6 +128,7 @@ pub(crate) fn take(
     mut pending: ResMut<Pending>,
     writing: Res<Writing>,
     settings: Res<Settings>,
+    morphing: Query<(), With<MeshMorphWeights>>,
     mut commands: Commands,
 ) {
     pending.steps += 1;
@@ -129,7 +136,17 @@ pub(crate) fn take(
     if step <= WARM_UP {
         return;
     }
-    let asked: Vec<Asked> = pending.asked.extract_if(.., |asked| asked.is_due(&writing)).collect();
+    let drawn_least = if morphing.is_empty() { 0 } else { SHAPES_DRAWN };
+    let mut asked = Vec::new();
+    for mut one in std::mem::take(&mut pending.asked) {
+        let is_due = one.is_due(&writing);
+        if is_due && one.drawn >= drawn_least {
+            asked.push(one);
+        } else {
+            one.drawn += u32::from(is_due);
+            pending.asked.push(one);
+        }
+    }
     if asked.is_empty() {
         return;
     }

@@ -6,15 +6,18 @@ use crate::{
     assets::Store,
     capture,
     clipboard::Clipboard,
+    drawn::Casts,
     input::Held,
     look::Looks,
+    model::Shelves,
     place::Place,
     reply::Reply,
     text::{self, Writing},
+    touch::Hands,
     view::{Eye, Settings},
 };
 use bevy::{
-    asset::AssetServer,
+    image::CompressedImageFormatSupport,
     prelude::*,
     window::{CursorOptions, PrimaryWindow},
 };
@@ -120,6 +123,9 @@ fn take_commands(world: &mut World, place: &mut Place, store: &mut Store) {
                 world.resource_mut::<Clipboard>().read(primary, Reply::new(done));
             }
             Command::TextInput(on) => text_input(world, on),
+            Command::Cast { cast, done } => {
+                world.resource_mut::<Casts>().ask(cast, Reply::new(done));
+            }
             // These wait beside the queue.
             Command::Screen { .. } => {}
             Command::Quit => {
@@ -144,8 +150,9 @@ fn capture_pointer(world: &mut World, on: bool) {
     });
 }
 
-/// Asks input methods for what is typed, or leaves them alone.
+/// Asks input methods for what is typed, or leaves them alone; what the pointer does meanwhile is for nobody else.
 fn text_input(world: &mut World, on: bool) {
+    world.resource_mut::<Hands>().type_text(on);
     let mut windows = world.query_filtered::<&mut Window, With<PrimaryWindow>>();
     if let Ok(mut window) = windows.single_mut(world)
         && window.ime_enabled != on
@@ -155,9 +162,19 @@ fn text_input(world: &mut World, on: bool) {
 }
 
 fn advance_assets(world: &mut World, place: &mut Place, store: &mut Store) {
-    let server = world.resource::<AssetServer>().clone();
+    let adapter = world.resource::<CompressedImageFormatSupport>().0;
     let changed = world.resource_scope(|world, mut meshes: Mut<Assets<Mesh>>| {
-        store.advance(&mut meshes, &mut world.resource_mut(), &server)
+        world.resource_scope(|world, mut images: Mut<Assets<Image>>| {
+            world.resource_scope(|world, mut materials: Mut<Assets<StandardMaterial>>| {
+                let mut shelves = Shelves {
+                    meshes: &mut meshes,
+                    images: &mut images,
+                    materials: &mut materials,
+                    poses: &mut world.resource_mut(),
+                };
+                store.advance(&mut shelves, adapter)
+            })
+        })
     });
     world.resource_scope(|world, mut looks: Mut<Looks>| {
         looks.refresh(&changed, store, &mut world.resource_mut());

@@ -4,6 +4,7 @@
 
 use crate::{
     Quality,
+    assets::{Key, Loaded, Sight, Store},
     light::rigid,
     motion::Motion,
     place::{Facing, Place},
@@ -142,40 +143,70 @@ pub(crate) fn breathe(
 
 /// The sky that is up.
 #[derive(Resource, Default)]
-pub(crate) struct Up(Option<scene::Sky>);
+pub(crate) struct Up(Option<Overhead>);
+
+/// What is overhead.
+#[derive(Clone, PartialEq)]
+enum Overhead {
+    Sky(scene::Sky),
+    Environment(scene::Environment, [Handle<Image>; 3]),
+}
 
 /// Puts up another sky when it has changed.
 pub(crate) fn look_up(
     place: Res<Place>,
+    store: Res<Store>,
     mut up: ResMut<Up>,
     mut images: ResMut<Assets<Image>>,
     mut commands: Commands,
     eye: Single<Entity, With<Eye>>,
 ) {
-    let sky = *place.sky().unwrap_or(&sky::DEFAULT);
-    if up.0 == Some(sky) {
+    // Until its picture is there, or if it has none, the sky that would be up without it is.
+    let environment =
+        place.environment().and_then(|environment| match store.look(Key::Environment(environment.lump)) {
+            Sight::Ready(Loaded::Environment(maps)) => {
+                Some(Overhead::Environment(*environment, maps.clone()))
+            }
+            _ => None,
+        });
+    let overhead = environment.unwrap_or_else(|| Overhead::Sky(*place.sky().unwrap_or(&sky::DEFAULT)));
+    if up.0.as_ref() == Some(&overhead) {
         return;
     }
-    let colors = |sky: &scene::Sky| [sky.zenith, sky.horizon, sky.ground];
     let mut eye = commands.entity(*eye);
-    let (brightness, ambient) = (sky.brightness.clamp(0.0, 1e6), sky.ambient.clamp(0.0, 1e6));
-    if up.0.as_ref().map(colors) == Some(colors(&sky)) {
-        // Only how bright it is: the maps stay.
-        eye.entry::<Skybox>().and_modify(move |mut skybox| skybox.brightness = brightness);
-        eye.entry::<EnvironmentMapLight>().and_modify(move |mut light| light.intensity = ambient);
-    } else {
-        let maps = sky::maps(&sky);
-        eye.insert((
-            Skybox { image: Some(images.add(maps.seen)), brightness, ..default() },
-            EnvironmentMapLight {
-                diffuse_map: images.add(maps.diffuse),
-                specular_map: images.add(maps.specular),
-                intensity: ambient,
-                ..default()
-            },
-        ));
+    match &overhead {
+        Overhead::Sky(sky) => {
+            let colors = |sky: &scene::Sky| [sky.zenith, sky.horizon, sky.ground];
+            let (brightness, ambient) = (sky.brightness.clamp(0.0, 1e6), sky.ambient.clamp(0.0, 1e6));
+            if matches!(&up.0, Some(Overhead::Sky(before)) if colors(before) == colors(sky)) {
+                // Only how bright it is: the maps stay.
+                eye.entry::<Skybox>().and_modify(move |mut skybox| skybox.brightness = brightness);
+                eye.entry::<EnvironmentMapLight>().and_modify(move |mut light| light.intensity = ambient);
+            } else {
+                let maps = sky::maps(sky);
+                let maps = [maps.seen, maps.diffuse, maps.specular].map(|map| images.add(map));
+                eye.insert(overhead_of(maps, brightness, ambient, Quat::IDENTITY));
+            }
+        }
+        Overhead::Environment(environment, maps) => {
+            let turned = Quat::from_rotation_y(environment.rotation % std::f32::consts::TAU);
+            let (brightness, ambient) = (environment.brightness, environment.ambient);
+            eye.insert(overhead_of(maps.clone(), brightness.min(1e6), ambient.min(1e6), turned));
+        }
     }
-    up.0 = Some(sky);
+    up.0 = Some(overhead);
+}
+
+fn overhead_of(
+    [seen, diffuse_map, specular_map]: [Handle<Image>; 3],
+    brightness: f32,
+    intensity: f32,
+    rotation: Quat,
+) -> (Skybox, EnvironmentMapLight) {
+    (
+        Skybox { image: Some(seen), brightness, rotation },
+        EnvironmentMapLight { diffuse_map, specular_map, intensity, rotation, ..default() },
+    )
 }
 
 /// Puts the eye where the camera is.

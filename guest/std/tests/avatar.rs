@@ -6,6 +6,7 @@ use hearth_sdk::{
     EntityId, Errno, LumpId, ProcessId,
     abi::{
         input::{Event, Press, key, mask},
+        pointer::Wants,
         scene::{Component, ComponentKind, Op, Scope, Transform},
     },
     sleep, spawn_local, testing,
@@ -125,6 +126,27 @@ fn a_click_on_something_else_does_not_capture_the_pointer() {
     testing::deliver(workshop, &Order::Busy(true));
     testing::deliver(workshop, &Order::Busy(false));
     play(&[], vec![(1, click())], 9);
+    assert_eq!(testing::captures(), [true]);
+}
+
+#[test]
+fn a_click_on_what_takes_clicks_does_not_capture_the_pointer() {
+    let click = || Event::Button { button: 0, press: Press::Pressed, at: [9.0, 9.0] };
+    let on = |wants| Event::Target { entity: Some(EntityId::from_bits(9)), wants };
+    for (wants, captures) in [
+        (Wants::PRESS, &[][..]),
+        (Wants::DRAG, &[]),
+        (Wants::HOVER.and(Wants::WHEEL), &[true]),
+        (Wants::NOTHING, &[true]),
+    ] {
+        play(&[], vec![(0, on(wants)), (1, click())], 9);
+        assert_eq!(testing::captures(), captures, "{wants:?}");
+        // It comes to be there with the click.
+        play(&[], vec![(0, click()), (0, on(wants))], 9);
+        assert_eq!(testing::captures(), captures, "{wants:?}");
+    }
+    let off = Event::Target { entity: None, wants: Wants::NOTHING };
+    play(&[], vec![(0, on(Wants::PRESS)), (1, off), (2, click())], 9);
     assert_eq!(testing::captures(), [true]);
 }
 

@@ -2,7 +2,10 @@
 //! Keys and mouse, and what they mean.
 
 use hearth_sdk::{
-    abi::input::{Event, Press, key},
+    abi::{
+        input::{Event, Press, key},
+        pointer::Wants,
+    },
     prelude::*,
 };
 use std::collections::BTreeSet;
@@ -15,6 +18,8 @@ const TURN_PER_SEC: f32 = 1.6;
 const SPEED: f32 = 3.2;
 /// A click that is meant for something else is said to be so within this many pictures.
 const CLICK_PICTURES: u8 = 2;
+/// What clicks are for.
+const TOUCHED: Wants = Wants::PRESS.and(Wants::DRAG);
 /// How many times faster with Shift.
 const FASTER: f32 = 4.0;
 
@@ -39,6 +44,8 @@ pub(super) struct Controls {
     greeted: bool,
     /// Something else takes clicks and the wheel.
     busy: bool,
+    /// What the thing under the pointer takes.
+    target: Wants,
     /// Pictures until a click captures the pointer, if nobody says meanwhile that it was theirs.
     click: Option<u8>,
     mouse: [f32; 2],
@@ -70,11 +77,14 @@ impl Controls {
             Event::Button { button: 0, press: Press::Pressed, .. } if !self.captured && !self.busy => {
                 self.click = Some(CLICK_PICTURES);
             }
+            Event::Target { wants, .. } => self.target = *wants,
             Event::Motion(by) if self.captured => {
                 self.mouse[0] += by[0];
                 self.mouse[1] += by[1];
             }
-            Event::Wheel([_, up]) if !self.busy => self.wheel = (self.wheel + up).clamp(-8.0, 8.0),
+            Event::Wheel([_, up]) if !self.busy && !self.target.any(Wants::WHEEL) => {
+                self.wheel = (self.wheel + up).clamp(-8.0, 8.0)
+            }
             Event::Captured(on) => self.captured = *on,
             // Whose key went up meanwhile is not told.
             Event::Focus(false) => self.held.clear(),
@@ -96,6 +106,11 @@ impl Controls {
     /// Whether the last click captures the pointer now; asked once a picture.
     pub(super) fn captures_now(&mut self) -> bool {
         match self.click {
+            // What the pointer is on was told after the button.
+            Some(CLICK_PICTURES) if self.target.any(TOUCHED) => {
+                self.click = None;
+                false
+            }
             Some(0) => {
                 self.click = None;
                 true
