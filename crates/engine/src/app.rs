@@ -23,7 +23,6 @@ use bevy::{
     camera::visibility::VisibilitySystems,
     ecs::{message::Messages, system::NonSendMarker},
     log::LogPlugin,
-    picking::{InteractionPlugin, PickingPlugin, input::PointerInputPlugin},
     prelude::*,
     render::{
         Render, RenderApp, RenderPlugin, RenderSystems,
@@ -201,10 +200,7 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
         // The program that we are part of has its own.
         .disable::<LogPlugin>()
         .disable::<PanicHandlerPlugin>()
-        .disable::<TerminalCtrlCHandlerPlugin>()
-        .disable::<PickingPlugin>()
-        .disable::<InteractionPlugin>()
-        .disable::<PointerInputPlugin>();
+        .disable::<TerminalCtrlCHandlerPlugin>();
     if config.headless {
         plugins = plugins.disable::<WinitPlugin>().disable::<PipelinedRenderingPlugin>();
     } else {
