@@ -11,14 +11,20 @@ use crate::{
 };
 use alloc::{boxed::Box, string::String, vec::Vec};
 
+mod air;
 mod material;
 mod model;
+mod monitor;
 mod sound;
+mod sprites;
 mod writing;
 
+pub use air::{ColorGrading, Fog, ToneMapping};
 pub use material::{Material, TextureTransform, second_uvs};
 pub use model::{Animation, Clip, Environment, ModelNode, NodeMode};
+pub use monitor::{Screen, VIEW_SIZE_MAX, VIEW_SIZE_MIN, View, VisibilityRange};
 pub use sound::{DistanceModel, Sound};
+pub use sprites::{LineWay, Lines, PARTICLES_MAX, POINTS_MAX, Particles};
 pub use writing::{Align, Anchor, Face, TEXT_LEN_MAX, TerminalView, Text};
 
 /// Largest batch in bytes.
@@ -244,6 +250,20 @@ components! {
     Node(Box<ModelNode>) = 16,
     /// A picture of all directions around everything, and the light from it.
     Environment(Environment) = 17,
+    /// Air that hides what is far away.
+    Fog(Fog) = 18,
+    /// How light becomes colours on the screen.
+    ColorGrading(ColorGrading) = 19,
+    /// Lines between points.
+    Lines(Box<Lines>) = 20,
+    /// Small pictures that fly and fade.
+    Particles(Box<Particles>) = 21,
+    /// A camera whose picture is shown in the space.
+    View(View) = 22,
+    /// Shows what a view sees.
+    Screen(Screen) = 23,
+    /// The distances from which the entity is seen.
+    VisibilityRange(VisibilityRange) = 24,
 }
 
 /// Place, rotation and size relative to the parent.
@@ -408,6 +428,13 @@ impl Default for Camera {
     }
 }
 
+impl Camera {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_floats(out, &[self.fov_y, self.near, self.far, self.exposure_ev100]);
+        out.extend_from_slice(&self.priority.to_le_bytes());
+    }
+}
+
 /// How an entity turns to the viewer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -449,10 +476,7 @@ impl Component {
                 put_floats(out, &s.ground);
                 put_floats(out, &[s.brightness, s.ambient]);
             }
-            Component::Camera(c) => {
-                put_floats(out, &[c.fov_y, c.near, c.far, c.exposure_ev100]);
-                out.extend_from_slice(&c.priority.to_le_bytes());
-            }
+            Component::Camera(camera) => camera.encode(out),
             Component::Model(id) => out.extend_from_slice(&id.0),
             Component::Billboard(mode) => out.push(*mode as u8),
             Component::Hidden(on) => out.push(u8::from(*on)),
@@ -463,6 +487,13 @@ impl Component {
             Component::Node(node) => node.encode(out),
             Component::Environment(environment) => environment.encode(out),
             Component::Pointer(wants) => out.push(wants.bits()),
+            Component::Fog(fog) => fog.encode(out),
+            Component::ColorGrading(grading) => grading.encode(out),
+            Component::Lines(lines) => lines.encode(out),
+            Component::Particles(particles) => particles.encode(out),
+            Component::View(view) => view.encode(out),
+            Component::Screen(screen) => screen.encode(out),
+            Component::VisibilityRange(range) => range.encode(out),
         }
     }
 
@@ -508,6 +539,13 @@ impl Component {
             ComponentKind::Node => Component::Node(Box::new(ModelNode::decode(r)?)),
             ComponentKind::Environment => Component::Environment(Environment::decode(r)?),
             ComponentKind::Pointer => Component::Pointer(Wants::decode(r)?),
+            ComponentKind::Fog => Component::Fog(Fog::decode(r)?),
+            ComponentKind::ColorGrading => Component::ColorGrading(ColorGrading::decode(r)?),
+            ComponentKind::Lines => Component::Lines(Box::new(Lines::decode(r)?)),
+            ComponentKind::Particles => Component::Particles(Box::new(Particles::decode(r)?)),
+            ComponentKind::View => Component::View(View::decode(r)?),
+            ComponentKind::Screen => Component::Screen(Screen::decode(r)?),
+            ComponentKind::VisibilityRange => Component::VisibilityRange(VisibilityRange::decode(r)?),
         };
         reader.end()?;
         Ok(component)
@@ -520,6 +558,7 @@ impl Component {
             Component::Mesh(MeshSource::Lump(id)) | Component::Model(id) => found[0] = Some(*id),
             Component::Sound(sound) => found[0] = Some(sound.lump),
             Component::Environment(environment) => found[0] = Some(environment.lump),
+            Component::Particles(particles) => found[0] = particles.texture,
             Component::Material(material) => found = material.textures(),
             _ => {}
         }
@@ -670,6 +709,13 @@ mod tests {
             Component::Node(Box::new(ModelNode::follow("hand.L"))),
             Component::Environment(Environment { lump, brightness: 500.0, ambient: 300.0, rotation: 1.0 }),
             Component::Pointer(Wants::HOVER.and(Wants::PRESS)),
+            Component::Fog(Fog::new(40.0, 100.0)),
+            Component::ColorGrading(ColorGrading { tone_mapping: ToneMapping::Aces, ..ColorGrading::default() }),
+            Component::Lines(Box::new(Lines::through([[0.0; 3], [1.0; 3]]))),
+            Component::Particles(Box::new(Particles { texture: Some(lump), ..Particles::default() })),
+            Component::View(View::default()),
+            Component::Screen(Screen::of(EntityId::from_bits(5))),
+            Component::VisibilityRange(VisibilityRange { start: 0.0, end: 20.0 }),
         ]
     }
 
