@@ -10,8 +10,9 @@ use hearth_abi::{
     mesh::Mesh,
     pointer::{self, Wants},
     scene::{
-        Animation, Billboard, Camera, Component, ComponentKind, Environment, Light, LightKind, Material,
-        MeshSource, ModelNode, Op, Scope, Sky, TextureTransform, Transform, encode_batch,
+        self, Animation, Billboard, Camera, ColorGrading, Component, ComponentKind, Environment, Fog, Light,
+        LightKind, Lines, Material, MeshSource, ModelNode, Op, Particles, Scope, Sky, TextureTransform,
+        Transform, View, VisibilityRange, encode_batch,
     },
     screen::{Cursor, CursorShape, Extra, Numbers, Screen, encode_update, style},
     signal::{Header, Kind, encode_args},
@@ -88,6 +89,13 @@ fn components() -> Vec<Component> {
         Component::Node(Box::new(ModelNode::follow("hand.R"))),
         Component::Environment(Environment { lump, brightness: 1.0, ambient: 2.0, rotation: 3.0 }),
         Component::Pointer(Wants::HOVER.and(Wants::PRESS)),
+        Component::Fog(Fog::new(40.0, 100.0)),
+        Component::ColorGrading(ColorGrading::default()),
+        Component::Lines(Box::new(Lines::through([[0.0; 3], [1.0; 3]]))),
+        Component::Particles(Box::new(Particles { texture: Some(lump), ..Particles::default() })),
+        Component::View(View::default()),
+        Component::Screen(scene::Screen::of(entity(2))),
+        Component::VisibilityRange(VisibilityRange { start: 0.0, end: 20.0 }),
     ]
 }
 

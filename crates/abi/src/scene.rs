@@ -710,7 +710,10 @@ mod tests {
             Component::Environment(Environment { lump, brightness: 500.0, ambient: 300.0, rotation: 1.0 }),
             Component::Pointer(Wants::HOVER.and(Wants::PRESS)),
             Component::Fog(Fog::new(40.0, 100.0)),
-            Component::ColorGrading(ColorGrading { tone_mapping: ToneMapping::Aces, ..ColorGrading::default() }),
+            Component::ColorGrading(ColorGrading {
+                tone_mapping: ToneMapping::Aces,
+                ..ColorGrading::default()
+            }),
             Component::Lines(Box::new(Lines::through([[0.0; 3], [1.0; 3]]))),
             Component::Particles(Box::new(Particles { texture: Some(lump), ..Particles::default() })),
             Component::View(View::default()),

@@ -2,7 +2,7 @@
 //! The set-up of the renderer, and its two front ends.
 
 use crate::{
-    EngineConfig, EngineEnd, EngineError, adapter,
+    EngineConfig, EngineEnd, EngineError, adapter, air,
     assets::Store,
     capture,
     clipboard::Clipboard,
@@ -11,7 +11,7 @@ use crate::{
     icon, input, light,
     link::{self, Link},
     look::Looks,
-    model, motion,
+    model, monitor, motion, particles,
     place::Place,
     sound::{self, Hearing},
     text, touch,
@@ -239,7 +239,9 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
         .insert_resource(Gamepads::new(!config.headless))
         .init_resource::<capture::Pending>()
         .init_resource::<link::Shown>()
-        .init_resource::<view::Up>();
+        .init_resource::<view::Up>()
+        .init_resource::<monitor::Watches>()
+        .init_resource::<particles::Disc>();
     let looks = Looks::new(app.world_mut());
     app.insert_resource(looks);
     view::open(app.world_mut());
@@ -262,7 +264,17 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
         .add_systems(Update, (motion::lead, view::breathe, view::look_up))
         .add_systems(
             PostUpdate,
-            (model::keep_shapes, model::pose, view::aim, view::face, light::follow)
+            (
+                model::keep_shapes,
+                model::pose,
+                view::aim,
+                view::face,
+                monitor::keep_range,
+                light::follow,
+                particles::fly,
+                monitor::watch,
+                air::grade,
+            )
                 .chain()
                 .before(TransformSystems::Propagate),
         )

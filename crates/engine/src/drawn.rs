@@ -2,7 +2,7 @@
 //! What a ray or a ball meets of all that is drawn, and which entity of the scene that is.
 //!
 //! Shapes, meshes and models are met by their triangles (what a skin bends, where it was before), terminals and
-//! writing by their rectangles. What is hidden is not met; whether it is in view does not matter.
+//! writing by their rectangles; lines and particles are not met. What is hidden is not met; whether it is in view does not matter.
 
 use crate::{
     place::Known,
@@ -49,12 +49,16 @@ pub(crate) struct Flat {
     pub(crate) max: Vec2,
 }
 
+/// What no ray meets.
+#[derive(Component, Clone, Copy, Debug)]
+pub(crate) struct Unmet;
+
 /// All that is drawn.
 #[derive(SystemParam)]
 pub(crate) struct Drawn<'w, 's> {
     meshes: Res<'w, Assets<Mesh>>,
     materials: Res<'w, Assets<StandardMaterial>>,
-    shapes: Query<'w, 's, Shape>,
+    shapes: Query<'w, 's, Shape, Without<Unmet>>,
     tree: Query<'w, 's, (Option<&'static Known>, Option<&'static ChildOf>)>,
 }
 

@@ -14,7 +14,8 @@
 //! applies them to the engine's own entities; `assets` decodes lumps away from the frame and knows
 //! who uses what; `look` shares materials and shapes; `model` has the nodes of models and
 //! their poses; `motion` smooths what arrives in steps; `view` puts the eye where the camera is, under the `sky`;
-//! `light` has the lights; `sound` tells the mixer what is heard; `text` draws terminals and
+//! `light` has the lights; `air` the fog and the colours of the picture; `monitor` what is seen from elsewhere, on screens in
+//! the space; `lines` and `particles` are drawn without meshes of their own; `sound` tells the mixer what is heard; `text` draws terminals and
 //! text; `input` turns the window's events into the contract's, with `stroke` for keys; `touch` tells what the
 //! pointer does to entities, by the rules of `pointing`, and `drawn` what a ray meets, with `sweep`; `gamepad` hears
 //! gamepads; `clipboard` speaks
@@ -24,6 +25,7 @@
 //! process table, or the store, and none of Bevy's types are part of its interface.
 
 mod adapter;
+mod air;
 mod api;
 mod app;
 mod assets;
@@ -36,10 +38,13 @@ mod icon;
 mod input;
 mod keys;
 mod light;
+mod lines;
 mod link;
 mod look;
 mod model;
+mod monitor;
 mod motion;
+mod particles;
 mod place;
 mod pointing;
 mod reply;

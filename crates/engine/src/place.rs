@@ -3,11 +3,13 @@
 //! what is needed to change it.
 
 use crate::{
-    assets::{Key, Loaded, Sight, Store},
-    light,
+    assets::{Key, Loaded, Sight, Store, texture},
+    light, lines,
     look::{Looks, casts_shadow, texture_keys},
     model::{self, Clock, Playing, Tied},
+    monitor,
     motion::{Motion, Moving},
+    particles,
     sound::Hearing,
     text::{self, Writing},
 };
@@ -40,6 +42,10 @@ struct Entry {
     /// What stands in for the model.
     stand_in: Option<Entity>,
     light: Option<Entity>,
+    lines: Option<Entity>,
+    particles: Option<Box<scene::Particles>>,
+    /// What it shows of a view, and the material for that.
+    screen: Option<(scene::Screen, Handle<StandardMaterial>)>,
     /// Whether it shows a terminal, and whether it bears text.
     reads: [bool; 2],
     keys: BTreeSet<Key>,
@@ -67,6 +73,11 @@ pub(crate) struct Place {
     cameras: BTreeMap<EntityId, (scene::Camera, Entity)>,
     skies: BTreeMap<EntityId, scene::Sky>,
     environments: BTreeMap<EntityId, scene::Environment>,
+    fogs: BTreeMap<EntityId, scene::Fog>,
+    gradings: BTreeMap<EntityId, scene::ColorGrading>,
+    views: BTreeMap<EntityId, (scene::View, Entity)>,
+    /// Entities that show what a view sees.
+    screens: BTreeSet<EntityId>,
     /// Entities that are targets of the pointer.
     targets: BTreeMap<EntityId, Wants>,
     /// Something of the scene has arrived.
@@ -84,6 +95,10 @@ impl Place {
             cameras: BTreeMap::new(),
             skies: BTreeMap::new(),
             environments: BTreeMap::new(),
+            fogs: BTreeMap::new(),
+            gradings: BTreeMap::new(),
+            views: BTreeMap::new(),
+            screens: BTreeSet::new(),
             targets: BTreeMap::new(),
             has_begun: false,
         }
@@ -105,6 +120,30 @@ impl Place {
 
     pub(crate) fn environment(&self) -> Option<&scene::Environment> {
         self.environments.values().next()
+    }
+
+    pub(crate) fn fog(&self) -> Option<&scene::Fog> {
+        self.fogs.values().next()
+    }
+
+    pub(crate) fn grading(&self) -> Option<&scene::ColorGrading> {
+        self.gradings.values().next()
+    }
+
+    /// What an entity sees for screens, and the renderer's entity.
+    pub(crate) fn view(&self, id: EntityId) -> Option<&(scene::View, Entity)> {
+        self.views.get(&id)
+    }
+
+    /// All screens: what they show, where, and the material for it.
+    pub(crate) fn screens(
+        &self,
+    ) -> impl Iterator<Item = (&scene::Screen, Entity, &Handle<StandardMaterial>)> {
+        self.screens.iter().filter_map(|id| {
+            let entry = self.entries.get(id)?;
+            let (screen, material) = entry.screen.as_ref()?;
+            Some((screen, entry.entity, material))
+        })
     }
 
     /// The peer that shows the picture.
@@ -157,6 +196,9 @@ impl Place {
             sound: None,
             stand_in: None,
             light: None,
+            lines: None,
+            particles: None,
+            screen: None,
             reads: [false; 2],
             keys: BTreeSet::new(),
         };
@@ -183,7 +225,12 @@ impl Place {
         self.cameras.remove(&id);
         self.skies.remove(&id);
         self.environments.remove(&id);
+        self.fogs.remove(&id);
+        self.gradings.remove(&id);
+        self.views.remove(&id);
+        self.screens.remove(&id);
         self.targets.remove(&id);
+        particles::hide(world, entry.entity);
         // What still hangs under it, against the order that changes come in, is not to go with it.
         let children: Vec<Entity> =
             world.get::<Children>(entry.entity).map(|children| children.to_vec()).unwrap_or_default();
@@ -246,10 +293,7 @@ impl Place {
             Component::Billboard(_) => {
                 world.entity_mut(entity).insert(Facing);
             }
-            Component::Hidden(hidden) => {
-                let visibility = if hidden { Visibility::Hidden } else { Visibility::Inherited };
-                world.entity_mut(entity).insert(visibility);
-            }
+            Component::Hidden(hidden) => monitor::set_hidden(world, entity, hidden),
             Component::Terminal(view) => {
                 entry.reads[0] = true;
                 world.resource_mut::<Writing>().show_terminal(id, entity, view);
@@ -288,6 +332,32 @@ impl Place {
             Component::Pointer(wants) => {
                 self.targets.insert(id, wants);
             }
+            Component::Fog(fog) => {
+                self.fogs.insert(id, fog);
+            }
+            Component::ColorGrading(grading) => {
+                self.gradings.insert(id, grading);
+            }
+            Component::Lines(value) => lines::show(world, &mut entry.lines, entity, &value),
+            Component::Particles(value) => {
+                entry.particles = Some(value);
+                self.look_anew(store, id);
+            }
+            Component::View(view) => {
+                self.views.insert(id, (view, entity));
+            }
+            Component::Screen(screen) => {
+                match &mut entry.screen {
+                    Some((shown, _)) => *shown = screen,
+                    None => {
+                        let material = world.resource_mut::<Assets<StandardMaterial>>().add(monitor::dark());
+                        entry.screen = Some((screen, material));
+                    }
+                }
+                self.screens.insert(id);
+                self.look_anew(store, id);
+            }
+            Component::VisibilityRange(range) => monitor::set_range(world, entity, Some(range)),
             // A camera that everybody has, or a component of a later version of the contract.
             _ => {}
         }
@@ -335,9 +405,7 @@ impl Place {
                 let place = entity.get::<Motion>().map(|motion| motion.to());
                 entity.insert((place.unwrap_or_default(), Moving));
             }
-            ComponentKind::Hidden => {
-                world.entity_mut(entity).insert(Visibility::Inherited);
-            }
+            ComponentKind::Hidden => monitor::set_hidden(world, entity, false),
             ComponentKind::Terminal => {
                 entry.reads[0] = false;
                 text::hide_terminal(world, id);
@@ -363,6 +431,26 @@ impl Place {
             ComponentKind::Pointer => {
                 self.targets.remove(&id);
             }
+            ComponentKind::Fog => {
+                self.fogs.remove(&id);
+            }
+            ComponentKind::ColorGrading => {
+                self.gradings.remove(&id);
+            }
+            ComponentKind::Lines => lines::hide(world, &mut entry.lines),
+            ComponentKind::Particles => {
+                entry.particles = None;
+                self.look_anew(store, id);
+            }
+            ComponentKind::View => {
+                self.views.remove(&id);
+            }
+            ComponentKind::Screen => {
+                entry.screen = None;
+                self.screens.remove(&id);
+                self.look_anew(store, id);
+            }
+            ComponentKind::VisibilityRange => monitor::set_range(world, entity, None),
             _ => {}
         }
     }
@@ -384,6 +472,7 @@ impl Place {
         keys.extend(entry.model.map(Key::Model));
         keys.extend(entry.sound.map(Key::Sound));
         keys.extend(entry.environment.map(Key::Environment));
+        keys.extend(entry.particles.iter().filter_map(|particles| texture_of(particles)));
         // First the new ones, so that what is used before and after is not let go between.
         for key in keys.difference(&entry.keys) {
             store.begin_use(*key, id);
@@ -406,6 +495,7 @@ impl Place {
             if let Some(entry) = self.entries.get_mut(&id) {
                 show_mesh(world, store, looks, entry);
                 show_model(world, store, looks, entry);
+                show_particles(world, store, id, entry);
                 self.unasked.insert(id);
             }
         }
@@ -433,13 +523,14 @@ fn show_mesh(world: &mut World, store: &Store, looks: &mut Looks, entry: &Entry)
             },
             shape => looks.shape(shape, &mut world.resource_mut())?,
         };
-        let material = match &entry.material {
-            Some(material) => {
+        let material = match (&entry.screen, &entry.material) {
+            (Some((_, material)), _) => material.clone(),
+            (None, Some(material)) => {
                 let has = |mesh: &Mesh| mesh.contains_attribute(Mesh::ATTRIBUTE_TANGENT);
                 let has_tangents = world.resource::<Assets<Mesh>>().get(&mesh).is_some_and(has);
                 looks.material(material, has_tangents, store, &mut world.resource_mut())
             }
-            None => looks.plain.clone(),
+            (None, None) => looks.plain.clone(),
         };
         Some((mesh, material))
     });
@@ -458,6 +549,20 @@ fn show_mesh(world: &mut World, store: &Store, looks: &mut Looks, entry: &Entry)
             entity.remove::<(Mesh3d, MeshMaterial3d<StandardMaterial>)>();
         }
     }
+}
+
+/// The texture of particles that have one.
+fn texture_of(particles: &scene::Particles) -> Option<Key> {
+    particles.texture.map(|lump| Key::Texture(lump, texture::Use::Color))
+}
+
+fn show_particles(world: &mut World, store: &Store, id: EntityId, entry: &Entry) {
+    let Some(particles) = &entry.particles else { return particles::hide(world, entry.entity) };
+    let texture = match texture_of(particles).map(|key| store.look(key)) {
+        Some(Sight::Ready(Loaded::Texture(image))) => Some(image.clone()),
+        _ => None,
+    };
+    particles::show(world, id, entry.entity, particles, texture);
 }
 
 fn show_model(world: &mut World, store: &Store, looks: &Looks, entry: &mut Entry) {

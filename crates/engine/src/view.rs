@@ -4,6 +4,7 @@
 
 use crate::{
     Quality,
+    air::Graded,
     assets::{Key, Loaded, Sight, Store},
     light::rigid,
     motion::Motion,
@@ -48,32 +49,27 @@ fn vantage() -> Transform {
     Transform::from_xyz(0.0, 1.7, 6.0)
 }
 
+/// What the eye and views have alike.
+pub(crate) fn lens(quality: Quality) -> impl Bundle {
+    let (samples, shadows, dither) = match quality {
+        Quality::Low => (Msaa::Off, ShadowFilteringMethod::Hardware2x2, DebandDither::Disabled),
+        Quality::High => (Msaa::Sample4, ShadowFilteringMethod::Gaussian, DebandDither::Enabled),
+    };
+    // Colours as their authors chose them, and only highlights bent; and no table to look up.
+    let tone_mapping = Tonemapping::KhronosPbrNeutral;
+    (Camera3d::default(), Hdr, tone_mapping, Exposure::default(), samples, shadows, dither)
+}
+
 /// Makes the eye.
 pub(crate) fn open(world: &mut World) {
     let settings = world.resource::<Settings>().clone();
-    let mut eye = world.spawn((
-        Eye,
-        Camera3d::default(),
-        Hdr,
-        // Colours as their authors chose them, and only highlights bent; and no table to look up.
-        Tonemapping::KhronosPbrNeutral,
-        Exposure::default(),
-        ShadowLodOrigin,
-        vantage(),
-    ));
-    match settings.quality {
-        Quality::Low => {
-            eye.insert((Msaa::Off, ShadowFilteringMethod::Hardware2x2, DebandDither::Disabled));
-        }
-        Quality::High => {
-            eye.insert((
-                Msaa::Sample4,
-                ShadowFilteringMethod::Gaussian,
-                Bloom { intensity: 0.08, ..Bloom::NATURAL },
-                // The picture before the glow is kept aside for what is shown in its own colours.
-                CameraMainTextureUsages::default().with(TextureUsages::COPY_DST),
-            ));
-        }
+    let mut eye = world.spawn((Eye, lens(settings.quality), Graded::default(), ShadowLodOrigin, vantage()));
+    if settings.quality == Quality::High {
+        eye.insert((
+            Bloom { intensity: scene::ColorGrading::default().bloom, ..Bloom::NATURAL },
+            // The picture before the glow is kept aside for what is shown in its own colours.
+            CameraMainTextureUsages::default().with(TextureUsages::COPY_DST),
+        ));
     }
     if let Some(target) = settings.target {
         eye.insert(RenderTarget::Image(target.into()));
@@ -222,13 +218,7 @@ pub(crate) fn aim(
     // By a command, because the helper reads all transforms.
     commands.entity(entity).insert(at);
     let camera = camera.map_or_else(scene::Camera::default, |(camera, _)| *camera);
-    let near = camera.near.clamp(0.001, 1000.0);
-    let wanted = PerspectiveProjection {
-        fov: camera.fov_y.clamp(0.01, 3.1),
-        near,
-        far: camera.far.clamp(near * 2.0, 1e6),
-        ..default()
-    };
+    let wanted = perspective(&camera);
     let same =
         |p: &PerspectiveProjection| p.fov == wanted.fov && p.near == wanted.near && p.far == wanted.far;
     match &mut *projection {
@@ -242,6 +232,17 @@ pub(crate) fn aim(
     let ev100 = camera.exposure_ev100.clamp(-10.0, 25.0);
     if exposure.ev100 != ev100 {
         exposure.ev100 = ev100;
+    }
+}
+
+/// What a camera sees, with numbers that the renderer can bear.
+pub(crate) fn perspective(camera: &scene::Camera) -> PerspectiveProjection {
+    let near = camera.near.clamp(0.001, 1000.0);
+    PerspectiveProjection {
+        fov: camera.fov_y.clamp(0.01, 3.1),
+        near,
+        far: camera.far.clamp(near * 2.0, 1e6),
+        ..default()
     }
 }
 

@@ -31,8 +31,9 @@ use hearth_abi::{
     cast::{Cast, DISTANCE_MAX, HITS_MAX, decode_hits},
     pointer::Wants,
     scene::{
-        Animation, BATCH_LEN_MAX, Billboard, Camera, Component, ComponentKind, Environment, Light, Material,
-        MeshSource, ModelNode, Op, Scope, Sky, Sound, TerminalView, Text, Transform,
+        Animation, BATCH_LEN_MAX, Billboard, Camera, ColorGrading, Component, ComponentKind, Environment,
+        Fog, Light, Lines, Material, MeshSource, ModelNode, Op, Particles, Scope, Screen, Sky, Sound,
+        TerminalView, Text, Transform, View, VisibilityRange,
     },
 };
 use std::cell::Cell;
@@ -93,6 +94,13 @@ into_component! {
     ModelNode, node => Component::Node(Box::new(node));
     Environment, environment => Component::Environment(environment);
     Wants, wants => Component::Pointer(wants);
+    Fog, fog => Component::Fog(fog);
+    ColorGrading, grading => Component::ColorGrading(grading);
+    Lines, lines => Component::Lines(Box::new(lines));
+    Particles, particles => Component::Particles(Box::new(particles));
+    View, view => Component::View(view);
+    Screen, screen => Component::Screen(screen);
+    VisibilityRange, range => Component::VisibilityRange(range);
 }
 
 /// A new entity, described before it is made. It belongs to this process and goes when this ends,

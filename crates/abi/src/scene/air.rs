@@ -19,7 +19,7 @@ pub struct Fog {
     pub brightness: f32,
     /// Metres at which 5 % of the contrast is left (Koschmieder), more than 0.
     pub visibility: f32,
-    /// Linear colour that is added where one looks towards directional lights, in the same unit.
+    /// How much of the light of directional lights is added where one looks towards them: linear factors, 0 or more.
     pub glow_color: [f32; 3],
     /// How narrow that glow is, 0 or more: 8 is wide, 30 is a halo.
     pub glow_exponent: f32,
@@ -88,13 +88,8 @@ pub enum ToneMapping {
 
 impl ToneMapping {
     /// All of them, by their numbers.
-    pub const ALL: [ToneMapping; 5] = [
-        ToneMapping::Neutral,
-        ToneMapping::Aces,
-        ToneMapping::AgX,
-        ToneMapping::Reinhard,
-        ToneMapping::Clip,
-    ];
+    pub const ALL: [ToneMapping; 5] =
+        [ToneMapping::Neutral, ToneMapping::Aces, ToneMapping::AgX, ToneMapping::Reinhard, ToneMapping::Clip];
 }
 
 impl Default for ColorGrading {
@@ -114,7 +109,10 @@ impl Default for ColorGrading {
 impl ColorGrading {
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         out.push(self.tone_mapping as u8);
-        put_floats(out, &[self.exposure, self.temperature, self.tint, self.saturation, self.contrast, self.bloom]);
+        put_floats(
+            out,
+            &[self.exposure, self.temperature, self.tint, self.saturation, self.contrast, self.bloom],
+        );
     }
 
     pub(super) fn decode(r: &mut Reader<'_>) -> Result<ColorGrading, DecodeError> {

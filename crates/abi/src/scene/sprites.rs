@@ -242,7 +242,8 @@ mod tests {
             ..Particles::default()
         };
         let mut expected = vec![3, 7, 0, 0, 0];
-        for float in [20.0f32, 0.8, 1.2, 0.1, 0.2, 0.3, 0.4, 0.6, 0.3, 0.0, -9.81, 0.0, 0.5, 0.25, 0.05, 0.02] {
+        for float in [20.0f32, 0.8, 1.2, 0.1, 0.2, 0.3, 0.4, 0.6, 0.3, 0.0, -9.81, 0.0, 0.5, 0.25, 0.05, 0.02]
+        {
             expected.extend(float.to_le_bytes());
         }
         for float in [1.0f32, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0] {
