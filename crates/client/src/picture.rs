@@ -11,8 +11,8 @@ use hearth_abi::{
     screen::Screen,
     terminal::{Stroke, TEXT_LEN_MAX},
 };
-use hearth_engine::{Command, Controller, Event, SendError};
-use hearth_node::{Node, Picture, PictureEvent};
+use hearth_engine::{AssetReport, AssetState, Command, Controller, Event, SendError};
+use hearth_node::{AssetInfo, Node, Picture, PictureEvent};
 use hearth_scene::Change;
 use std::{
     path::{Path, PathBuf},
@@ -82,6 +82,19 @@ impl Picture for EnginePicture {
         })
     }
 
+    fn assets(&self) -> BoxFuture<'static, Result<Vec<AssetInfo>, String>> {
+        let controller = self.controller.clone();
+        Box::pin(async move {
+            let (done, assets) = oneshot::channel();
+            let done = Box::new(move |assets| {
+                let _ = done.send(assets);
+            });
+            send(&controller, Command::Assets(done)).await;
+            let assets = assets.await.map_err(|_dropped| ENDED.to_owned())??;
+            Ok(assets.into_iter().map(info).collect())
+        })
+    }
+
     fn cast(&self, cast: Cast) -> BoxFuture<'static, Result<Vec<Hit>, (Errno, String)>> {
         let controller = self.controller.clone();
         Box::pin(async move {
@@ -140,6 +153,26 @@ impl Picture for EnginePicture {
     fn drop_asset(&self, class: &str, id: LumpId) {
         let (controller, class) = (self.controller.clone(), class.to_owned());
         tokio::spawn(async move { send(&controller, Command::Drop { class, id }).await });
+    }
+}
+
+/// What the engine says of an asset, as an operator hears it.
+fn info(report: AssetReport) -> AssetInfo {
+    use hearth_node::AssetState as Told;
+    let (state, memory_bytes, reason) = match report.state {
+        AssetState::Fetching => (Told::Fetching, 0, None),
+        AssetState::Decoding => (Told::Decoding, 0, None),
+        AssetState::Ready { memory_bytes } => (Told::Ready, memory_bytes, None),
+        AssetState::Failed { reason } => (Told::Failed, 0, Some(reason)),
+    };
+    AssetInfo {
+        id: report.lump,
+        class: report.class.to_owned(),
+        state,
+        memory_bytes,
+        users: report.users as u64,
+        holds: report.holds as u64,
+        reason,
     }
 }
 

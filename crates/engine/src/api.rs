@@ -119,6 +119,8 @@ pub enum Command {
         /// Which lump.
         id: LumpId,
     },
+    /// Tells of all assets. `done` is called once, on a thread of the engine, and must be quick.
+    Assets(Box<dyn FnOnce(Result<Vec<AssetReport>, String>) + Send>),
     /// Puts a text on the user's clipboard. Lost, with a line in the log, if the window system does not
     /// take it. One window's text: without a window nothing happens.
     ClipboardWrite {
@@ -167,6 +169,7 @@ impl fmt::Debug for Command {
             Command::Screenshot(_) => f.write_str("Screenshot"),
             Command::Load { class, id, .. } => write!(f, "Load({class}, {id})"),
             Command::Drop { class, id } => write!(f, "Drop({class}, {id})"),
+            Command::Assets(_) => f.write_str("Assets"),
             Command::ClipboardWrite { text, primary } => {
                 write!(f, "ClipboardWrite({} bytes, {primary})", text.len())
             }
@@ -176,6 +179,40 @@ impl fmt::Debug for Command {
             Command::Quit => f.write_str("Quit"),
         }
     }
+}
+
+/// What became of a lump that something refers to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AssetReport {
+    /// The lump.
+    pub lump: LumpId,
+    /// As what it is read: the name of its class.
+    pub class: &'static str,
+    /// How far it is.
+    pub state: AssetState,
+    /// How many entities refer to it.
+    pub users: usize,
+    /// How many times [`Command::Load`] holds it.
+    pub holds: usize,
+}
+
+/// How far a lump is on its way to be an asset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AssetState {
+    /// Its bytes are not here.
+    Fetching,
+    /// They wait, or are being decoded.
+    Decoding,
+    /// It is there.
+    Ready {
+        /// Bytes that it takes, here and on the graphics card.
+        memory_bytes: u64,
+    },
+    /// It will not be.
+    Failed {
+        /// Why, in a line for people.
+        reason: String,
+    },
 }
 
 /// Something that happened in the engine.

@@ -56,7 +56,10 @@ mod text;
 mod touch;
 mod view;
 
-pub use api::{Command, EngineConfig, EngineError, Event, Picture, PictureError, Quality, SendError};
+pub use api::{
+    AssetReport, AssetState, Command, EngineConfig, EngineError, Event, Picture, PictureError, Quality,
+    SendError,
+};
 pub use app::{Headless, run};
 pub use channel::{CHANGES_MAX, COMMANDS_MAX, EVENTS_MAX, EVENTS_RESERVE, LUMP_BYTES_MAX, SCREENS_MAX};
 pub use channel::{Controller, EngineEnd, channel};

@@ -115,6 +115,7 @@ fn take_commands(world: &mut World, place: &mut Place, store: &mut Store) {
             Command::CapturePointer(on) => capture_pointer(world, on),
             Command::Screenshot(done) => world.resource_mut::<capture::Pending>().ask(Reply::new(done)),
             Command::Load { class, id, done } => store.load(&class, id, Reply::new(done)),
+            Command::Assets(done) => Reply::new(done).answer(Ok(store.report())),
             Command::Drop { class, id } => store.drop_load(&class, id),
             Command::ClipboardWrite { text, primary } => {
                 world.resource_mut::<Clipboard>().write(text, primary)

@@ -49,6 +49,7 @@ mod world;
 pub use client::{ClientOptions, RunningClient, join};
 pub use folder::FolderError;
 pub use hearth_net::{ConnectError, KsfBounds, KsfParams, Password};
+pub use hearth_protocol::operator::{AssetInfo, AssetState};
 pub use lumps::LumpError;
 pub use manifest::{Manifest, ManifestError, Service, std_module};
 pub use network::PeerChange;

@@ -12,6 +12,7 @@ use hearth_abi::{
     screen::Screen,
     terminal::Stroke,
 };
+use hearth_protocol::operator::AssetInfo;
 use hearth_scene::Change;
 use std::{path::PathBuf, sync::Arc};
 
@@ -29,6 +30,11 @@ pub trait Picture: Send + Sync + 'static {
 
     /// The next picture as PNG.
     fn screenshot(&self) -> BoxFuture<'static, Result<Vec<u8>, String>>;
+
+    /// What became of all lumps that the picture needs. A picture that keeps none has none to tell of.
+    fn assets(&self) -> BoxFuture<'static, Result<Vec<AssetInfo>, String>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
 
     /// Loads a lump as an asset of a class; the reason if it does not load.
     fn load(&self, class: &str, id: LumpId) -> BoxFuture<'static, Result<(), String>>;

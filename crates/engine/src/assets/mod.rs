@@ -8,7 +8,7 @@ pub(crate) mod mesh;
 pub(crate) mod texture;
 
 use crate::{
-    Event,
+    AssetReport, AssetState, Event,
     model::{Model, Shelves},
     reply::Reply,
     sky::Maps,
@@ -69,11 +69,11 @@ impl Key {
 
     const fn class(self) -> &'static str {
         match self {
-            Key::Mesh(_) => "mesh",
-            Key::Texture(..) => "texture",
-            Key::Model(_) => "scene",
-            Key::Sound(_) => "sound",
-            Key::Environment(_) => "environment",
+            Key::Mesh(_) => "Mesh",
+            Key::Texture(..) => "Texture",
+            Key::Model(_) => "Scene",
+            Key::Sound(_) => "Sound",
+            Key::Environment(_) => "Environment",
         }
     }
 }
@@ -328,6 +328,23 @@ impl Store {
             done.answer(Ok(()));
         }
         self.changed.insert(key);
+    }
+
+    /// All that is known, in no order.
+    pub(crate) fn report(&self) -> Vec<AssetReport> {
+        let report = |(key, asset): (&Key, &Asset)| AssetReport {
+            lump: key.lump(),
+            class: key.class(),
+            state: match &asset.state {
+                State::Wanted => AssetState::Fetching,
+                State::Waiting | State::Decoding(_) => AssetState::Decoding,
+                State::Ready(_, memory_bytes) => AssetState::Ready { memory_bytes: *memory_bytes as u64 },
+                State::Failed(reason) => AssetState::Failed { reason: reason.clone() },
+            },
+            users: asset.users.len(),
+            holds: asset.holds,
+        };
+        self.assets.iter().map(report).collect()
     }
 
     /// Moves on what is under way. Gives the assets that look otherwise than before.
