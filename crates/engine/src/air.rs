@@ -18,6 +18,8 @@ use hearth_abi::scene::{self, ToneMapping};
 
 /// Brightest air in cd/m².
 const BRIGHTNESS_MOST: f32 = 1e6;
+/// What a temperature or a tint of 1 adds to a coordinate of CIE 1931, by which the renderer measures them.
+const CHROMATICITY: f32 = 0.1;
 /// Nearest that air hides things, in metres.
 const VISIBILITY_LEAST: f32 = 0.1;
 
@@ -93,8 +95,8 @@ fn color_grading(wanted: &scene::ColorGrading) -> ColorGrading {
     ColorGrading {
         global: ColorGradingGlobal {
             exposure: wanted.exposure.clamp(-20.0, 20.0),
-            temperature: wanted.temperature.clamp(-1.0, 1.0),
-            tint: wanted.tint.clamp(-1.0, 1.0),
+            temperature: wanted.temperature.clamp(-1.0, 1.0) * CHROMATICITY,
+            tint: wanted.tint.clamp(-1.0, 1.0) * CHROMATICITY,
             post_saturation: wanted.saturation.clamp(0.0, 10.0),
             ..ColorGradingGlobal::default()
         },

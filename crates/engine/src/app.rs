@@ -261,7 +261,9 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
                 .chain()
                 .after(bevy::input::InputSystems),
         )
-        .add_systems(Update, (motion::lead, view::breathe, view::look_up))
+        // Before it is found out anew what is in sight.
+        .add_systems(Update, (motion::lead, monitor::watch).chain())
+        .add_systems(Update, (view::breathe, view::look_up))
         .add_systems(
             PostUpdate,
             (
@@ -272,7 +274,6 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
                 monitor::keep_range,
                 light::follow,
                 particles::fly,
-                monitor::watch,
                 air::grade,
             )
                 .chain()

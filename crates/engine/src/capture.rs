@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Screenshots: the next picture that shows everything sent before.
 
-use crate::{Picture, reply::Reply, text::Writing, view::Settings};
+use crate::{Picture, place::Place, reply::Reply, text::Writing, view::Settings};
 use bevy::{
     mesh::morph::MeshMorphWeights,
     prelude::*,
@@ -29,6 +29,9 @@ const WARM_UP: u64 = 3;
 /// Pictures that are drawn before one is kept, if there are meshes that morph: the renderer knows where their shapes are
 /// in the picture after the one in which it first saw them.
 const SHAPES_DRAWN: u32 = 2;
+/// The same if there are screens: in the first it is found out which are in sight, in the next what they show is
+/// drawn, and then they show it.
+const SCREENS_DRAWN: u32 = 3;
 /// How long a picture waits for glyphs to be made.
 const GLYPHS_MOST: Duration = Duration::from_secs(10);
 /// How long a picture waits for pipelines to be compiled.
@@ -129,6 +132,7 @@ pub(crate) fn take(
     writing: Res<Writing>,
     settings: Res<Settings>,
     morphing: Query<(), With<MeshMorphWeights>>,
+    place: Res<Place>,
     mut commands: Commands,
 ) {
     pending.steps += 1;
@@ -136,7 +140,9 @@ pub(crate) fn take(
     if step <= WARM_UP {
         return;
     }
-    let drawn_least = if morphing.is_empty() { 0 } else { SHAPES_DRAWN };
+    let shapes_drawn = if morphing.is_empty() { 0 } else { SHAPES_DRAWN };
+    let screens_drawn = if place.screens().next().is_none() { 0 } else { SCREENS_DRAWN };
+    let drawn_least = shapes_drawn.max(screens_drawn);
     let mut asked = Vec::new();
     for mut one in std::mem::take(&mut pending.asked) {
         let is_due = one.is_due(&writing);
@@ -164,8 +170,9 @@ fn made(event: On<ScreenshotCaptured>, mut pending: ResMut<Pending>, compiling: 
     let Some(found) = found else { return };
     let UnderWay { step, mut asked, .. } = pending.under_way.swap_remove(found);
     if compiling.0.lock().contains(&step) {
-        // The next one may be whole.
-        pending.asked.extend(asked.extract_if(.., |asked| asked.at.elapsed() < COMPILING_MOST));
+        // The next one may be whole. Nothing may have been drawn meanwhile, so that shapes are looked for again.
+        let again = asked.extract_if(.., |asked| asked.at.elapsed() < COMPILING_MOST);
+        pending.asked.extend(again.map(|asked| Asked { drawn: 0, ..asked }));
         if asked.is_empty() {
             return;
         }
@@ -182,7 +189,7 @@ fn made(event: On<ScreenshotCaptured>, mut pending: ResMut<Pending>, compiling: 
         is_drawn.then_some(picture)
     });
     match picture {
-        Ok(None) => pending.asked.extend(asked),
+        Ok(None) => pending.asked.extend(asked.into_iter().map(|asked| Asked { drawn: 0, ..asked })),
         Ok(Some(picture)) => asked.into_iter().for_each(|asked| asked.done.answer(Ok(picture.clone()))),
         Err(error) => asked.into_iter().for_each(|asked| asked.done.answer(Err(error.clone()))),
     }

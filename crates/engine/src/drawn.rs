@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! What a ray or a ball meets of all that is drawn, and which entity of the scene that is.
 //!
-//! Shapes, meshes and models are met by their triangles (what a skin bends, where it was before), terminals and
+//! Shapes, meshes and models are met by their triangles (what a skin bends or a morph target moves, where it was before), terminals and
 //! writing by their rectangles; lines and particles are not met. What is hidden is not met; whether it is in view does not matter.
 
 use crate::{

@@ -100,7 +100,12 @@ pub(crate) fn watch(
         let due = eye_camera.is_active && now_s - watch.last_s >= 1.0 / f64::from(view.rate);
         let mut camera = commands.entity(watch.camera);
         // Before the eye, which shows it.
-        camera.insert(Camera { order: -1 - order as isize, is_active: due, ..default() });
+        let order = -1 - order as isize;
+        camera.entry::<Camera>().and_modify(move |mut camera| {
+            if (camera.order, camera.is_active) != (order, due) {
+                (camera.order, camera.is_active) = (order, due);
+            }
+        });
         if !due {
             continue;
         }

@@ -21,6 +21,8 @@ use hearth_abi::{EntityId, scene};
 const DRAWN_MAX: usize = 16_384;
 /// Particles of one source that are looked at for a picture: those that may be alive.
 const LOOKED_AT_MAX: u64 = scene::PARTICLES_MAX as u64 + 1;
+/// Seconds before the first moment of the clock that what always was began.
+const ALWAYS_S: f64 = 1e6;
 /// Greatest size of one, in metres.
 const SIZE_MOST: f32 = 1000.0;
 
@@ -139,7 +141,8 @@ pub(crate) fn fly(
             let sphere =
                 bevy::camera::primitives::Sphere { center: place.translation_vec3a(), radius: reach };
             // That of the picture before: what comes into sight now comes with the next one.
-            place.is_finite() && (frustum.intersects_sphere(&sphere, false) || !reach.is_finite())
+            place.translation().is_finite()
+                && (frustum.intersects_sphere(&sphere, false) || !reach.is_finite())
         });
         let mut particles = Vec::new();
         if let Some(place) = &place {
@@ -174,7 +177,11 @@ fn reach(wanted: &scene::Particles) -> f32 {
 fn alive_at(source: &Source, place: &GlobalTransform, now_ns: u64, every: u64) -> Vec<Particle> {
     let Source { wanted, begun_ns, seed, .. } = source;
     let Some(since_ns) = now_ns.checked_sub(*begun_ns) else { return Vec::new() };
-    let since = since_ns as f64 / 1e9;
+    let mut since = since_ns as f64 / 1e9;
+    if *begun_ns == 0 {
+        // The clock of tests begins at zero, and there are no numbers below it.
+        since += ALWAYS_S;
+    }
     let rate = f64::from(wanted.rate);
     // The number of the one that was born last.
     let mut last = (since * rate) as u64;

@@ -6,7 +6,7 @@ mod common;
 
 use common::{
     Stage, about, at, color, cuboid, day, floor,
-    glb::{Glb, two_boxes, waving_bar},
+    glb::{Glb, morphing_box, two_boxes, waving_bar},
     look, sun, turned,
 };
 use hearth_abi::{
@@ -709,6 +709,20 @@ fn clips_go_on_blend_and_stand_still() {
     let [a, b, c] = [apart(&end, &begun), apart(&end, &half), apart(&end, &there)];
     assert!(a < 0.4 * b && b < 0.9 * c, "it jumps: {a} {b} {c}");
     assert!(apart(&there, &stage.picture()) < 0.01);
+}
+
+#[test]
+fn morph_targets_change_the_shape() {
+    let mut stage = still();
+    let lump = stage.lump(morphing_box().bytes());
+    for (x, offset) in [(-1.6, 0.0), (0.0, 0.5), (1.6, 1.0)] {
+        let grow = Animation { paused: true, offset, ..Animation::of("grow") };
+        let place = turned(x, 0.0, 1.0, about([0.0, 1.0, 0.0], 0.5));
+        stage.make([place, Component::Model(lump), plays(grow)]);
+    }
+    stage.settle();
+    assert_eq!(stage.failures, []);
+    stage.check("morph");
 }
 
 #[test]
