@@ -2,7 +2,7 @@
 //! Interfaces for scripts of a Hearth space: panels, buttons, sliders, fields and more, made of the same entities and
 //! components as anything else.
 //!
-//! An interface is a tree of widgets, put together by [`row!`] and [`column!`] and given to a [`Ui`], which shows it in the
+//! An interface is a tree of widgets, put together by [`row!`] and [`col!`] and given to a [`Ui`], which shows it in the
 //! space or fixed to the view, keeps its state, and tells by [`Ui::next`] what was done. Of what changes only the
 //! difference is sent, as one batch.
 //!
@@ -14,7 +14,7 @@
 //!
 //! async fn run() -> Result<(), Error> {
 //!     let place = Place::at(vec3(0.0, 1.5, 0.0), Quat::IDENTITY);
-//!     let content = column![title("Doorbell"), button("ring", "ring").main()].panel();
+//!     let content = col![title("Doorbell"), button("ring", "ring").main()].panel();
 //!     let mut ui = Ui::new(place, Theme::dusk(), content)?;
 //!     loop {
 //!         let said = ui.next().await?;
@@ -45,7 +45,7 @@ mod widget;
 
 pub use color::{Hsv, color_of, web_color};
 pub use edit::{LEN_MAX, Line, Step};
-pub use error::Error;
+pub use error::KitError;
 pub use layout::{Cross, Flow, Length, Rect, Window};
 pub use paint::{Letters, Paint};
 pub use place::{Place, eye};

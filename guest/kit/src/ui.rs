@@ -2,7 +2,7 @@
 //! An interface on show: its widgets, and what is done to them.
 
 use crate::{
-    Error,
+    KitError,
     layout::{self, Flow, Key, Length, Rect, Tree, Window},
     paint::{Item, OVER, Paint},
     place::Place,
@@ -109,12 +109,12 @@ impl<M> Forest<M> {
         self.above(node).any(|key| self.slots.get(&key).is_some_and(|slot| slot.is_hidden))
     }
 
-    fn add(&mut self, node: Node<M>, parent: Option<Key>, depth: usize) -> Result<Key, Error> {
+    fn add(&mut self, node: Node<M>, parent: Option<Key>, depth: usize) -> Result<Key, KitError> {
         if self.slots.len() >= NODES_MAX {
-            return Err(Error::TooMany { most: NODES_MAX });
+            return Err(KitError::TooMany { most: NODES_MAX });
         }
         if depth > DEPTH_MAX {
-            return Err(Error::TooDeep { most: DEPTH_MAX });
+            return Err(KitError::TooDeep { most: DEPTH_MAX });
         }
         self.last += 1;
         let key = self.last;
@@ -219,7 +219,7 @@ impl<M: 'static> Tree for Laid<'_, M> {
 ///
 /// async fn run() -> Result<(), Error> {
 ///     let level = Handle::new();
-///     let content = column![
+///     let content = col![
 ///         title("Lamp"),
 ///         row![label("level"), slider(0.0..=1.0, 0.5, Said::Level).handle(level)],
 ///         button("off", Said::Off).main(),
@@ -261,8 +261,8 @@ impl<M: Clone + 'static> Ui<M> {
     /// Shows an interface.
     ///
     /// # Errors
-    /// [`Error::TooMany`], [`Error::TooDeep`], or the scene does not take it: on a peer without a user nothing is local.
-    pub fn new(place: Place, theme: Theme, content: impl IntoNode<M>) -> Result<Ui<M>, Error> {
+    /// [`KitError::TooMany`], [`KitError::TooDeep`], or the scene does not take it: on a peer without a user nothing is local.
+    pub fn new(place: Place, theme: Theme, content: impl IntoNode<M>) -> Result<Ui<M>, KitError> {
         let mut forest = Forest { slots: BTreeMap::new(), handles: BTreeMap::new(), last: 0 };
         let top = forest.add(content.into_node(), None, 1)?;
         let wants = Wants::HOVER.and(Wants::MOVE).and(Wants::PRESS).and(Wants::WHEEL);
@@ -322,7 +322,7 @@ impl<M: Clone + 'static> Ui<M> {
     ///
     /// # Errors
     /// The scene does not take it.
-    pub fn move_to(&mut self, place: Vec3, turn: Quat) -> Result<(), Error> {
+    pub fn move_to(&mut self, place: Vec3, turn: Quat) -> Result<(), KitError> {
         let pose = Transform { scale: self.place.pose.scale, ..scene::pose(place, turn) };
         scene::set(self.root, pose)?;
         self.place.pose = pose;
@@ -333,7 +333,7 @@ impl<M: Clone + 'static> Ui<M> {
     ///
     /// # Errors
     /// The scene does not take it.
-    pub fn set_visible(&mut self, on: bool) -> Result<(), Error> {
+    pub fn set_visible(&mut self, on: bool) -> Result<(), KitError> {
         if !on {
             self.blur();
         }
@@ -341,33 +341,33 @@ impl<M: Clone + 'static> Ui<M> {
         Ok(())
     }
 
-    fn key_of<W>(&self, handle: Handle<W>) -> Result<Key, Error> {
-        self.forest.handles.get(&handle.number).copied().ok_or(Error::NotFound)
+    fn key_of<W>(&self, handle: Handle<W>) -> Result<Key, KitError> {
+        self.forest.handles.get(&handle.number).copied().ok_or(KitError::NotFound)
     }
 
     /// A widget.
     ///
     /// # Errors
-    /// [`Error::NotFound`].
-    pub fn get<W: Any>(&self, handle: Handle<W>) -> Result<&W, Error> {
-        let slot = self.forest.slots.get(&self.key_of(handle)?).ok_or(Error::NotFound)?;
+    /// [`KitError::NotFound`].
+    pub fn get<W: Any>(&self, handle: Handle<W>) -> Result<&W, KitError> {
+        let slot = self.forest.slots.get(&self.key_of(handle)?).ok_or(KitError::NotFound)?;
         let widget: &dyn Any = slot.widget.as_ref();
-        widget.downcast_ref().ok_or(Error::NotFound)
+        widget.downcast_ref().ok_or(KitError::NotFound)
     }
 
     /// Changes a widget. What it looks like then is shown with the next [`Ui::next`], or by [`Ui::settle`].
     ///
     /// # Errors
-    /// [`Error::NotFound`].
+    /// [`KitError::NotFound`].
     pub fn edit<W: Any, R>(
         &mut self,
         handle: Handle<W>,
         change: impl FnOnce(&mut W) -> R,
-    ) -> Result<R, Error> {
+    ) -> Result<R, KitError> {
         let key = self.key_of(handle)?;
-        let slot = self.forest.slots.get_mut(&key).ok_or(Error::NotFound)?;
+        let slot = self.forest.slots.get_mut(&key).ok_or(KitError::NotFound)?;
         let widget: &mut dyn Any = slot.widget.as_mut();
-        let changed = change(widget.downcast_mut().ok_or(Error::NotFound)?);
+        let changed = change(widget.downcast_mut().ok_or(KitError::NotFound)?);
         self.is_stale = true;
         Ok(changed)
     }
@@ -375,8 +375,8 @@ impl<M: Clone + 'static> Ui<M> {
     /// Lets a widget do something, or not.
     ///
     /// # Errors
-    /// [`Error::NotFound`].
-    pub fn enable<W>(&mut self, handle: Handle<W>, on: bool) -> Result<(), Error> {
+    /// [`KitError::NotFound`].
+    pub fn enable<W>(&mut self, handle: Handle<W>, on: bool) -> Result<(), KitError> {
         let key = self.key_of(handle)?;
         if let Some(slot) = self.forest.slots.get_mut(&key) {
             slot.is_disabled = !on;
@@ -388,8 +388,8 @@ impl<M: Clone + 'static> Ui<M> {
     /// Shows a widget, or not: its room goes to others.
     ///
     /// # Errors
-    /// [`Error::NotFound`].
-    pub fn show<W>(&mut self, handle: Handle<W>, on: bool) -> Result<(), Error> {
+    /// [`KitError::NotFound`].
+    pub fn show<W>(&mut self, handle: Handle<W>, on: bool) -> Result<(), KitError> {
         let key = self.key_of(handle)?;
         if let Some(slot) = self.forest.slots.get_mut(&key) {
             slot.is_hidden = !on;
@@ -401,8 +401,8 @@ impl<M: Clone + 'static> Ui<M> {
     /// Puts something more into a group, at its end.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::TooMany`], [`Error::TooDeep`].
-    pub fn add(&mut self, group: Handle<Group<M>>, content: impl IntoNode<M>) -> Result<(), Error> {
+    /// [`KitError::NotFound`], [`KitError::TooMany`], [`KitError::TooDeep`].
+    pub fn add(&mut self, group: Handle<Group<M>>, content: impl IntoNode<M>) -> Result<(), KitError> {
         let key = self.key_of(group)?;
         let child = self.forest.add(content.into_node(), Some(key), self.forest.depth(key) + 1)?;
         if let Some(slot) = self.forest.slots.get_mut(&key) {
@@ -415,8 +415,8 @@ impl<M: Clone + 'static> Ui<M> {
     /// Takes a widget away, and all that is in it.
     ///
     /// # Errors
-    /// [`Error::NotFound`].
-    pub fn remove<W>(&mut self, handle: Handle<W>) -> Result<(), Error> {
+    /// [`KitError::NotFound`].
+    pub fn remove<W>(&mut self, handle: Handle<W>) -> Result<(), KitError> {
         let key = self.key_of(handle)?;
         self.forest.remove(key);
         self.check_hands();
@@ -426,8 +426,8 @@ impl<M: Clone + 'static> Ui<M> {
     /// Takes away all that is in a group.
     ///
     /// # Errors
-    /// [`Error::NotFound`].
-    pub fn clear(&mut self, group: Handle<Group<M>>) -> Result<(), Error> {
+    /// [`KitError::NotFound`].
+    pub fn clear(&mut self, group: Handle<Group<M>>) -> Result<(), KitError> {
         let key = self.key_of(group)?;
         let children = self.forest.slots.get_mut(&key).map(|slot| std::mem::take(&mut slot.children));
         for child in children.unwrap_or_default() {
@@ -492,7 +492,7 @@ impl<M: Clone + 'static> Ui<M> {
     ///
     /// # Errors
     /// The scene does not take it; the next try shows everything that is missing.
-    pub fn settle(&mut self) -> Result<(), Error> {
+    pub fn settle(&mut self) -> Result<(), KitError> {
         if !self.is_stale {
             return Ok(());
         }
@@ -565,12 +565,12 @@ impl<M: Clone + 'static> Ui<M> {
     /// # Errors
     /// The scene takes it no longer, as when somebody has removed its entities. That too many changes wait is no error: it is
     /// tried again.
-    pub async fn next(&mut self) -> Result<Said<M>, Error> {
+    pub async fn next(&mut self) -> Result<Said<M>, KitError> {
         loop {
             let mut retry = None;
             match self.settle() {
                 Ok(()) => {}
-                Err(Error::Scene(error)) if error.errno == Errno::Full => retry = Some(RETRY),
+                Err(KitError::Scene(error)) if error.errno == Errno::Full => retry = Some(RETRY),
                 Err(error) => return Err(error),
             }
             if let Some(said) = self.said.pop_front() {

@@ -175,10 +175,8 @@ impl<M: Clone + 'static> Ui<M> {
     fn left(&mut self, event: &Event) {
         self.set_over(event, None);
         // Who holds something is not forgotten: they come back, or let go.
-        if self.hands.get(&event.user).is_some_and(|hand| hand.held.is_none() && hand.pressed_at.is_none()) {
+        if self.hands.get(&event.user).is_some_and(|hand| hand.held.is_none()) {
             self.hands.remove(&event.user);
-        } else if let Some(hand) = self.hands.get_mut(&event.user) {
-            hand.pressed_at = None;
         }
     }
 

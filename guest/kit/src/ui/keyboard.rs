@@ -3,7 +3,7 @@
 
 use super::Ui;
 use crate::{
-    Error,
+    KitError,
     layout::Key as NodeKey,
     widget::{Focus, Handle, Key, Stroke},
 };
@@ -115,11 +115,11 @@ impl<M: Clone + 'static> Ui<M> {
     /// Gives the keyboard to a widget, and shows it if it was scrolled out of view.
     ///
     /// # Errors
-    /// [`Error::NotFound`]: there is none of that handle that takes keys now.
-    pub fn focus<W>(&mut self, handle: Handle<W>) -> Result<(), Error> {
+    /// [`KitError::NotFound`]: there is none of that handle that takes keys now.
+    pub fn focus<W>(&mut self, handle: Handle<W>) -> Result<(), KitError> {
         let key = self.key_of(handle)?;
         if !self.tab_order().contains(&key) {
-            return Err(Error::NotFound);
+            return Err(KitError::NotFound);
         }
         self.set_focus(Some(key));
         self.reveal(key);
@@ -201,7 +201,7 @@ impl<M: Clone + 'static> Ui<M> {
         let (shift, ctrl) = (self.keyboard.shift.contains(&true), self.keyboard.ctrl.contains(&true));
         let me = hearth_sdk::peer();
         let Some(focus) = self.focus else {
-            let is_here = self.hands.get(&me).is_some() || self.keyboard.target == Some(self.root);
+            let is_here = self.hands.contains_key(&me) || self.keyboard.target == Some(self.root);
             if key == Key::Tab && is_here {
                 self.go(!shift);
             }

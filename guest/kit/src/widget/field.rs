@@ -137,7 +137,7 @@ fn letters(theme: &Theme) -> Letters {
 }
 
 /// The widths of the graphemes of a text, in metres.
-fn widths<'a>(text: &'a str, size: f32) -> impl Iterator<Item = (&'a str, f32)> {
+fn widths(text: &str, size: f32) -> impl Iterator<Item = (&str, f32)> {
     text.graphemes(true).map(move |part| (part, measure::grapheme(part, Face::Mono, false) * size))
 }
 

@@ -16,7 +16,7 @@ enum Ground {
     Inset,
 }
 
-/// Things beside or below each other, before they are shown. Made by [`row!`](crate::row), [`column!`](crate::column) and
+/// Things beside or below each other, before they are shown. Made by [`row!`](crate::row), [`col!`](crate::col) and
 /// [`scroll`].
 #[derive(Debug)]
 pub struct Group<M> {
@@ -49,9 +49,9 @@ macro_rules! row {
     };
 }
 
-/// Things below each other: `column![title("Lamp"), button("off", Said::Off)]`.
+/// Things below each other: `col![title("Lamp"), button("off", Said::Off)]`.
 #[macro_export]
-macro_rules! column {
+macro_rules! col {
     ($($child:expr),* $(,)?) => {
         $crate::column_of(vec![$($crate::IntoNode::into_node($child)),*])
     };
