@@ -22,7 +22,7 @@
 //!     }
 //! }
 //! # hearth_sdk::testing::run_for(run(), Duration::from_secs(1));
-//! # assert_eq!(hearth_sdk::testing::batches().len(), 2);
+//! # assert_eq!(hearth_sdk::testing::batches().len(), 3);
 //! ```
 //!
 //! Lengths are metres, colours linear. A script on the server has no keyboard: there a [`Field`] shows keys that anybody

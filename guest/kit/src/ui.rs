@@ -234,7 +234,7 @@ impl<M: 'static> Tree for Laid<'_, M> {
 ///     }
 /// }
 /// # hearth_sdk::testing::run_for(run(), Duration::from_secs(1));
-/// # assert_eq!(hearth_sdk::testing::batches().len(), 2);
+/// # assert_eq!(hearth_sdk::testing::batches().len(), 3);  // the root, the rest, and away
 /// ```
 pub struct Ui<M> {
     forest: Forest<M>,
