@@ -64,3 +64,10 @@ pub use widget::{
     progress::{Progress, progress},
     slider::{Slider, slider},
 };
+
+/// The examples of the guide, run as tests.
+#[cfg(doctest)]
+mod guide {
+    #[doc = include_str!("../../../docs/guide/interface.md")]
+    mod interface {}
+}
