@@ -26,13 +26,15 @@ const BATCH_BYTES: usize = 512 << 10;
 const CHANGE_BYTES: usize = 256;
 /// Most shapes that are remembered. They are made again when they are needed again.
 const SHAPES_MAX: usize = 512;
+/// How thick what is flat is. What stands in for a shape that is still on its way is as thick: it is hardly seen.
+const THIN: f32 = 0.0002;
 /// Parts of a quarter of a round corner.
 const CORNER: usize = 6;
 
 /// A shape, by what makes it differ from others; lengths in tenths of a millimetre.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Shape {
-    /// A square of 1 m.
+    /// A rectangle, which every peer has.
     Unit,
     /// A disc of 1 m.
     Disc,
@@ -167,6 +169,9 @@ impl Shown {
         if self.shapes.len() >= SHAPES_MAX {
             self.shapes.clear();
         }
+        if shape == Shape::Unit {
+            return Ok(MeshSource::Cuboid([1.0; 3]));
+        }
         let source = MeshSource::Lump(Lump::put(&mesh(shape).encode())?.0);
         self.shapes.insert(shape, source);
         Ok(source)
@@ -177,15 +182,19 @@ impl Shown {
 fn transform(item: &Item, half: [f32; 2]) -> Transform {
     let Rect { x, y, w, h } = item.rect;
     let [mut middle, up] = [x + w * 0.5 - half[0], half[1] - y - h * 0.5];
-    let mut scale = [1.0; 3];
+    // Every shape is 1 m large, and so is what stands in for it on a peer that does not have it yet.
+    let mut scale = [w, h, THIN];
     match &item.what {
-        What::Text(_, letters) => match letters.align {
-            Align::Left => middle -= w * 0.5,
-            Align::Center => {}
-            Align::Right => middle += w * 0.5,
-        },
-        What::Plate { .. } if matches!(shape(item), Some(Shape::Plate(_))) => {}
-        _ => scale = [w, h, 1.0],
+        What::Text(_, letters) => {
+            scale = [1.0; 3];
+            match letters.align {
+                Align::Left => middle -= w * 0.5,
+                Align::Center => {}
+                Align::Right => middle += w * 0.5,
+            }
+        }
+        What::Plate { depth, .. } => scale[2] = depth.max(THIN),
+        _ => {}
     }
     Transform { translation: [middle, up, item.level * LEVEL], scale, ..Transform::default() }
 }
@@ -243,7 +252,12 @@ fn mesh(shape: Shape) -> Mesh {
         Shape::Disc => plate(1.0, 1.0, 0.5, 0.0),
         Shape::Plate(lengths) => {
             let [w, h, radius, depth] = lengths.map(|length| length as f32 / 10_000.0);
-            plate(w, h, radius, depth)
+            let mut plate = plate(w, h, radius, depth);
+            for [x, y, z] in &mut plate.positions {
+                (*x, *y) = (*x / w, *y / h);
+                *z = if *z < 0.0 { -1.0 } else { 0.0 };
+            }
+            plate
         }
         // Six parts would do if colours were mixed as numbers of sRGB are; they are mixed as light is.
         Shape::Hues => strip(48, false, |part| {
@@ -349,7 +363,7 @@ mod tests {
         for (shape, size) in [
             (Shape::Unit, 1.0),
             (Shape::Disc, std::f32::consts::PI / 4.0),
-            (Shape::Plate([2000, 1000, 0, 0]), 0.02),
+            (Shape::Plate([2000, 1000, 0, 10]), 1.0),
             (Shape::Hues, 1.0),
             (Shape::White, 1.0),
             (Shape::Black, 1.0),
@@ -360,7 +374,7 @@ mod tests {
         }
         let thick = mesh(Shape::Plate([2000, 1000, 200, 100]));
         let [front, back] = area(&thick);
-        assert!((front + back).abs() < 1e-6 && front < 0.02 && front > 0.0195);
+        assert!((front + back).abs() < 1e-4 && front < 0.99 && front > 0.97, "{front} {back}");
         // Its volume: the sides face outside.
         let volume: f32 = thick
             .indices
@@ -371,7 +385,7 @@ mod tests {
                 a.dot(b.cross(c)) / 6.0
             })
             .sum();
-        assert!((volume - front * 0.01).abs() < 1e-6, "{volume}");
+        assert!((volume - front).abs() < 1e-4, "{volume}");
     }
 
     fn item(x: f32, what: What) -> Item {

@@ -40,7 +40,7 @@ fn is_pressed(stroke: &Stroke) -> bool {
 
 impl<M: Clone + 'static> Widget<M> for Button<M> {
     fn width(&self, theme: &Theme) -> f32 {
-        (measure::line(&self.text, false) * theme.text + theme.control * 0.8).max(theme.control)
+        (measure::line(&self.text, self.is_main) * theme.text + theme.control * 0.8).max(theme.control)
     }
 
     fn height(&self, theme: &Theme, _width: f32) -> f32 {
@@ -63,8 +63,9 @@ impl<M: Clone + 'static> Widget<M> for Button<M> {
         paint.plate(at.rect, theme.radius, at.surface(color));
         paint.up();
         let room = (at.rect.w - theme.control * 0.3).max(0.0);
-        let text = measure::elided(&self.text, false, room / theme.text);
-        paint.text(at.rect, text, Letters::new(theme.text, at.dim(ink)).centered());
+        let text = measure::elided(&self.text, self.is_main, room / theme.text);
+        // Dark letters on what is bright look thinner.
+        paint.text(at.rect, text, Letters::new(theme.text, at.dim(ink)).centered().bold(self.is_main));
     }
 
     fn pointer(&mut self, touch: &Touch, _at: &At<'_>, with: &mut With<M>) -> bool {

@@ -3,7 +3,7 @@
 
 use super::{At, Deed, Focus, Key, Node, Stroke, Touch, Widget, With};
 use crate::{
-    layout::{Cross, Flow, Rect, Window},
+    layout::{Cross, Flow, Length, Rect, Window},
     paint::Paint,
     theme::{Theme, mixed},
 };
@@ -29,7 +29,7 @@ pub fn row_of<M>(children: Vec<Node<M>>) -> Group<M> {
     Group { children, area: Area::new(true) }
 }
 
-/// Things below each other, all as wide as there is room.
+/// Things below each other.
 pub fn column_of<M>(children: Vec<Node<M>>) -> Group<M> {
     Group { children, area: Area { cross: Cross::Start, ..Area::new(false) } }
 }
@@ -94,7 +94,13 @@ impl<M: 'static> Group<M> {
     }
 
     pub(crate) fn build(self) -> Node<M> {
+        // A group with something in it that takes what is left has to have that to give.
+        let grows = |node: &Node<M>| matches!(node.size[0], Length::Grow(_));
+        let is_wide = self.area.scroll.is_some() || self.children.iter().any(grows);
         let mut node = Node::of(self.area);
+        if is_wide {
+            node = node.grow_across();
+        }
         node.children = self.children;
         node
     }
@@ -176,7 +182,8 @@ impl<M: 'static> Widget<M> for Area {
         let around = match self.ground {
             Ground::Nothing => 0.0,
             Ground::Panel => theme.padding,
-            Ground::Inset => theme.gap,
+            // The bar needs room too.
+            Ground::Inset => theme.gap * if self.scroll.is_some() { 1.2 } else { 1.0 },
         };
         let around = self.padding.unwrap_or(around);
         Some(Flow {

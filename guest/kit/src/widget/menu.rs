@@ -88,16 +88,15 @@ impl<M> Menu<M> {
         }
     }
 
-    fn widest(&self, theme: &Theme) -> f32 {
-        let lines = self.lines.iter().take(256).chain(self.title.as_ref());
-        lines.map(|line| measure::line(line, false)).fold(2.0, f32::max).min(24.0) * theme.text
+    fn widest<'a>(lines: impl Iterator<Item = &'a String>, theme: &Theme) -> f32 {
+        lines.take(256).map(|line| measure::line(line, false)).fold(2.0, f32::max).min(24.0) * theme.text
     }
 
     /// Below its button, or above it where more of the interface is above.
     fn lines_rect(&self, at: &At<'_>) -> Rect {
         let theme = at.theme;
         let high = row_height(theme) * self.window().shown as f32 + theme.gap;
-        let wide = at.rect.w.max(self.widest(theme) + 3.0 * theme.gap);
+        let wide = at.rect.w.max(Self::widest(self.lines.iter(), theme) + 3.0 * theme.gap);
         let below = at.rect.bottom() + theme.gap * 0.35;
         let above = at.rect.y - theme.gap * 0.35 - high;
         let fits_below = below + high <= at.whole[1] || at.rect.y < at.whole[1] - at.rect.bottom();
@@ -116,7 +115,11 @@ impl<M> Menu<M> {
 
 impl<M: Clone + 'static> Widget<M> for Menu<M> {
     fn width(&self, theme: &Theme) -> f32 {
-        self.widest(theme) + theme.control * 1.1
+        let wide = match &self.title {
+            Some(title) => Self::widest([title].into_iter(), theme),
+            None => Self::widest(self.lines.iter(), theme),
+        };
+        wide + theme.control * 1.1
     }
 
     fn height(&self, theme: &Theme, _width: f32) -> f32 {
