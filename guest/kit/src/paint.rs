@@ -85,16 +85,19 @@ pub(crate) struct Item {
 #[derive(Debug)]
 pub struct Paint<'a> {
     theme: &'a Theme,
-    items: Vec<Item>,
+    items: Vec<(usize, Item)>,
     level: f32,
+    /// The slot of the next thing. What is not there now has one too, so that the others keep theirs.
+    slot: usize,
 }
 
 impl<'a> Paint<'a> {
     pub(crate) fn new(theme: &'a Theme, level: f32) -> Paint<'a> {
-        Paint { theme, items: Vec::new(), level }
+        Paint { theme, items: Vec::new(), level, slot: 0 }
     }
 
-    pub(crate) fn into_items(self) -> Vec<Item> {
+    /// What was painted, and in which slot.
+    pub(crate) fn into_items(self) -> Vec<(usize, Item)> {
         self.items
     }
 
@@ -109,10 +112,17 @@ impl<'a> Paint<'a> {
     }
 
     fn item(&mut self, rect: Rect, what: What) {
+        let slot = self.slot;
+        self.slot += 1;
         // What has no size is not seen, and no entity may have a scale of zero.
         if rect.w > 1e-5 && rect.h > 1e-5 {
-            self.items.push(Item { rect, level: self.level, what });
+            self.items.push((slot, Item { rect, level: self.level, what }));
         }
+    }
+
+    /// Nothing, in the place of so many things that are painted at other times: those that follow are then known to be the same.
+    pub fn skip(&mut self, count: usize) {
+        self.slot += count;
     }
 
     /// A plate with round corners. One that changes its size each time is better made of a [`Paint::bar`].
@@ -139,6 +149,8 @@ impl<'a> Paint<'a> {
         if focused {
             let width = self.theme.ring;
             self.plate(rect.inset(-width), radius + width, self.theme.focus);
+        } else {
+            self.skip(1);
         }
         self.up();
     }
@@ -172,7 +184,9 @@ impl<'a> Paint<'a> {
     /// Writing, which must not be wider than the rectangle (see [`crate::measure`]); from top to bottom it is in the middle.
     pub fn text(&mut self, rect: Rect, text: impl Into<String>, letters: Letters) {
         let text = text.into();
-        if !text.trim().is_empty() {
+        if text.trim().is_empty() {
+            self.skip(1);
+        } else {
             self.item(rect, What::Text(text, letters));
         }
     }

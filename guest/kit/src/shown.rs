@@ -26,6 +26,8 @@ const BATCH_BYTES: usize = 512 << 10;
 const CHANGE_BYTES: usize = 256;
 /// Most shapes that are remembered. They are made again when they are needed again.
 const SHAPES_MAX: usize = 512;
+/// Metres up or down from which on something jumps instead of gliding.
+const JUMP: f32 = 0.008;
 /// How thick what is flat is. What stands in for a shape that is still on its way is as thick: it is hardly seen.
 const THIN: f32 = 0.0002;
 /// Parts of a quarter of a round corner.
@@ -80,6 +82,10 @@ impl Shown {
             let place = transform(&item, half);
             let entity = match self.items.get(&slot).cloned() {
                 Some(old) if old.item == item && old.place == place => continue,
+                Some(old) if jumps(&old, &item, &place) => {
+                    step.batch.remove(old.entity);
+                    self.make(&item, place, &mut step)?
+                }
                 Some(old) => {
                     if old.place != place {
                         step.batch.set(old.entity, place);
@@ -87,15 +93,7 @@ impl Shown {
                     self.look(old.entity, Some(&old.item), &item, &mut step)?;
                     old.entity
                 }
-                None => {
-                    let mut part = Entity::new().parent(self.root);
-                    if self.is_local {
-                        part = part.local();
-                    }
-                    let entity = part.with(place).add_to(&mut step.batch);
-                    self.look(entity, None, &item, &mut step)?;
-                    entity
-                }
+                None => self.make(&item, place, &mut step)?,
             };
             step.done.push((slot, Some(Part { entity, item, place })));
             step.bytes += CHANGE_BYTES;
@@ -104,6 +102,16 @@ impl Shown {
             }
         }
         self.commit(step)
+    }
+
+    fn make(&mut self, item: &Item, place: Transform, step: &mut Step) -> Result<EntityId, Error> {
+        let mut part = Entity::new().parent(self.root);
+        if self.is_local {
+            part = part.local();
+        }
+        let entity = part.with(place).add_to(&mut step.batch);
+        self.look(entity, None, item, step)?;
+        Ok(entity)
     }
 
     fn commit(&mut self, step: Step) -> Result<(), Error> {
@@ -176,6 +184,14 @@ impl Shown {
         self.shapes.insert(shape, source);
         Ok(source)
     }
+}
+
+/// Whether something is better made anew than moved: peers draw the way between, and a row that is scrolled would be seen
+/// to cross others. What is dragged (knobs, thumbs) glides.
+fn jumps(old: &Part, new: &Item, place: &Transform) -> bool {
+    let can = |what: &What| matches!(what, What::Text(..) | What::Plate { .. });
+    let up = (place.translation[1] - old.place.translation[1]).abs();
+    can(&old.item.what) && can(&new.what) && up > JUMP
 }
 
 /// Where an item stands, from the middle of the whole.

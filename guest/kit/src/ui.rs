@@ -504,11 +504,11 @@ impl<M: Clone + 'static> Ui<M> {
             let Some(slot) = self.forest.slots.get(&key) else { continue };
             let mut paint = Paint::new(&self.theme, OVER);
             slot.widget.paint_over(&self.at(key, slot.rect.unwrap_or_default(), &self.theme), &mut paint);
-            let over = paint.into_items().into_iter().enumerate();
+            let over = paint.into_items().into_iter();
             items.extend(over.map(|(at, item)| ((key, OVER_SLOT + at), item)));
         }
         for (number, paint) in self.toasts.paint(&self.theme, self.size, OVER) {
-            let note = paint.into_items().into_iter().enumerate();
+            let note = paint.into_items().into_iter();
             items.extend(note.map(|(at, item)| ((Key::MAX - number, at), item)));
         }
         self.shown.show(self.size, items)?;
@@ -523,8 +523,8 @@ impl<M: Clone + 'static> Ui<M> {
         let mut paint = Paint::new(&self.theme, level);
         slot.widget.paint(&self.at(key, rect, &self.theme), &mut paint);
         let painted = paint.into_items();
-        let top = painted.iter().map(|item| item.level + 1.0).fold(level, f32::max);
-        items.extend(painted.into_iter().enumerate().map(|(at, item)| ((key, at), item)));
+        let top = painted.iter().map(|(_, item)| item.level + 1.0).fold(level, f32::max);
+        items.extend(painted.into_iter().map(|(at, item)| ((key, at), item)));
         for child in self.forest.children(key) {
             self.paint(child, top, items);
         }

@@ -198,6 +198,31 @@ fn only_what_changes_is_sent() {
 }
 
 #[test]
+fn a_ring_changes_nothing_but_itself() {
+    let (a, b, c, d) = (Handle::new(), Handle::new(), Handle::new(), Handle::new());
+    let mut bench = Bench::new(col![
+        button("a", ()).handle(a),
+        field("text").on_change(|_| ()).handle(b),
+        list(["x", "y"], 2, |_| ()).handle(c),
+        slider(0.0..=1.0, 0.5, |_| ()).handle(d),
+    ]);
+    bench.ui.input(&Event::Focus(true));
+    bench.settle();
+    let mut changes = |focus: &dyn Fn(&mut Ui<()>)| {
+        focus(&mut bench.ui);
+        bench.ui.settle().unwrap();
+        let ops = testing::batches().concat();
+        ops.iter().filter(|op| !matches!(op, Op::SetParent(..))).count()
+    };
+    // A ring is made: it, its place, shape and material; the one before is removed; a field has a caret too.
+    assert_eq!(changes(&|ui| ui.focus(a).unwrap()), 4);
+    assert_eq!(changes(&|ui| ui.focus(b).unwrap()), 9);
+    assert_eq!(changes(&|ui| ui.focus(c).unwrap()), 6);
+    assert_eq!(changes(&|ui| ui.focus(d).unwrap()), 5);
+    assert_eq!(changes(&|ui| ui.blur()), 1);
+}
+
+#[test]
 fn a_slider_is_dragged_beyond_its_end_and_held_by_one() {
     let handle = Handle::new();
     let mut bench = Bench::new(slider(0.0..=10.0, 5.0, |value| value).step(1.0).handle(handle).width(0.4));

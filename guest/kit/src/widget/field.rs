@@ -240,8 +240,11 @@ impl<M: Clone + 'static> Widget<M> for Field<M> {
         }
         let high = size * 1.3;
         let band = Rect::new(inner.x, inner.y + (inner.h - high) * 0.5, 0.0, high);
-        if let Some(from) = from.filter(|_| at.look.focused) {
-            paint.bar(Rect { x: from, w: to - from, ..band }, mixed(theme.sunken, theme.accent, 0.5));
+        match from.filter(|_| at.look.focused) {
+            Some(from) => {
+                paint.bar(Rect { x: from, w: to - from, ..band }, mixed(theme.sunken, theme.accent, 0.5));
+            }
+            None => paint.skip(1),
         }
         paint.up();
         if shown.is_empty() {

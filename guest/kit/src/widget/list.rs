@@ -158,8 +158,9 @@ impl<M: Clone + 'static> Widget<M> for List<M> {
             (self.hot.filter(|hot| Some(*hot) != self.chosen), mixed(theme.sunken, theme.ink, theme.hover)),
             (self.chosen, theme.accent),
         ] {
-            if let Some(line) = line.filter(|line| in_view.contains(line)) {
-                paint.bar(row(line), at.dim(color));
+            match line.filter(|line| in_view.contains(line)) {
+                Some(line) => paint.bar(row(line), at.dim(color)),
+                None => paint.skip(1),
             }
         }
         paint.up();
@@ -167,8 +168,10 @@ impl<M: Clone + 'static> Widget<M> for List<M> {
             let ink = if self.chosen == Some(line) { theme.on_accent } else { theme.ink };
             let rect = row(line);
             let rect = Rect { x: rect.x + theme.gap * 0.5, w: (rect.w - theme.gap).max(0.0), ..rect };
-            let text = measure::elided(&self.lines[line], false, rect.w / theme.text);
-            paint.text(rect, text, Letters::new(theme.text, at.dim(ink)));
+            // Dark letters on what is bright look thinner.
+            let bold = self.chosen == Some(line);
+            let text = measure::elided(&self.lines[line], bold, rect.w / theme.text);
+            paint.text(rect, text, Letters::new(theme.text, at.dim(ink)).bold(bold));
         }
         paint_bar(at.rect, &window, at, self.taken.is_some(), paint);
     }

@@ -166,16 +166,18 @@ impl<M: Clone + 'static> Widget<M> for Menu<M> {
         let row = |line: usize| Rect { y: inner.y + high * (line - self.first) as f32, h: high, ..inner };
         let window = self.window();
         let in_view = self.first..self.first + window.shown;
-        if let Some(hot) = self.hot.filter(|hot| in_view.contains(hot)) {
-            paint.plate(row(hot), theme.radius * 0.6, theme.accent);
+        match self.hot.filter(|hot| in_view.contains(hot)) {
+            Some(hot) => paint.plate(row(hot), theme.radius * 0.6, theme.accent),
+            None => paint.skip(1),
         }
         paint.up();
         for line in in_view {
             let ink = if self.hot == Some(line) { theme.on_accent } else { theme.ink };
             let place = row(line);
             let place = Rect { x: place.x + theme.gap * 0.5, w: place.w - theme.gap, ..place };
-            let text = measure::elided(&self.lines[line], false, place.w / theme.text);
-            paint.text(place, text, Letters::new(theme.text, ink).bold(false));
+            let bold = self.hot == Some(line);
+            let text = measure::elided(&self.lines[line], bold, place.w / theme.text);
+            paint.text(place, text, Letters::new(theme.text, ink).bold(bold));
         }
         paint_bar(rect, &window, at, false, paint);
     }

@@ -229,9 +229,12 @@ impl<M: Clone + 'static> Widget<M> for Picker<M> {
             };
             paint.disc(rect, at.dim(edge));
         }
-        if has(Part::Swatches) {
-            let line = Rect { y: places.swatches.bottom(), h: theme.ring, ..places.swatches };
-            paint.bar(line, theme.focus);
+        match has(Part::Swatches) {
+            true => {
+                let line = Rect { y: places.swatches.bottom(), h: theme.ring, ..places.swatches };
+                paint.bar(line, theme.focus);
+            }
+            false => paint.skip(1),
         }
         paint.up();
         for (index, color) in self.swatches.iter().enumerate() {

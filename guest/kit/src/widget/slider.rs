@@ -94,8 +94,9 @@ impl<M: Clone + 'static> Widget<M> for Slider<M> {
         let size = theme.control * 0.5;
         let knob = Rect::new(from + long * self.part() - size * 0.5, middle - size * 0.5, size, size);
         paint.up();
-        if at.look.focused {
-            paint.disc(knob.inset(-theme.ring), theme.focus);
+        match at.look.focused {
+            true => paint.disc(knob.inset(-theme.ring), theme.focus),
+            false => paint.skip(1),
         }
         paint.up();
         paint.disc(knob, at.surface(theme.accent));
