@@ -141,7 +141,23 @@ impl<'a> Paint<'a> {
         let ring = self.theme.ring.min(rect.w * 0.25).min(rect.h * 0.25);
         self.plate(rect, radius, edge);
         self.up();
-        self.plate(rect.inset(ring), (radius - ring).max(0.0), color);
+        self.sheet(rect.inset(ring), (radius - ring).max(0.0), color);
+    }
+
+    /// A plate to write on: it is there at once but for its corners, also where its shape is still on its way.
+    pub fn sheet(&mut self, rect: Rect, radius: f32, color: Color) {
+        self.plate(rect, radius, color);
+        self.bar(Rect { x: rect.x + radius, w: rect.w - 2.0 * radius, ..rect }, color);
+        self.bar(Rect { y: rect.y + radius, h: rect.h - 2.0 * radius, ..rect }, color);
+    }
+
+    /// A sheet with an edge, as thick as panels are: for what stands in the space by itself.
+    pub fn board(&mut self, rect: Rect, radius: f32, color: Color) {
+        let ring = self.theme.ring;
+        self.slab(rect, radius, self.theme.edge);
+        self.up();
+        self.sheet(rect.inset(ring), (radius - ring).max(0.0), color);
+        self.up();
     }
 
     /// The ring about what has the keyboard, if it has; what follows lies on it.
@@ -198,10 +214,11 @@ impl<'a> Paint<'a> {
     /// All shades of a hue: to the right less white, upward less black.
     pub(crate) fn shades(&mut self, rect: Rect, hue: Color) {
         self.bar(rect, hue);
-        self.up();
+        // Close together: seen from aside one would stand out beside the other.
+        self.level += 0.3;
         self.item(rect, What::White);
-        self.up();
+        self.level += 0.3;
         self.item(rect, What::Black);
-        self.up();
+        self.level += 0.4;
     }
 }

@@ -88,10 +88,7 @@ impl Toasts {
         let places = self.places(theme, whole);
         let paint = |(toast, rect, lines): (&Toast, Rect, Vec<String>)| {
             let mut paint = Paint::new(theme, level);
-            paint.slab(rect, theme.radius, theme.edge);
-            paint.up();
-            paint.plate(rect.inset(theme.ring), (theme.radius - theme.ring).max(0.0), theme.ground);
-            paint.up();
+            paint.board(rect, theme.radius, theme.ground);
             let letters = Letters { align: Align::Center, ..Letters::new(theme.text, theme.ink) };
             paint.text(rect, lines.join("\n"), letters);
             (toast.number, paint)

@@ -214,12 +214,7 @@ impl<M: 'static> Widget<M> for Area {
         let theme = at.theme;
         match self.ground {
             Ground::Nothing => {}
-            Ground::Panel => {
-                paint.slab(at.rect, theme.panel_radius, theme.edge);
-                paint.up();
-                let radius = (theme.panel_radius - theme.ring).max(0.0);
-                paint.plate(at.rect.inset(theme.ring), radius, theme.ground);
-            }
+            Ground::Panel => paint.board(at.rect, theme.panel_radius, theme.ground),
             Ground::Inset => {
                 paint.ring(at.rect, theme.radius, at.look.focused);
                 paint.framed(at.rect, theme.radius, theme.sunken, theme.edge);

@@ -83,10 +83,7 @@ impl Keys {
 
     pub(crate) fn paint(&self, at: &At<'_>, panel: Rect, paint: &mut Paint<'_>) {
         let theme = at.theme;
-        paint.slab(panel, theme.radius, theme.edge);
-        paint.up();
-        paint.plate(panel.inset(theme.ring), (theme.radius - theme.ring).max(0.0), theme.ground);
-        paint.up();
+        paint.board(panel, theme.radius, theme.ground);
         let keys = self.all();
         for (tap, place) in &keys {
             let lit = matches!(

@@ -156,11 +156,7 @@ impl<M: Clone + 'static> Widget<M> for Menu<M> {
 
     fn paint_over(&self, at: &At<'_>, paint: &mut Paint<'_>) {
         let (theme, rect) = (at.theme, self.lines_rect(at));
-        paint.slab(rect, theme.radius, theme.edge);
-        paint.up();
-        let ground = mixed(theme.ground, theme.raised, 0.5);
-        paint.plate(rect.inset(theme.ring), (theme.radius - theme.ring).max(0.0), ground);
-        paint.up();
+        paint.board(rect, theme.radius, mixed(theme.ground, theme.raised, 0.5));
         let inner = rect.inset(theme.gap * 0.5);
         let high = row_height(theme);
         let row = |line: usize| Rect { y: inner.y + high * (line - self.first) as f32, h: high, ..inner };
