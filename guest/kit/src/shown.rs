@@ -70,10 +70,22 @@ impl Shown {
     /// # Errors
     /// The scene does not take it; what is remembered is what it has taken.
     pub(crate) fn show(&mut self, size: [f32; 2], wanted: Vec<(Slot, Item)>) -> Result<(), Error> {
+        self.show_part(size, wanted, |_key| true)
+    }
+
+    /// The same of some widgets alone; the others stay as they are.
+    pub(crate) fn show_part(
+        &mut self,
+        size: [f32; 2],
+        wanted: Vec<(Slot, Item)>,
+        is_part: impl Fn(Key) -> bool,
+    ) -> Result<(), Error> {
         let half = size.map(|side| side * 0.5);
         let wanted: BTreeMap<Slot, Item> = wanted.into_iter().collect();
         let mut step = Step::default();
-        for (slot, part) in self.items.iter().filter(|(slot, _)| !wanted.contains_key(slot)) {
+        for (slot, part) in
+            self.items.iter().filter(|(slot, _)| is_part(slot.0) && !wanted.contains_key(slot))
+        {
             step.batch.remove(part.entity);
             step.done.push((*slot, None));
             step.bytes += CHANGE_BYTES;

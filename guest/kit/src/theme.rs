@@ -110,7 +110,7 @@ impl Theme {
     pub fn contrast() -> Theme {
         Theme {
             ground: [0.0; 3],
-            raised: srgb(0x202020),
+            raised: srgb(0x484848),
             sunken: [0.0; 3],
             accent: srgb(0xffe000),
             on_accent: [0.0; 3],

@@ -29,7 +29,7 @@ use hearth_sdk::{
 };
 use std::{
     any::Any,
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     future::{Future, pending},
     pin::pin,
     task::Poll,
@@ -75,6 +75,9 @@ struct Slot<M> {
     is_hidden: bool,
     /// Where it is, if it is in view.
     rect: Option<Rect>,
+    /// How far before the front it was painted, and when.
+    level: f32,
+    drawn_at: Duration,
 }
 
 /// The widgets by their keys.
@@ -129,6 +132,8 @@ impl<M> Forest<M> {
             is_disabled: node.is_disabled,
             is_hidden: node.is_hidden,
             rect: None,
+            level: 0.0,
+            drawn_at: Duration::ZERO,
         };
         self.slots.insert(key, slot);
         for child in node.children {
@@ -252,7 +257,8 @@ pub struct Ui<M> {
     said: VecDeque<Said<M>>,
     /// What is shown is not what should be.
     is_stale: bool,
-    drawn_at: Duration,
+    /// Only these look different, and have the size that they had.
+    restless: BTreeSet<Key>,
     touched_at: Duration,
     paste: Option<(Key, Task<Result<String, hearth_sdk::Error>>)>,
 }
@@ -289,7 +295,7 @@ impl<M: Clone + 'static> Ui<M> {
             toasts: Toasts::default(),
             said: VecDeque::new(),
             is_stale: true,
-            drawn_at: time::monotonic(),
+            restless: BTreeSet::new(),
             touched_at: time::monotonic(),
             paste: None,
         };
@@ -494,18 +500,14 @@ impl<M: Clone + 'static> Ui<M> {
     /// The scene does not take it; the next try shows everything that is missing.
     pub fn settle(&mut self) -> Result<(), KitError> {
         if !self.is_stale {
-            return Ok(());
+            return self.settle_restless();
         }
         let mut laid = Laid { forest: &mut self.forest, theme: &self.theme };
         self.size = layout::lay_out(&mut laid, self.top);
         let mut items: Vec<((Key, usize), Item)> = Vec::new();
-        self.paint(self.top, 0.0, &mut items);
+        self.paint_all(self.top, 0.0, &mut items);
         for (key, _) in self.overs() {
-            let Some(slot) = self.forest.slots.get(&key) else { continue };
-            let mut paint = Paint::new(&self.theme, OVER);
-            slot.widget.paint_over(&self.at(key, slot.rect.unwrap_or_default(), &self.theme), &mut paint);
-            let over = paint.into_items().into_iter();
-            items.extend(over.map(|(at, item)| ((key, OVER_SLOT + at), item)));
+            self.paint_over(key, &mut items);
         }
         for (number, paint) in self.toasts.paint(&self.theme, self.size, OVER) {
             let note = paint.into_items().into_iter();
@@ -513,27 +515,65 @@ impl<M: Clone + 'static> Ui<M> {
         }
         self.shown.show(self.size, items)?;
         self.is_stale = false;
-        self.drawn_at = time::monotonic();
+        self.restless.clear();
         Ok(())
     }
 
-    fn paint(&self, key: Key, level: f32, items: &mut Vec<((Key, usize), Item)>) {
+    /// Shows what looks different where nothing has another size or place: what a pointer passes, and what moves by itself.
+    fn settle_restless(&mut self) -> Result<(), KitError> {
+        if self.restless.is_empty() {
+            return Ok(());
+        }
+        let mut items = Vec::new();
+        for key in &self.restless {
+            let Some(slot) = self.forest.slots.get(key) else { continue };
+            let Some(rect) = slot.rect else { continue };
+            let painted = self.painted(*key, slot, rect, slot.level);
+            items.extend(painted.into_iter().map(|(at, item)| ((*key, at), item)));
+            if slot.widget.over(&self.at(*key, rect, &self.theme)).is_some() {
+                self.paint_over(*key, &mut items);
+            }
+        }
+        self.shown.show_part(self.size, items, |key| self.restless.contains(&key))?;
+        let now = time::monotonic();
+        for key in std::mem::take(&mut self.restless) {
+            if let Some(slot) = self.forest.slots.get_mut(&key) {
+                slot.drawn_at = now;
+            }
+        }
+        Ok(())
+    }
+
+    fn paint_over(&self, key: Key, items: &mut Vec<((Key, usize), Item)>) {
         let Some(slot) = self.forest.slots.get(&key) else { return };
-        let Some(rect) = slot.rect else { return };
+        let mut paint = Paint::new(&self.theme, OVER);
+        slot.widget.paint_over(&self.at(key, slot.rect.unwrap_or_default(), &self.theme), &mut paint);
+        items.extend(paint.into_items().into_iter().map(|(at, item)| ((key, OVER_SLOT + at), item)));
+    }
+
+    fn painted(&self, key: Key, slot: &Slot<M>, rect: Rect, level: f32) -> Vec<(usize, Item)> {
         let mut paint = Paint::new(&self.theme, level);
         slot.widget.paint(&self.at(key, rect, &self.theme), &mut paint);
-        let painted = paint.into_items();
+        paint.into_items()
+    }
+
+    fn paint_all(&mut self, key: Key, level: f32, items: &mut Vec<((Key, usize), Item)>) {
+        let Some(slot) = self.forest.slots.get_mut(&key) else { return };
+        let Some(rect) = slot.rect else { return };
+        (slot.level, slot.drawn_at) = (level, time::monotonic());
+        let Some(slot) = self.forest.slots.get(&key) else { return };
+        let painted = self.painted(key, slot, rect, level);
         let top = painted.iter().map(|(_, item)| item.level + 1.0).fold(level, f32::max);
         items.extend(painted.into_iter().map(|(at, item)| ((key, at), item)));
         for child in self.forest.children(key) {
-            self.paint(child, top, items);
+            self.paint_all(child, top, items);
         }
     }
 
     /// When something is to be done without anybody doing anything, from now.
     fn next_beat(&self, now: Duration) -> Option<Duration> {
         let visible = self.forest.slots.values().filter(|slot| slot.rect.is_some());
-        let beats = visible.filter_map(|slot| slot.widget.beat()).map(|beat| self.drawn_at + beat);
+        let beats = visible.filter_map(|slot| Some(slot.drawn_at + slot.widget.beat()?));
         let forgotten = self.is_open().then_some(self.touched_at + FORGOTTEN);
         let typing = self.keyboard.next_telling(self.focus.is_some());
         let times = beats.chain(self.toasts.next_end()).chain(forgotten).chain(typing);
@@ -550,8 +590,9 @@ impl<M: Clone + 'static> Ui<M> {
     fn beat(&mut self) {
         let now = time::monotonic();
         self.is_stale |= self.toasts.expire(now);
-        let is_due = |slot: &Slot<M>| slot.widget.beat().is_some_and(|beat| now >= self.drawn_at + beat);
-        self.is_stale |= self.forest.slots.values().any(|slot| slot.rect.is_some() && is_due(slot));
+        let is_due = |slot: &Slot<M>| slot.widget.beat().is_some_and(|beat| now >= slot.drawn_at + beat);
+        let slots = self.forest.slots.iter().filter(|(_, slot)| slot.rect.is_some() && is_due(slot));
+        self.restless.extend(slots.map(|(key, _)| *key));
         if now >= self.touched_at + FORGOTTEN && self.is_open() {
             self.dismiss_but(None);
             self.blur();
@@ -560,7 +601,7 @@ impl<M: Clone + 'static> Ui<M> {
     }
 
     /// What a widget says next. Everything that users do meanwhile is done in here. It may be dropped while it waits, as by
-    /// [`race`](hearth_sdk::race): nothing is lost.
+    /// [`race`]: nothing is lost.
     ///
     /// # Errors
     /// The scene takes it no longer, as when somebody has removed its entities. That too many changes wait is no error: it is
@@ -606,6 +647,7 @@ impl<M: Clone + 'static> Ui<M> {
         match text {
             Ok(text) => {
                 let me = hearth_sdk::peer();
+                self.is_stale = true;
                 self.with_widget(key, me, |widget, _at, with| widget.pasted(&text, with));
             }
             Err(error) => self.toast(format!("nothing to paste: {error}")),

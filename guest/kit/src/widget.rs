@@ -262,6 +262,7 @@ pub trait Widget<M>: Any {
     }
 
     /// A pointer does something to it. Tells whether it has taken that; a wheel that it has not taken goes to what it is in.
+    /// A motion may change what it looks like, but not how large it is.
     fn pointer(&mut self, touch: &Touch, at: &At<'_>, with: &mut With<M>) -> bool {
         let _ = (touch, at, with);
         false
@@ -291,7 +292,7 @@ pub trait Widget<M>: Any {
     /// Something else was pressed: what stands over everything goes.
     fn dismiss(&mut self) {}
 
-    /// How long until it looks different by itself.
+    /// How long until it looks different by itself, at the same size.
     fn beat(&self) -> Option<Duration> {
         None
     }

@@ -15,10 +15,12 @@ use hearth_sdk::{
 };
 use std::time::Duration;
 
-/// Most users whose pointers are heeded at once; others wait until one of them has left.
+/// Most users whose pointers are heeded at once; others wait until one of them has left, or does nothing.
 const HANDS_MAX: usize = 64;
 /// Another user may take over what is held after so long without a motion of who holds it.
 const LET_GO: Duration = Duration::from_secs(3);
+/// One of too many users is forgotten who has done nothing for so long.
+const GONE: Duration = Duration::from_secs(10);
 /// Longest time between two presses that count as one double press, and how far apart they may be in metres.
 const AGAIN: Duration = Duration::from_millis(400);
 const NEAR: f32 = 0.01;
@@ -49,7 +51,7 @@ impl<M: Clone + 'static> Ui<M> {
         let now = time::monotonic();
         self.touched_at = now;
         let user = event.user;
-        if !self.hands.contains_key(&user) && self.hands.len() >= HANDS_MAX {
+        if !self.hands.contains_key(&user) && self.hands.len() >= HANDS_MAX && !self.forget_hand(now) {
             return;
         }
         self.hands.entry(user).or_default().seen_at = now;
@@ -69,6 +71,18 @@ impl<M: Clone + 'static> Ui<M> {
             Kind::Wheel => self.wheel(event),
             _ => {}
         }
+    }
+
+    /// Forgets a user who has done nothing for long, if there is one: who left the space does not say so.
+    fn forget_hand(&mut self, now: Duration) -> bool {
+        let oldest =
+            self.hands.iter().min_by_key(|(_, hand)| hand.seen_at).map(|(user, hand)| (*user, hand.seen_at));
+        let gone = oldest.filter(|(_, seen)| now >= *seen + GONE);
+        if let Some((user, _)) = gone {
+            self.hands.remove(&user);
+            self.is_stale = true;
+        }
+        gone.is_some()
     }
 
     /// Where the pointer is on the plane so far before the front: metres from the left upper corner.
@@ -128,7 +142,6 @@ impl<M: Clone + 'static> Ui<M> {
         if with.leave {
             self.blur();
         }
-        self.is_stale = true;
         Some(result)
     }
 
@@ -138,6 +151,12 @@ impl<M: Clone + 'static> Ui<M> {
         }
         let shift = event.modifiers.0 & Modifiers::SHIFT.0 != 0;
         let touch = Touch { deed, at, user: event.user, shift, is_held };
+        // Motions are many, and change what is under them.
+        let scrolls = self.forest.slots.get(&key).is_some_and(|slot| slot.widget.flow(&self.theme).is_some());
+        match deed {
+            Deed::Move | Deed::Out if !scrolls => drop(self.restless.insert(key)),
+            _ => self.is_stale = true,
+        }
         self.with_widget(key, event.user, |widget, at, with| widget.pointer(&touch, at, with))
             .unwrap_or(false)
     }
@@ -149,7 +168,7 @@ impl<M: Clone + 'static> Ui<M> {
         if before == over {
             return;
         }
-        self.is_stale = true;
+        self.restless.extend(before.into_iter().chain(over));
         if let Some(before) = before {
             self.touch(before, event, Deed::Out, [-1.0; 2], false);
         }

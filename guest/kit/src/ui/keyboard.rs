@@ -209,6 +209,7 @@ impl<M: Clone + 'static> Ui<M> {
         };
         self.touched_at = time::monotonic();
         let stroke = Stroke { key, shift, ctrl };
+        self.is_stale = true;
         let taken = self.with_widget(focus, me, |widget, at, with| widget.key(&stroke, at, with));
         if taken == Some(true) {
             return;

@@ -663,6 +663,30 @@ fn progress_runs_while_nobody_knows() {
 }
 
 #[test]
+fn a_pointer_that_moves_does_not_stop_what_runs() {
+    let run = async {
+        let content = col![button("x", ()), progress(None)];
+        let mut ui = Ui::new(Place::at(Vec3::ZERO, Quat::IDENTITY), Theme::dusk(), content)?;
+        testing::batches();
+        let root = ui.root();
+        hearth_sdk::spawn_local(async move {
+            for step in 0..40 {
+                sleep(Duration::from_millis(30)).await;
+                let mut event = testing::pointer_event(Kind::Move, root);
+                (event.from, event.way) = ([0.001 * step as f32, 0.01, 2.0], [0.0, 0.0, -1.0]);
+                testing::pointer(&event);
+            }
+        });
+        race(ui.next(), sleep(Duration::from_millis(1205))).await;
+        let ops = testing::batches();
+        // Lit once, and what runs goes on; nothing else is sent.
+        assert!((9..=16).contains(&ops.len()), "{}", ops.len());
+        Ok::<(), KitError>(())
+    };
+    assert_eq!(testing::run_for(run, Duration::from_secs(9)), Some(Ok(())));
+}
+
+#[test]
 fn notes_go_by_themselves_and_by_a_press() {
     let mut bench = Bench::new(col![label("x"), button("y", ())].panel());
     bench.ui.toast("first");
