@@ -216,8 +216,13 @@ pub enum Focus {
 ///     }
 /// }
 ///
-/// let node: Node<u32> = Node::of(Counter(0)).grow();
-/// # drop(node);
+/// let count = Handle::new();
+/// let content = row![label("pressed"), Node::named(Counter(0), count)];
+/// # use hearth_sdk::math::{Quat, Vec3};
+/// let mut ui = Ui::new(Place::at(Vec3::ZERO, Quat::IDENTITY), Theme::dusk(), content)?;
+/// ui.edit(count, |counter| counter.0 = 7)?;
+/// # assert_eq!(ui.get(count)?.0, 7);
+/// # Ok::<(), KitError>(())
 /// ```
 pub trait Widget<M>: Any {
     /// How wide it is by itself, in metres.
@@ -357,6 +362,11 @@ impl<M: 'static> Node<M> {
             is_disabled: false,
             is_hidden: false,
         }
+    }
+
+    /// Of a widget of one's own that is to be changed later.
+    pub fn named<W: Widget<M>>(widget: W, handle: Handle<W>) -> Node<M> {
+        Node { handle: Some(handle.number), ..Node::of(widget) }
     }
 
     pub(crate) fn grow_across(mut self) -> Node<M> {
