@@ -9,7 +9,8 @@
 //! left from looking along −Z. Send it `{"go": {"at": [0, 1.7, 3], "yaw": 0.5, "pitch": 0}}` to move it, and
 //! call it with `"eye"` for the id of the eye's entity. A script that takes clicks and the wheel for something
 //! that the user points at sends `{"busy": true}` meanwhile, and `{"busy": false}` after. What the workshop said
-//! is forgotten when it ends.
+//! is forgotten when it ends. A script that the user types into sends `{"typing": MILLISECONDS}` again and again:
+//! for so long keys are not for the flight; 0 gives them back.
 
 mod body;
 mod controls;
@@ -26,6 +27,8 @@ use std::collections::BTreeSet;
 const BODY_STEP: Duration = Duration::from_millis(50);
 /// So many scripts may have the user's hands; what more of them say is not heard.
 const BUSY_MAX: usize = 16;
+/// The longest that a script has the keyboard without asking again.
+const TYPING_MAX: Duration = Duration::from_secs(10);
 /// The service that has them mostly.
 const WORKSHOP: &str = "workshop";
 /// The body floats this far behind the eye and below it, so that it is not in its own way.
@@ -45,6 +48,8 @@ enum Order {
     },
     /// The hands are at something else: clicks and the wheel are not for the flight.
     Busy(bool),
+    /// The keyboard is at something else for so many milliseconds, at most 10 s.
+    Typing(u64),
     /// Which entity is the eye? Answered by the number of its id, 0 without a picture.
     Eye,
 }
@@ -109,13 +114,18 @@ pub async fn run() -> Result<(), Error> {
                         scene::set(body, pose.body(Vec3::ZERO))?;
                     }
                     Order::Eye => answer(&order, 0),
-                    Order::Busy(_) => {}
+                    Order::Busy(_) | Order::Typing(_) => {}
                 }
             }
         }
     };
     info!("{name} is here");
     User::new(pose, body)?.follow(input).await
+}
+
+/// For how long a script that the user types into has the keyboard. Who ends without a word does not keep it.
+pub(crate) fn typing(millis: u64) -> Duration {
+    Duration::from_millis(millis).min(TYPING_MAX)
 }
 
 /// Answers who asked; if they are gone, nobody misses it.
@@ -166,7 +176,7 @@ impl User {
         loop {
             match race(input.next(), recv::<Order>()).await {
                 Either::Left(Event::Frame { step_ns, .. }) => self.frame(step_ns as f32 * 1e-9)?,
-                Either::Left(event) => match self.controls.take(&event) {
+                Either::Left(event) => match self.controls.take(&event, time::monotonic()) {
                     Some(Wish::Capture(on)) => {
                         if let Err(errno) = input::capture_pointer(on) {
                             warn!("the pointer stays as it is: {errno}");
@@ -184,6 +194,7 @@ impl User {
                         self.show()?;
                     }
                     Order::Busy(busy) => self.set_busy(order.from, busy)?,
+                    Order::Typing(millis) => self.controls.set_typing(time::monotonic() + typing(millis)),
                     Order::Eye => answer(&order, self.eye.to_bits()),
                 },
             }

@@ -191,6 +191,26 @@ fn what_a_workshop_said_that_has_ended_is_forgotten() {
 }
 
 #[test]
+fn keys_that_are_typed_into_something_else_do_not_move_it() {
+    let typing = |millis: u64| {
+        testing::deliver("1.7".parse().unwrap(), &BTreeMap::from([("typing", millis)]));
+    };
+    let moved = |at: u32| {
+        let seen =
+            play(&["at", "0", "1.7", "6", "0"], vec![(at, press(key::W)), (at + 30, release(key::W))], 60);
+        seen.transform(seen.eye().unwrap()).translation[2] < 5.9
+    };
+    typing(10_000);
+    assert!(!moved(1));
+    typing(10_000);
+    typing(0);
+    assert!(moved(1), "they were given back");
+    // Whoever ended without a word does not keep them.
+    typing(300);
+    assert!(moved(25));
+}
+
+#[test]
 fn it_tells_which_entity_is_the_eye() {
     testing::deliver("1.7".parse().unwrap(), &"eye");
     let seen = play(&[], vec![], 2);

@@ -281,6 +281,20 @@ fn a_second_one_stands_beside_it_and_the_user_turns_to_it() {
 }
 
 #[test]
+fn keys_that_are_typed_into_something_else_open_nothing() {
+    play(async |mut user| {
+        let script: ProcessId = "1.99".parse().unwrap();
+        testing::deliver(script, &BTreeMap::from([("typing", 500u64)]));
+        user.frames(1).await;
+        user.presses(key::T).await;
+        assert_eq!(testing::answer(Ok(0), &[]), None);
+        testing::deliver(script, &BTreeMap::from([("typing", 0u64)]));
+        user.frames(1).await;
+        user.opens().await;
+    });
+}
+
+#[test]
 fn a_terminal_that_cannot_be_opened_is_said_before_the_eye() {
     play(async |mut user| {
         user.presses(key::T).await;

@@ -44,6 +44,8 @@ pub(super) struct Controls {
     greeted: bool,
     /// Something else takes clicks and the wheel.
     busy: bool,
+    /// The keyboard is something else's until then.
+    typing_until: Duration,
     /// What the thing under the pointer takes.
     target: Wants,
     /// Pictures until a click captures the pointer, if nobody says meanwhile that it was theirs.
@@ -54,8 +56,10 @@ pub(super) struct Controls {
 
 impl Controls {
     /// Takes an event.
-    pub(super) fn take(&mut self, event: &Event) -> Option<Wish> {
+    pub(super) fn take(&mut self, event: &Event, now: Duration) -> Option<Wish> {
         match event {
+            // Not for the flight; what was held before is let go of as ever.
+            Event::Key { press: Press::Pressed | Press::Repeated, .. } if now < self.typing_until => {}
             Event::Key { code, press: Press::Pressed } => {
                 self.held.insert(*code);
                 match *code {
@@ -93,6 +97,12 @@ impl Controls {
         let first = !self.greeted;
         self.greeted = true;
         first.then_some(Wish::Greet)
+    }
+
+    /// The keyboard is something else's until then.
+    pub(super) fn set_typing(&mut self, until: Duration) {
+        self.typing_until = until;
+        self.held.clear();
     }
 
     /// Something else takes clicks and the wheel, or does not.
