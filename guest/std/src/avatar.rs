@@ -14,6 +14,7 @@
 mod body;
 mod controls;
 mod panel;
+pub mod walk;
 
 use crate::place::EXPOSURE_EV100;
 use controls::{Controls, Wish};
