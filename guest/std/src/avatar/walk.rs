@@ -511,8 +511,10 @@ impl Walk {
             return;
         }
         let (height, normal) = if can_stand(&hit) {
-            // The ray knows how steep it is in the middle; an edge says nothing of that.
-            (height, ray.filter(can_stand).map_or(Vec3::Y, |hit| hit.normal.into()))
+            // An edge has a normal of its own, which says nothing of how steep it is there.
+            let face = Vec3::from(hit.normal);
+            let is_face = ray.is_some_and(|under| face.dot(under.normal.into()) > 0.98);
+            (height, if is_face { face } else { Vec3::Y })
         } else if let Some(under) = ray.filter(can_stand) {
             (from - under.distance, under.normal.into())
         } else {
@@ -522,9 +524,6 @@ impl Walk {
         if above < -FEEL_BELOW {
             return self.fall();
         }
-        // Where the edge of a step is climbed there is no slope yet.
-        let is_slope = above.abs() < 0.1;
-        let normal = if is_slope { normal } else { Vec3::Y };
         self.footing = Footing::Ground { normal, above: above - self.following };
         self.stand_at(self.at + Vec3::Y * above);
     }

@@ -329,7 +329,7 @@ fn slopes_are_walked_up_to_a_limit() {
 
 #[test]
 fn narrow_gaps_are_closed_and_wide_ones_open() {
-    for (gap, passes) in [(0.5, false), (0.62, false), (0.75, true), (0.9, true)] {
+    for (gap, passes) in [(0.5, false), (0.58, false), (0.75, true), (0.9, true)] {
         let half = gap / 2.0;
         let world = World::default().floor(0.0).block([-9.0, -1.0, -3.0], [-half, 3.0, -2.0]);
         let world = world.block([half, -1.0, -3.0], [9.0, 3.0, -2.0]);
