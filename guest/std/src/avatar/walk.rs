@@ -127,7 +127,10 @@ struct Asked {
 enum Footing {
     Air,
     /// The ground faces there, and is so much higher than the feet.
-    Ground { normal: Vec3, above: f32 },
+    Ground {
+        normal: Vec3,
+        above: f32,
+    },
 }
 
 /// Something that the walker could not do by itself.

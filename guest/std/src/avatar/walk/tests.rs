@@ -55,7 +55,11 @@ fn sweep(ball: &Ball, triangle: Triangle) -> Option<(f32, Vec3, Vec3)> {
             let normal = (at - point).unit()?;
             // What it moves away from, or along, is not met.
             let leaves = along > 0.0 && normal.dot(ball.way) > -1e-3;
-            return (!leaves).then_some((if along == 0.0 && gap > 0.0 { 1e-5 } else { along }, point, normal));
+            return (!leaves).then_some((
+                if along == 0.0 && gap > 0.0 { 1e-5 } else { along },
+                point,
+                normal,
+            ));
         }
         along += gap;
         if along > ball.far {
@@ -94,7 +98,8 @@ impl World {
 
     /// A box between two corners.
     fn block(mut self, [x, y, z]: [f32; 3], [u, v, w]: [f32; 3]) -> World {
-        let p = |i: u8| vec3([x, u][(i & 1) as usize], [y, v][(i >> 1 & 1) as usize], [z, w][(i >> 2) as usize]);
+        let p =
+            |i: u8| vec3([x, u][(i & 1) as usize], [y, v][(i >> 1 & 1) as usize], [z, w][(i >> 2) as usize]);
         let faces = [[4, 5, 7, 6], [1, 0, 2, 3], [5, 1, 3, 7], [0, 4, 6, 2], [6, 7, 3, 2], [0, 1, 5, 4]];
         let triangles = faces.iter().flat_map(|[a, b, c, d]| [[p(*a), p(*b), p(*c)], [p(*a), p(*c), p(*d)]]);
         self.0.push(triangles.collect());
@@ -172,7 +177,8 @@ impl Stroll {
             }
             self.shown.push(shown);
             self.picture += 1;
-            while let Some((_, round, answers)) = self.waiting.pop_front_if(|(due, ..)| *due <= self.picture) {
+            while let Some((_, round, answers)) = self.waiting.pop_front_if(|(due, ..)| *due <= self.picture)
+            {
                 self.walk.answer(round, &answers);
                 let deep = self.world.depth(self.walk.known(), !self.walk.stands());
                 self.deepest = self.deepest.max(deep);
@@ -199,7 +205,10 @@ fn it_walks_on_a_plane_alike_at_every_pace_of_pictures() {
         let mut stroll = Stroll { step, late, ..Stroll::new(World::default().floor(0.0), Vec3::ZERO) };
         stroll.go(AHEAD, false, 3.0);
         let at = stroll.at();
-        assert!(near(at.z, -3.2 * (3.0 - 1.0 / GRIP), 0.12) && near(at.y, 0.0, 1e-3), "{step} {late}: {at:?}");
+        assert!(
+            near(at.z, -3.2 * (3.0 - 1.0 / GRIP), 0.12) && near(at.y, 0.0, 1e-3),
+            "{step} {late}: {at:?}"
+        );
         stroll.go(Vec3::ZERO, false, 1.0);
         let rest = stroll.at();
         stroll.casts = 0;
@@ -410,7 +419,9 @@ fn whatever_it_does_it_is_never_in_anything() {
             world = world.block([x, low, z], [x + size[0], low + size[1] + 0.1, z + size[2]]);
         }
         // Walls around it.
-        for [x, z, u, w] in [[-7.0, -7.0, 7.0, -6.0], [-7.0, 6.0, 7.0, 7.0], [-7.0, -7.0, -6.0, 7.0], [6.0, -7.0, 7.0, 7.0]] {
+        for [x, z, u, w] in
+            [[-7.0, -7.0, 7.0, -6.0], [-7.0, 6.0, 7.0, 7.0], [-7.0, -7.0, -6.0, 7.0], [6.0, -7.0, 7.0, 7.0]]
+        {
             world = world.block([x, -1.0, z], [u, 9.0, w]);
         }
         let late = 1 + seed as usize % 3;
