@@ -369,7 +369,7 @@ mod tests {
         for turn in [
             Quat::IDENTITY,
             Quat::about(vec3(1.0, 2.0, -0.5), 2.9),
-            Quat::about(Vec3::Y, 3.14),
+            Quat::about(Vec3::Y, 3.1),
             Quat::about(Vec3::Z, -3.1),
             Quat::about(Vec3::X, 3.0),
         ] {
