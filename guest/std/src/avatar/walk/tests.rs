@@ -7,6 +7,8 @@ use crate::chance::Chance;
 use hearth_sdk::{abi::EntityId, math::vec3};
 use std::collections::VecDeque;
 
+mod place;
+
 type Triangle = [Vec3; 3];
 
 /// Each thing is an entity.
