@@ -109,7 +109,7 @@ fn pose(doing: Doing, phase: f32) -> Pose {
                 turns[forearm] = about_x(-(0.32 - 0.22 * ahead));
             }
             Doing::Run => {
-                turns[leg] = about_x(-(0.2 + 0.78 * ahead));
+                turns[leg] = about_x(-(0.22 + 0.66 * ahead));
                 turns[shin] = about_x(0.25 + 1.5 * lifted);
                 turns[arm] = limp(-0.72 * ahead, 0.16);
                 turns[forearm] = about_x(-1.4);
@@ -169,7 +169,7 @@ fn limb(length: f32, [upper, lower]: [f32; 2], color: [f32; 3], joint: [f32; 3])
         [0.0, upper * 0.75],
     ];
     let mut limb = Shape::lathe(&profile, 14).colored(color);
-    limb.add(Shape::sphere(upper * 1.06, 12).colored(joint));
+    limb.add(Shape::sphere(upper * 1.12, 12).colored(joint));
     limb
 }
 
@@ -251,8 +251,8 @@ fn parts(color: [f32; 3]) -> Vec<Part> {
         let mut shin = limb(0.34, [0.06, 0.05], color, pale);
         let boot = Shape::capsule(0.058, 0.12, 12).turned(about_x(TAU / 4.0)).scaled(vec3(1.0, 0.85, 1.0));
         shin.add(boot.moved(vec3(0.0, -0.4, 0.05)).colored(pale));
-        let sole = Shape::block(vec3(0.115, 0.03, 0.25), 0.012).moved(vec3(0.0, -0.443, 0.05));
-        shin.add(sole.colored(dark.map(|part| part * 4.0)));
+        let sole = Shape::capsule(0.062, 0.125, 12).turned(about_x(TAU / 4.0)).scaled(vec3(1.0, 0.35, 1.0));
+        shin.add(sole.moved(vec3(0.0, -0.434, 0.05)).colored(dark.map(|part| part * 4.0)));
         let leg = all.len();
         all.push(part(name, Some(HIPS), vec3(side * 0.09, -0.03, 0.0), vec![(0, thigh)]));
         all.push(part(lower, Some(leg), vec3(0.0, -0.41, 0.0), vec![(0, shin)]));
@@ -311,8 +311,7 @@ mod tests {
                 for step in 0..64 {
                     let (a, b) = (foot(step), foot(step + 1));
                     low = f32::min(low, a.y);
-                    let sum = if b.z > a.z { &mut up } else { &mut down };
-                    *sum += (a.y - b.y) * 0.0 + a.y;
+                    *(if b.z > a.z { &mut up } else { &mut down }) += a.y;
                 }
                 assert!(up > down, "{doing:?}: it lifts its feet while they come forward: {up} {down}");
                 assert!((-0.05..0.06).contains(&low), "{doing:?}: the lowest is {low}");
