@@ -9,6 +9,7 @@ use hearth_sdk::{
         input::{Event, Press, key, mask},
         scene::{Animation, Clip, Component, ComponentKind, Op, Transform},
     },
+    prelude::{Entity, MeshSource},
     sleep, spawn_local, testing,
 };
 use hearth_std::avatar;
@@ -33,16 +34,21 @@ struct Wear {
     height: Option<f32>,
 }
 
-/// What a floor at this height, and something on it at x = −1 that is passed through, are to a cast.
-fn met(cast: &Cast, floor: f32) -> Vec<Hit> {
-    let [_, sinks, _] = cast.way.map(|part| -part);
-    let distance = (cast.from[1] - floor - cast.radius) / sinks;
-    if sinks < 1e-3 || !(0.0..=cast.distance_max).contains(&distance) {
-        return Vec::new();
+/// What a floor at this height is to a cast, with grass everywhere, and writing before every ball.
+fn met(cast: &Cast, floor: f32, [grass, writing]: [EntityId; 2]) -> Vec<Hit> {
+    let before = |entity| Hit { entity, point: cast.from, normal: cast.way.map(|part| -part), distance: 0.0 };
+    let mut hits = vec![before(grass)];
+    if cast.radius > 0.0 {
+        hits.push(before(writing));
     }
-    let at = |axis: usize| cast.from[axis] + cast.way[axis] * distance;
-    let point = [at(0), floor, at(2)];
-    vec![Hit { entity: EntityId::from_bits(900), point, normal: [0.0, 1.0, 0.0], distance }]
+    let sinks = -cast.way[1];
+    let distance = (cast.from[1] - floor - cast.radius) / sinks;
+    if sinks > 1e-3 && (0.0..=cast.distance_max).contains(&distance) {
+        let at = |axis: usize| cast.from[axis] + cast.way[axis] * distance;
+        let point = [at(0), floor, at(2)];
+        hits.push(Hit { entity: EntityId::from_bits(900), point, normal: [0.0, 1.0, 0.0], distance });
+    }
+    hits
 }
 
 /// What is done at a picture.
@@ -66,6 +72,10 @@ fn play(args: &[&str], floor: Result<f32, Errno>, script: Vec<(u32, Deed)>, fram
     testing::set_args(args);
     testing::run_for(
         async move {
+            let passed = [
+                Entity::new().name("~grass").mesh(MeshSource::Sphere(1.0)).spawn().unwrap(),
+                Entity::new().text("writing").spawn().unwrap(),
+            ];
             spawn_local(avatar::run());
             let mut floor = floor;
             let mut script = script.into_iter().peekable();
@@ -83,7 +93,7 @@ fn play(args: &[&str], floor: Result<f32, Errno>, script: Vec<(u32, Deed)>, fram
                     sleep(FRAME / 2).await;
                     for cast in testing::casts() {
                         match floor {
-                            Ok(floor) => testing::answer(Ok(0), &encode_hits(&met(&cast, floor))),
+                            Ok(floor) => testing::answer(Ok(0), &encode_hits(&met(&cast, floor, passed))),
                             Err(errno) => testing::answer(Err(errno), &[]),
                         };
                     }

@@ -15,8 +15,8 @@ use std::{cell::RefCell, future::poll_fn, pin::pin, rc::Rc, task::Poll};
 /// What has a name that begins so is walked through, and pointed through.
 const PASSED: char = '~';
 
-/// The first thing that a ball meets and that is not passed through, first.
-pub(super) async fn met(ball: &Ball, own: EntityId) -> Result<Vec<Hit>, Error> {
+/// What a ball meets that is neither this body nor passed through, the nearest first.
+async fn met(ball: &Ball, own: EntityId) -> Result<Vec<Hit>, Error> {
     let cast = Cast {
         from: ball.from.array(),
         way: ball.way.array(),
@@ -33,6 +33,12 @@ pub(super) async fn met(ball: &Ball, own: EntityId) -> Result<Vec<Hit>, Error> {
 fn is_passed(entity: EntityId) -> bool {
     let name = scene::read(entity, ComponentKind::Name);
     matches!(name, Some(Component::Name(name)) if name.starts_with(PASSED))
+}
+
+/// Writing without a board has no body.
+fn is_writing(entity: EntityId) -> bool {
+    let has = |kind| scene::read(entity, kind).is_some();
+    has(ComponentKind::Text) && !has(ComponentKind::Mesh)
 }
 
 /// All at once, so that one picture answers them.
@@ -103,7 +109,10 @@ impl Legs {
                 return;
             }
             match all_met(&balls, own).await {
-                Ok(answers) => self.with(|walk| walk.answer(round, &answers)),
+                Ok(mut answers) => {
+                    answers.iter_mut().for_each(|hits| hits.retain(|hit| !is_writing(hit.entity)));
+                    self.with(|walk| walk.answer(round, &answers));
+                }
                 Err(error) => {
                     debug!("a cast: {error}");
                     let mut state = self.0.borrow_mut();
