@@ -44,7 +44,7 @@ const FEEL_BELOW: f32 = STEP + 0.02;
 /// Per second: how fast the speed follows the wish on the ground and in the air, and how fast feet follow a step.
 const GRIP: f32 = 14.0;
 const GRIP_AIR: f32 = 2.5;
-const FOLLOW: f32 = 18.0;
+const FOLLOW: f32 = 13.0;
 /// Longest motion of one round along the ground, so that the ground at its end can be felt.
 const ROUND_MOST: f32 = 0.45;
 /// Most metres that are shown ahead of what is known, along the ground and falling: answers are late by more than this.
