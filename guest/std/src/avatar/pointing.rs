@@ -11,7 +11,7 @@ const POINT_STEP: Duration = Duration::from_millis(55);
 const FAR: f32 = 200.0;
 const NOWHERE: f32 = 12.0;
 /// Radius of beam and dot in metres, and how much larger the dot is for each metre from the eye.
-const BEAM: f32 = 0.008;
+const BEAM: f32 = 0.011;
 const DOT: f32 = 0.022;
 const DOT_FAR: f32 = 0.12;
 

@@ -13,7 +13,7 @@ const ADA: &str = r#"{"go": {"at": [-0.9, 1.7, 7.1], "yaw": -1.5708, "pitch": 0}
 const AWAY: &str = r#"{"go": {"at": [0, 1.7, -30], "yaw": 0, "pitch": 0}}"#;
 /// What bob sees before him, where she stands in it, and where she points across.
 const HER: Area = Area { left: 0.55, top: 0.2, right: 0.85, bottom: 0.95 };
-const ACROSS: Area = Area { left: 0.25, top: 0.42, right: 0.5, bottom: 0.58 };
+const ACROSS: Area = Area { left: 0.2, top: 0.5, right: 0.45, bottom: 0.7 };
 /// The share of pixels that are another when nothing has happened.
 const QUIET: f32 = 0.01;
 
