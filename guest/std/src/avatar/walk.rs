@@ -11,7 +11,6 @@
 //! While it falls there is a ball at its feet too.
 
 use hearth_sdk::{abi::cast::Hit, math::Vec3};
-use std::time::Duration;
 
 /// Height of the eye above the feet in metres.
 pub const EYE: f32 = 1.7;
@@ -591,17 +590,6 @@ impl Walk {
         });
         if is_closed || by.length() > wanted.length() + PUSH { Vec3::ZERO } else { by }
     }
-}
-
-/// Where an eye at this height stands, if the ground below it is within reach of its legs.
-pub fn feet_below(eye: Vec3, ground: f32, reach: f32) -> Option<Vec3> {
-    let feet = eye - Vec3::Y * EYE;
-    ((feet.y - ground).abs() <= reach).then_some(Vec3 { y: ground, ..feet })
-}
-
-/// How long an answer may take before nobody waits for it any more.
-pub const fn patience() -> Duration {
-    Duration::from_secs(PATIENCE as u64)
 }
 
 #[cfg(test)]

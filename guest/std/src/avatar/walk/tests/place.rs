@@ -11,7 +11,7 @@ use hearth_sdk::{
     math::Quat,
     testing,
 };
-use std::{collections::BTreeMap, sync::OnceLock};
+use std::{collections::BTreeMap, sync::OnceLock, time::Duration};
 
 /// Things, each with the corners of the box around it.
 struct Place(Vec<(Vec<Triangle>, [Vec3; 2])>);
@@ -124,7 +124,7 @@ impl Guest {
             while let Some((_, round, answers)) = self.waiting.pop_front_if(|(due, ..)| *due <= self.picture)
             {
                 self.walk.answer(round, &answers);
-                if self.picture % 5 == 0 {
+                if self.picture.is_multiple_of(5) {
                     let at = self.walk.known();
                     let around = Ball { from: at, way: Vec3::Y, far: 1.8, radius: RADIUS };
                     let deep = the_place().near(&around).depth(at, !self.walk.stands());
