@@ -49,9 +49,13 @@ const ROUND_MOST: f32 = 0.45;
 /// Most metres that are shown ahead of what is known, along the ground and falling: answers are late by more than this.
 const AHEAD_MOST: f32 = 0.6;
 const AHEAD_MOST_FALLING: f32 = 6.0;
-/// How far beyond its motion the body looks: at least so many metres, else as far as it gets in so many seconds.
+/// How far beyond its motion the body looks: at least so many metres, else as far as it gets in so many seconds, or in so
+/// many pictures.
 const LOOK: f32 = 0.25;
 const LOOK_SECS: f32 = 0.12;
+const LOOK_PICTURES: f32 = 3.0;
+/// How deep it looks for the ground when it leaves it.
+const LOOK_DOWN: f32 = 3.0;
 /// Most planes that are remembered, and of those that are not met any more, how many are looked after in a round.
 const PLANES_MAX: usize = 8;
 const PROBES_MAX: usize = 3;
@@ -113,6 +117,8 @@ struct Plane {
 struct Asked {
     round: u32,
     by: Vec3,
+    /// How far the balls looked.
+    far: f32,
     following: f32,
     uses: Vec<Use>,
     planes: Vec<Plane>,
@@ -156,6 +162,10 @@ pub struct Walk {
     round: u32,
     asked: Option<Asked>,
     thin: usize,
+    /// Seconds of the last step.
+    pace: f32,
+    /// So many metres below are known, while it falls.
+    below: f32,
     felt: f32,
     wedged: u8,
     stood: Vec<Vec3>,
@@ -188,6 +198,8 @@ impl Walk {
             planes: Vec::new(),
             asked: None,
             thin: 0,
+            pace: 0.0,
+            below: 0.0,
             felt: 0.0,
             wedged: 0,
             stood: Vec::new(),
@@ -204,7 +216,12 @@ impl Walk {
     /// Where the feet are shown.
     pub fn feet(&self) -> Vec3 {
         let asked = self.asked.as_ref().map_or(Vec3::ZERO, |asked| asked.by);
-        self.at + self.solve(asked + self.pending)
+        let mut by = self.solve(asked + self.pending);
+        if !self.stands() {
+            // Not into what nobody has looked at.
+            by.y = by.y.max(-self.below);
+        }
+        self.at + by
     }
 
     /// Where they are known to be.
@@ -240,6 +257,7 @@ impl Walk {
             }
         }
         self.felt += step;
+        self.pace = step;
         let is_carried = self.stands() || self.wedged >= WEDGED;
         let before = self.speed;
         let part = 1.0 - (-(if is_carried { GRIP } else { GRIP_AIR }) * step).exp();
@@ -255,6 +273,7 @@ impl Walk {
             self.footing = Footing::Air;
             self.speed.y = JUMP;
             self.wedged = 0;
+            self.below = 0.0;
         }
         match self.footing {
             Footing::Ground { normal, above } => {
@@ -340,9 +359,11 @@ impl Walk {
         let length = by.length();
         let mut uses = Vec::new();
         let mut balls = Vec::new();
+        let ahead = LOOK_SECS.max(self.pace * LOOK_PICTURES);
+        let far =
+            length + LOOK.max((self.speed.length() + if stands { 0.0 } else { GRAVITY * ahead }) * ahead);
         if length > 1e-6 {
             let way = by * (1.0 / length);
-            let far = length + LOOK.max(self.speed.length() * LOOK_SECS);
             let first = if stands { FOOT_BALL + 1 } else { FOOT_BALL };
             for (ball, (_, radius)) in BALLS.iter().enumerate().skip(first) {
                 uses.push(Use::Sweep(ball));
@@ -375,11 +396,12 @@ impl Walk {
             let down = FEEL_FROM + by.y.abs() + FEEL_BELOW;
             uses.extend([Use::Feel, Use::Under]);
             balls.push(Ball { from, way: -Vec3::Y, far: down - FOOT, radius: FOOT });
-            balls.push(Ball { from, way: -Vec3::Y, far: down, radius: 0.0 });
+            balls.push(Ball { from, way: -Vec3::Y, far: down + LOOK_DOWN, radius: 0.0 });
         }
         if !balls.is_empty() {
             let (planes, thin, round) = (self.planes.clone(), self.thin, self.round);
-            self.asked = Some(Asked { round, by, following, uses, planes, thin, waited: 0.0, fell: !stands });
+            self.asked =
+                Some(Asked { round, by, far, following, uses, planes, thin, waited: 0.0, fell: !stands });
         }
         balls
     }
@@ -415,6 +437,11 @@ impl Walk {
             false => asked.thin.saturating_sub(1),
         };
         self.at += applied;
+        if asked.fell {
+            let sinks = asked.by.unit().map_or(0.0, |way| -way.y * asked.far);
+            self.below =
+                if sinks > 0.0 { (sinks + applied.y).max(0.0) } else { (self.below + applied.y).max(0.0) };
+        }
         if !is_finite(self.at) {
             self.at = self.stood.last().copied().unwrap_or_default();
         }
@@ -507,7 +534,7 @@ impl Walk {
         let from = self.at.y + FEEL_FROM - asked.by.y.min(0.0);
         let can_stand = |hit: &&Hit| hit.normal[1] >= STEEPEST;
         let edge = ball.map(|hit| (from - hit.distance - FOOT, hit));
-        let Some((height, hit)) = edge else { return self.fall() };
+        let Some((height, hit)) = edge else { return self.fall(ray) };
         if hit.distance <= 0.0 {
             // It began in something: nothing is known.
             return;
@@ -517,25 +544,32 @@ impl Walk {
             let face = Vec3::from(hit.normal);
             let is_face = ray.is_some_and(|under| face.dot(under.normal.into()) > 0.98);
             (height, if is_face { face } else { Vec3::Y })
-        } else if let Some(under) = ray.filter(can_stand) {
+        } else if let Some(under) =
+            ray.filter(|hit| can_stand(hit) && hit.distance <= FEEL_FROM + FEEL_BELOW + 1.0)
+        {
             (from - under.distance, under.normal.into())
         } else {
-            return self.fall();
+            return self.fall(None);
         };
         let above = height - self.at.y;
         if above < -FEEL_BELOW {
-            return self.fall();
+            return self.fall(ray);
         }
         self.footing = Footing::Ground { normal, above: above - self.following };
         self.stand_at(self.at + Vec3::Y * above);
     }
 
-    fn fall(&mut self) {
+    /// The ground is gone; this is what the ray has met below.
+    fn fall(&mut self, under: Option<&Hit>) {
         self.footing = Footing::Air;
         self.speed.y = 0.0;
         self.pending.y = self.pending.y.min(0.0);
-        // The foot has a ball of its own now, of which nothing is known.
+        self.below = LOOK_DOWN;
+        // The foot has a ball of its own now.
         self.planes.retain(|plane| plane.ball != FOOT_BALL);
+        self.planes.truncate(PLANES_MAX - 1);
+        let floor = |hit: &Hit| Plane { ball: FOOT_BALL, point: hit.point.into(), normal: Vec3::Y };
+        self.planes.extend(under.map(floor));
     }
 
     fn stand_at(&mut self, place: Vec3) {
