@@ -49,7 +49,7 @@ const HEIGHTS: [f32; 2] = [0.1, 20.0];
 const LOOK_EVERY: f32 = 0.25;
 const LOOK_FOR: f32 = 10.0;
 /// An eye as high above the ground as this stands there, whether it is to move or not; and one that is to move.
-const STANDS: f32 = 0.12;
+const STANDS: f32 = 0.06;
 const REACHES: [f32; 2] = [0.9, 3.0];
 /// How far down there may be ground for who wants to walk.
 const FAR_DOWN: f32 = 500.0;

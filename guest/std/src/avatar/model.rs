@@ -4,11 +4,15 @@
 
 pub(super) mod glb;
 
-use hearth_sdk::prelude::*;
-use serde_json::Value;
+mod file;
 
-/// Longest description that is read: nodes and clips of a large rig are a tenth of that.
-const JSON_LEN_MAX: usize = 16 << 20;
+use file::{File, Node};
+use hearth_sdk::prelude::*;
+
+/// Longest description that is read, alone and with its buffers as text: those of large rigs are a tenth of that, and
+/// the memory of a script is bounded.
+const JSON_LEN_MAX: usize = 4 << 20;
+const TEXT_LEN_MAX: usize = 8 << 20;
 /// How long a model may take to arrive.
 const WAIT: Duration = Duration::from_secs(60);
 /// Nodes are at most so far below each other.
@@ -68,7 +72,7 @@ impl Rig {
         let size = lump.size(WAIT).await?;
         let head = lump.read_at(0, 20, WAIT).await?;
         if !head.starts_with(b"glTF") {
-            let text = lump.read(JSON_LEN_MAX * 4, WAIT).await?;
+            let text = lump.read(TEXT_LEN_MAX, WAIT).await?;
             let file = serde_json::from_slice(&text).map_err(|error| malformed(&error.to_string()))?;
             return Ok(Rig::read(&file, &[]));
         }
@@ -88,7 +92,7 @@ impl Rig {
             }
             text.extend_from_slice(&piece);
         }
-        let file: Value = serde_json::from_slice(&text).map_err(|error| malformed(&error.to_string()))?;
+        let file: File = serde_json::from_slice(&text).map_err(|error| malformed(&error.to_string()))?;
         let mut binds = Vec::new();
         for (skin, offset) in bind_offsets(&file) {
             if binds.len() < 64 {
@@ -100,8 +104,8 @@ impl Rig {
     }
 
     /// What the description says; with the inverse bind matrix of the first joint of skins.
-    fn read(file: &Value, binds: &[(usize, Matrix)]) -> Rig {
-        let names: Vec<&str> = list(file, "animations").iter().map(|clip| text(clip, "name")).collect();
+    fn read(file: &File, binds: &[(usize, Matrix)]) -> Rig {
+        let names: Vec<&str> = file.animations.iter().map(|clip| &*clip.name).collect();
         let places = places(file);
         Rig { clips: picked(&names), extent: extent(file, &places, binds), head: head(file, &places) }
     }
@@ -117,24 +121,6 @@ impl Rig {
             Deed::Fly => of(Deed::Fly).or(of(Deed::Idle)),
         }
     }
-}
-
-fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
-    value[key].as_array().map_or(&[], Vec::as_slice)
-}
-
-fn text<'a>(value: &'a Value, key: &str) -> &'a str {
-    value[key].as_str().unwrap_or_default()
-}
-
-fn index(value: &Value) -> Option<usize> {
-    usize::try_from(value.as_u64()?).ok()
-}
-
-fn numbers<const N: usize>(value: &Value) -> Option<[f32; N]> {
-    let list = value.as_array()?;
-    let numbers: Vec<f32> = list.iter().filter_map(|number| Some(number.as_f64()? as f32)).collect();
-    numbers.try_into().ok()
 }
 
 /// The words of a name, in small letters: `Armature|FastRun.001` is armature, fast, run.
@@ -173,15 +159,15 @@ fn picked(names: &[&str]) -> [Option<u32>; 5] {
     clips
 }
 
-fn own_place(node: &Value) -> (Matrix, Quat) {
-    if let Some(all) = numbers::<16>(&node["matrix"]) {
+fn own_place(node: &Node) -> (Matrix, Quat) {
+    if let Some(all) = node.matrix {
         let matrix: Matrix = std::array::from_fn(|column| std::array::from_fn(|row| all[column * 4 + row]));
         return (matrix, turn_of(&matrix));
     }
-    let [x, y, z, w] = numbers(&node["rotation"]).unwrap_or([0.0, 0.0, 0.0, 1.0]);
+    let [x, y, z, w] = node.rotation.unwrap_or([0.0, 0.0, 0.0, 1.0]);
     let turn = Quat { v: vec3(x, y, z), w } * Quat::IDENTITY;
-    let scale: [f32; 3] = numbers(&node["scale"]).unwrap_or([1.0; 3]);
-    let [tx, ty, tz] = numbers(&node["translation"]).unwrap_or([0.0; 3]);
+    let scale = node.scale.unwrap_or([1.0; 3]);
+    let [tx, ty, tz] = node.translation.unwrap_or([0.0; 3]);
     let column = |axis: Vec3, scale: f32| {
         let [x, y, z] = (turn.rotate(axis) * scale).array();
         [x, y, z, 0.0]
@@ -218,37 +204,32 @@ fn turn_of(m: &Matrix) -> Quat {
 }
 
 /// Where the nodes of the scene are in the model.
-fn places(file: &Value) -> Vec<Option<(Matrix, Quat)>> {
-    let nodes = list(file, "nodes");
-    let mut places = vec![None; nodes.len()];
-    let scene = index(&file["scene"]).unwrap_or(0);
-    let roots = list(file, "scenes").get(scene).map_or(&[][..], |scene| list(scene, "nodes"));
+fn places(file: &File) -> Vec<Option<(Matrix, Quat)>> {
+    let mut places = vec![None; file.nodes.len()];
+    let roots = file.scenes.get(file.scene).map_or(&[][..], |scene| &scene.nodes);
     let mut next: Vec<(usize, Matrix, Quat, usize)> =
-        roots.iter().filter_map(index).map(|node| (node, IDENTITY, Quat::IDENTITY, 0)).collect();
+        roots.iter().map(|node| (*node, IDENTITY, Quat::IDENTITY, 0)).collect();
     while let Some((node, above, turned, depth)) = next.pop() {
         // A node has one parent; who is here again is in a ring.
-        let Some(place @ None) = places.get_mut(node) else { continue };
-        let (own, turn) = own_place(&nodes[node]);
+        let (Some(place @ None), Some(node)) = (places.get_mut(node), file.nodes.get(node)) else { continue };
+        let (own, turn) = own_place(node);
         let (all, turn) = (product(&above, &own), turned * turn);
         *place = Some((all, turn));
         if depth < DEPTH_MAX {
-            let below = list(&nodes[node], "children").iter().filter_map(index);
-            next.extend(below.map(|child| (child, all, turn, depth + 1)));
+            next.extend(node.children.iter().map(|child| (*child, all, turn, depth + 1)));
         }
     }
     places
 }
 
 /// Where in the binary chunk each skin has its first matrix.
-fn bind_offsets(file: &Value) -> Vec<(usize, u64)> {
-    let offset = |skin: &Value| {
-        let accessor = list(file, "accessors").get(index(&skin["inverseBindMatrices"])?)?;
-        let view = list(file, "bufferViews").get(index(&accessor["bufferView"])?)?;
-        let is_inside = view["buffer"].as_u64() == Some(0);
-        let of = |value: &Value| value["byteOffset"].as_u64().unwrap_or(0);
-        is_inside.then(|| of(accessor).saturating_add(of(view)))
+fn bind_offsets(file: &File) -> Vec<(usize, u64)> {
+    let offset = |skin: &file::Skin| {
+        let accessor = file.accessors.get(skin.inverse_bind_matrices?)?;
+        let view = file.buffer_views.get(accessor.buffer_view?)?;
+        (view.buffer == 0).then(|| accessor.byte_offset.saturating_add(view.byte_offset))
     };
-    list(file, "skins").iter().enumerate().filter_map(|(skin, value)| Some((skin, offset(value)?))).collect()
+    file.skins.iter().enumerate().filter_map(|(skin, value)| Some((skin, offset(value)?))).collect()
 }
 
 fn matrix_in(bytes: &[u8]) -> Option<Matrix> {
@@ -260,24 +241,20 @@ fn matrix_in(bytes: &[u8]) -> Option<Matrix> {
 }
 
 /// The lowest and highest point of what is drawn.
-fn extent(file: &Value, places: &[Option<(Matrix, Quat)>], binds: &[(usize, Matrix)]) -> Option<[f32; 2]> {
+fn extent(file: &File, places: &[Option<(Matrix, Quat)>], binds: &[(usize, Matrix)]) -> Option<[f32; 2]> {
     let (mut low, mut high) = (f32::INFINITY, f32::NEG_INFINITY);
-    for (node, place) in list(file, "nodes").iter().zip(places) {
-        let (Some((place, _)), Some(mesh)) = (place, index(&node["mesh"])) else { continue };
-        let skinned = index(&node["skin"]).and_then(|skin| {
+    for (node, place) in file.nodes.iter().zip(places) {
+        let (Some((place, _)), Some(mesh)) = (place, node.mesh) else { continue };
+        let skinned = node.skin.and_then(|skin| {
             // What a skin bends is where its joints are, wherever its own node is; one joint tells of all.
-            let joint = list(list(file, "skins").get(skin)?, "joints").first().and_then(index)?;
+            let joint = *file.skins.get(skin)?.joints.first()?;
             let (_, bind) = binds.iter().find(|(of, _)| *of == skin)?;
             Some(product(&places.get(joint)?.as_ref()?.0, bind))
         });
         let matrix = skinned.unwrap_or(*place);
-        for primitive in list(file, "meshes").get(mesh).map_or(&[][..], |mesh| list(mesh, "primitives")) {
-            let Some(accessor) = index(&primitive["attributes"]["POSITION"]) else { continue };
-            let Some(accessor) = list(file, "accessors").get(accessor) else { continue };
-            let (Some(min), Some(max)) = (numbers::<3>(&accessor["min"]), numbers::<3>(&accessor["max"]))
-            else {
-                continue;
-            };
+        for primitive in file.meshes.get(mesh).map_or(&[][..], |mesh| &mesh.primitives) {
+            let accessor = primitive.attributes.position.and_then(|index| file.accessors.get(index));
+            let Some((min, max)) = accessor.and_then(file::Accessor::corners) else { continue };
             for corner in 0..8usize {
                 let at =
                     std::array::from_fn(|axis| if corner >> axis & 1 == 0 { min[axis] } else { max[axis] });
@@ -289,15 +266,15 @@ fn extent(file: &Value, places: &[Option<(Matrix, Quat)>], binds: &[(usize, Matr
     (low.is_finite() && high.is_finite() && high - low > 1e-6).then_some([low, high])
 }
 
-/// The head is the node nearest to the root that is called so.
-fn head(file: &Value, places: &[Option<(Matrix, Quat)>]) -> Option<(String, Quat)> {
-    let nodes = list(file, "nodes").iter().zip(places);
+/// The head is the first node that is called so and is a joint.
+fn head(file: &File, places: &[Option<(Matrix, Quat)>]) -> Option<(String, Quat)> {
+    let nodes = file.nodes.iter().zip(places);
     let mut heads = nodes.filter_map(|(node, place)| {
-        let (name, (_, turn)) = (text(node, "name"), place.as_ref()?);
-        let words = words(name);
+        let (_, turn) = place.as_ref()?;
+        let words = words(&node.name);
         let is_end = words.iter().any(|word| ["end", "top", "tip", "nub"].contains(&word.as_str()));
-        let is_head = words.iter().any(|word| word == "head") && node["mesh"].is_null();
-        (is_head && !is_end).then(|| (name.to_owned(), *turn))
+        let is_head = words.iter().any(|word| word == "head") && node.mesh.is_none();
+        (is_head && !is_end).then(|| (node.name.clone(), *turn))
     });
     heads.next()
 }
@@ -331,8 +308,8 @@ mod tests {
         assert_eq!(only_walks.clip(Deed::Idle), None);
     }
 
-    fn model() -> Value {
-        json!({
+    fn model() -> File {
+        serde_json::from_value(json!({
             "scenes": [{ "nodes": [0] }],
             "nodes": [
                 { "children": [1, 2], "rotation": [-0.707_106_77, 0, 0, 0.707_106_77], "scale": [0.01, 0.01, 0.01] },
@@ -344,7 +321,8 @@ mod tests {
             "meshes": [{ "primitives": [{ "attributes": { "POSITION": 0 } }] }],
             "accessors": [{ "min": [-30, -20, 0], "max": [30, 20, 180] }, { "bufferView": 0, "byteOffset": 4 }],
             "bufferViews": [{ "buffer": 0, "byteOffset": 8 }],
-        })
+        }))
+        .unwrap()
     }
 
     #[test]
@@ -385,15 +363,24 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_left_out() {
-        for file in [
-            json!(null),
-            json!([]),
-            json!({ "nodes": [{ "mesh": 9, "children": [0, 7] }], "scenes": [{ "nodes": [0, 0, -1, 5] }] }),
-            json!({ "animations": 3, "skins": [{}] }),
+    fn nonsense_is_left_out_or_refused() {
+        for (file, is_read) in [
+            (json!({}), true),
+            (
+                json!({ "nodes": [{ "mesh": 9, "children": [0, 7] }], "scenes": [{ "nodes": [0, 0, 5] }] }),
+                true,
+            ),
+            (json!({ "skins": [{}], "accessors": [{ "min": [1], "max": ["x"] }] }), false),
+            (json!(null), false),
+            (json!({ "animations": 3 }), false),
+            (json!({ "nodes": vec![json!({}); 20_000] }), false),
         ] {
-            let rig = Rig::read(&file, &[]);
-            assert_eq!((rig.extent, rig.head), (None, None));
+            let read = serde_json::from_value::<File>(file);
+            assert_eq!(read.is_ok(), is_read);
+            if let Ok(file) = read {
+                let rig = Rig::read(&file, &[]);
+                assert_eq!((rig.extent, rig.head), (None, None));
+            }
         }
     }
 
