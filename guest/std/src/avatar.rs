@@ -295,18 +295,7 @@ impl User {
         loop {
             match race(input.next(), recv::<Order>()).await {
                 Either::Left(Event::Frame { step_ns, .. }) => self.frame(step_ns as f32 * 1e-9)?,
-                Either::Left(event) => match self.controls.take(&event) {
-                    Some(Wish::Capture(on)) => {
-                        if let Err(errno) = input::capture_pointer(on) {
-                            warn!("the pointer stays as it is: {errno}");
-                        }
-                    }
-                    Some(Wish::Keys) => self.panel.toggle()?,
-                    Some(Wish::Greet) => self.panel.greet(),
-                    Some(Wish::Terminal) => self.panel.settle()?,
-                    Some(Wish::Fly) => self.toggle()?,
-                    None => {}
-                },
+                Either::Left(event) => self.hear(&event)?,
                 Either::Right(order) => match order.body {
                     Order::Go { at, yaw, pitch } => {
                         self.pose = Pose { at: at.into(), yaw, pitch };
@@ -320,6 +309,24 @@ impl User {
                 },
             }
         }
+    }
+
+    /// The user does something.
+    fn hear(&mut self, event: &Event) -> Result<(), Error> {
+        match self.controls.take(event) {
+            Some(Wish::Capture(on)) => {
+                if let Err(errno) = input::capture_pointer(on) {
+                    warn!("the pointer stays as it is: {errno}");
+                }
+            }
+            Some(Wish::Keys) => self.panel.toggle()?,
+            Some(Wish::Greet) => self.panel.greet(),
+            Some(Wish::Terminal) => self.panel.settle()?,
+            Some(Wish::Fly) => self.toggle()?,
+            None => {}
+        }
+        // The end of a beam does not wait for a picture.
+        if self.controls.points() { Ok(()) } else { self.point() }
     }
 
     /// Is where it was sent, at rest.
