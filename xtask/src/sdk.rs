@@ -49,7 +49,8 @@ pub(crate) fn run(project: &Project) -> Result<()> {
 
 fn metadata(project: &Project) -> Result<Value> {
     // Not `--offline`: on a machine that has built nothing yet, most crates are still to be fetched.
-    let text = exec::output(exec::cargo(&project.root).args(["metadata", "--format-version=1", "--locked"]))?;
+    let text =
+        exec::output(exec::cargo(&project.root).args(["metadata", "--format-version=1", "--locked"]))?;
     serde_json::from_str(&text)
         .map_err(|error| Failure::new("`cargo metadata` wrote what is not JSON").cause(error))
 }
