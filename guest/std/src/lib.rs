@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `place` | the furnished place under an evening sky; the server starts it |
 //! | `mover` | lanterns that circle above the hearth; the server starts it |
-//! | `avatar` | camera, controls and body of a user; each client starts it |
+//! | `avatar` | camera, controls and body of a user, on foot or in flight; each client starts it |
 //! | `workshop` | terminals that a user opens, types into and carries about; each client starts it |
 //! | `kit` | a board with everything that the interface kit has |
 //! | `hello` | a glowing orb, the first script of the guide |

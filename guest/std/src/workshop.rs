@@ -13,7 +13,7 @@
 mod board;
 mod hands;
 mod others;
-mod ray;
+pub(crate) mod ray;
 mod shown;
 
 use board::{FIRST, Form, Part};
