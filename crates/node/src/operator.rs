@@ -8,6 +8,7 @@ use crate::{
     lumps::{LumpError, chain},
     network::failure,
     node::{Inner, StartError},
+    picture::Picture,
     replace::REPLACE_TIME_MAX,
     server::register,
 };
