@@ -145,10 +145,13 @@ fn scene_frames() -> Seeds {
         Up::Batch { number: 2, writer: process(2), ops: vec![Op::Give(entity(1))] },
         Up::Ended { number: 3, writer: process(1) },
     ];
+    let mut each_once = components();
+    each_once.sort_by_key(Component::kind);
+    each_once.dedup_by_key(|component| component.kind());
     let snapshot = [
         Down::Begin { sequence: 5, answered: 0, resumed: true },
         Down::Part(vec![
-            SnapshotEntity { id: entity(2), owner: Owner::Space, parent: None, components: components() },
+            SnapshotEntity { id: entity(2), owner: Owner::Space, parent: None, components: each_once },
             SnapshotEntity {
                 id: entity(3),
                 owner: Owner::Process(process(1)),

@@ -21,10 +21,11 @@ use bevy::{
     prelude::*,
     window::{CursorOptions, PrimaryWindow},
 };
-use hearth_abi::input;
+use hearth_abi::{input, scene::Component};
+use hearth_scene::Change;
 use std::time::{Duration, Instant};
 
-/// Most changes that are applied before a picture.
+/// Most changes that are applied before a picture, but for moves, which the renderer takes lightly.
 const CHANGES_MAX: usize = 4096;
 /// Time after which no further change is applied before a picture; where a picture takes long, a part of that,
 /// or what waits would come seconds late.
@@ -96,14 +97,17 @@ fn take_screens(world: &mut World) {
 fn take_commands(world: &mut World, place: &mut Place, store: &mut Store) {
     let start = Instant::now();
     let time_max = TIME_MAX.max(world.resource::<Time<Real>>().delta() / TIME_PART);
-    let mut left = CHANGES_MAX;
+    let (mut left, mut applied) = (CHANGES_MAX, 0usize);
     loop {
         while let Some(change) = place.queue.pop_front() {
-            if left == 0 || left.is_multiple_of(64) && start.elapsed() > time_max {
+            if left == 0 || applied.is_multiple_of(64) && start.elapsed() > time_max {
                 place.queue.push_front(change);
                 return;
             }
-            left -= 1;
+            applied += 1;
+            if !matches!(change, Change::Set { component: Component::Transform(_), .. }) {
+                left -= 1;
+            }
             place.apply(world, store, change);
         }
         let has_room = store.has_room();
