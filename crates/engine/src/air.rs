@@ -47,10 +47,9 @@ pub(crate) fn grade(
                 None => commands.entity(entity).remove::<DistanceFog>(),
             };
         }
-        let grading = Some(place.grading().copied().unwrap_or_default());
-        if graded.grading != grading {
-            graded.grading = grading;
-            let wanted = grading.unwrap_or_default();
+        let wanted = place.grading().copied().unwrap_or_default();
+        if graded.grading != Some(wanted) {
+            graded.grading = Some(wanted);
             let mut camera = commands.entity(entity);
             camera.insert((tone_mapping(wanted.tone_mapping), color_grading(&wanted)));
             if is_eye && settings.quality == Quality::High {

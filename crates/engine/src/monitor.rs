@@ -45,6 +45,12 @@ struct Watch {
 #[derive(Resource, Default)]
 pub(crate) struct Watches(BTreeMap<EntityId, Watch>);
 
+impl Watches {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 /// The material of a screen before there is a picture.
 pub(crate) fn dark() -> StandardMaterial {
     StandardMaterial { base_color: Color::BLACK, unlit: true, ..default() }

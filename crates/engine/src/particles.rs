@@ -5,7 +5,7 @@
 //! Before each picture the particles of a source that is in sight are put into one mesh, of a square for each that faces
 //! the eye. In all no more than [`DRAWN_MAX`] are drawn: if there are more, each source shows every second, or third.
 
-use crate::{drawn::Unmet, look::EMISSIVE_MOST, model::Clock, view::Eye};
+use crate::{drawn::Unmet, look::EMISSIVE_MOST, model::Clock, monitor::Watches, view::Eye};
 use bevy::{
     asset::RenderAssetUsages,
     camera::{primitives::Frustum, visibility::NoFrustumCulling},
@@ -117,17 +117,24 @@ struct Particle {
 }
 
 /// Puts all particles where they are now.
+#[expect(clippy::too_many_arguments, reason = "each is a part of the world that a system takes")]
 pub(crate) fn fly(
     (time, clock): (Res<Time>, Res<Clock>),
     helper: TransformHelper,
     sources: Query<(Entity, &Source)>,
     parents: Query<&ChildOf>,
     shown: Query<&Visibility>,
-    eye: Single<(&Transform, &Frustum), With<Eye>>,
+    eye: Single<(&Transform, &Frustum, &Camera), With<Eye>>,
+    watches: Res<Watches>,
     mut meshes: ResMut<Assets<Mesh>>,
     mut commands: Commands,
 ) {
-    let (eye, frustum) = *eye;
+    let (eye, frustum, camera) = *eye;
+    if !camera.is_active {
+        return;
+    }
+    // What views see is not looked for.
+    let sees_more = !watches.is_empty();
     let now_ns = clock.now(&time);
     let alive: usize = sources.iter().map(|(_, source)| source.wanted.alive_most() as usize).sum();
     let every = alive.div_ceil(DRAWN_MAX).max(1) as u64;
@@ -141,8 +148,8 @@ pub(crate) fn fly(
             let sphere =
                 bevy::camera::primitives::Sphere { center: place.translation_vec3a(), radius: reach };
             // That of the picture before: what comes into sight now comes with the next one.
-            place.translation().is_finite()
-                && (frustum.intersects_sphere(&sphere, false) || !reach.is_finite())
+            let in_sight = sees_more || !reach.is_finite() || frustum.intersects_sphere(&sphere, false);
+            place.translation().is_finite() && in_sight
         });
         let mut particles = Vec::new();
         if let Some(place) = &place {

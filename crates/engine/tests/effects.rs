@@ -358,8 +358,8 @@ fn more_views_than_are_made_take_no_more() {
     let picture = stage.picture();
     let lit = (0..9)
         .filter(|i| {
-            let x = 240 + ((i % 3) as i32 - 1) * 57;
-            let y = 190 - (i / 3) as i32 * 38;
+            let x = 240 + (i % 3 - 1) * 57;
+            let y = 190 - (i / 3) * 38;
             pixel(&picture, x as u32, y as u32).iter().any(|v| *v > 20)
         })
         .count();

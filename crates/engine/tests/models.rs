@@ -153,7 +153,11 @@ fn rings() -> RgbaImage {
 
 fn checks(size: u32, check: u32) -> RgbaImage {
     ImageBuffer::from_fn(size, size, |x, y| {
-        if (x / check + y / check) % 2 == 0 { Rgba([240, 240, 240, 255]) } else { Rgba([20, 20, 20, 255]) }
+        if (x / check + y / check).is_multiple_of(2) {
+            Rgba([240, 240, 240, 255])
+        } else {
+            Rgba([20, 20, 20, 255])
+        }
     })
 }
 

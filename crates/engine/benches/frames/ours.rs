@@ -184,7 +184,9 @@ pub(crate) fn assets() -> Vec<(&'static str, Vec<u8>, Shown)> {
     };
     vec![
         ("texture, PNG of 2048 × 2048", png(2048), texture),
-        ("mesh of a million triangles", mesh(708), |lump| vec![Component::Mesh(MeshSource::Lump(lump))]),
+        ("mesh of a million triangles", cloth(708).encode(), |lump| {
+            vec![Component::Mesh(MeshSource::Lump(lump))]
+        }),
         ("glTF of a mesh and two textures", glb(1024, 2048), |lump| vec![Component::Model(lump)]),
     ]
 }
@@ -202,30 +204,25 @@ fn png(size: u32) -> Vec<u8> {
     out.into_inner()
 }
 
-/// Corners and triangles of a wavy cloth of so many squares to a side.
-fn cloth(side: u32) -> (Vec<[f32; 3]>, Vec<[f32; 3]>, Vec<[f32; 2]>, Vec<u32>) {
-    let (mut positions, mut normals, mut uvs, mut indices) = (vec![], vec![], vec![], vec![]);
+/// A wavy cloth of so many squares to a side.
+fn cloth(side: u32) -> Mesh {
+    let mut cloth = Mesh::default();
     for (row, column) in (0..=side).flat_map(|row| (0..=side).map(move |column| (row, column))) {
         let [u, v] = [column, row].map(|at| at as f32 / side as f32);
-        positions.push([u - 0.5, (u * 30.0).sin() * (v * 30.0).cos() * 0.05 + 0.5, v - 0.5]);
-        normals.push([0.0, 1.0, 0.0]);
-        uvs.push([u, v]);
+        cloth.positions.push([u - 0.5, (u * 30.0).sin() * (v * 30.0).cos() * 0.05 + 0.5, v - 0.5]);
+        cloth.normals.push([0.0, 1.0, 0.0]);
+        cloth.uvs.push([u, v]);
     }
     for (row, column) in (0..side).flat_map(|row| (0..side).map(move |column| (row, column))) {
-        let first = row * (side + 1) + column;
-        indices.extend([first, first + side + 1, first + 1, first + 1, first + side + 1, first + side + 2]);
+        let (first, below) = (row * (side + 1) + column, (row + 1) * (side + 1) + column);
+        cloth.indices.extend([first, below, first + 1, first + 1, below, below + 1]);
     }
-    (positions, normals, uvs, indices)
-}
-
-fn mesh(side: u32) -> Vec<u8> {
-    let (positions, normals, uvs, indices) = cloth(side);
-    Mesh { positions, normals, uvs, indices, ..Mesh::default() }.encode()
+    cloth
 }
 
 /// A binary glTF of some 50 MB.
 fn glb(side: u32, picture: u32) -> Vec<u8> {
-    let (positions, normals, uvs, indices) = cloth(side);
+    let Mesh { positions, normals, uvs, indices, .. } = cloth(side);
     let mut binary = Vec::new();
     let mut views = Vec::new();
     let mut view = |bytes: Vec<u8>| {

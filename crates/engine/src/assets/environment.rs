@@ -103,14 +103,14 @@ impl Panorama {
     /// The light from a direction, between the pixels of two copies.
     fn at(&self, direction: Vec3, level: f32) -> Vec3 {
         let (lower, part) = (level.floor(), level.fract());
-        let first = self.from_level(direction, lower as usize);
+        let first = self.of_level(direction, lower as usize);
         if part < 0.01 {
             return first;
         }
-        first.lerp(self.from_level(direction, (lower as usize + 1).min(self.levels.len() - 1)), part)
+        first.lerp(self.of_level(direction, (lower as usize + 1).min(self.levels.len() - 1)), part)
     }
 
-    fn from_level(&self, direction: Vec3, level: usize) -> Vec3 {
+    fn of_level(&self, direction: Vec3, level: usize) -> Vec3 {
         let (pixels, width, height) = &self.levels[level];
         let u = 0.5 + direction.x.atan2(-direction.z) / TAU;
         let v = direction.y.clamp(-1.0, 1.0).acos() / PI;

@@ -449,7 +449,7 @@ fn decode(key: Key, bytes: &[u8], adapter: CompressedImageFormats) -> Result<(De
             Ok((Decoded::Environment(Box::new(maps)), weight))
         }
         Key::Sound(_) => {
-            let clip = hearth_sound::decode(&bytes).map_err(|error| error.to_string())?;
+            let clip = hearth_sound::decode(bytes).map_err(|error| error.to_string())?;
             let weight = clip.bytes();
             Ok((Decoded::Sound(Arc::new(clip)), weight))
         }

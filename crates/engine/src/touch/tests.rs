@@ -428,7 +428,7 @@ fn casts_are_bounded_and_all_answered() {
     stage.cube(2.0);
     stage.settle();
     let (tell, told) = mpsc::sync_channel(4 * CASTS_MAX);
-    let mut ask = |stage: &Stage| {
+    let ask = |stage: &Stage| {
         let tell = tell.clone();
         let done =
             Box::new(move |hits: Result<Vec<Hit>, String>| drop(tell.send(hits.map(|hits| hits.len()))));

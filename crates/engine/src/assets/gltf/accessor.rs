@@ -229,7 +229,8 @@ impl<'a> Numbers<'a> {
             Some(stride) if (4..=STRIDE_MAX).contains(&stride) && stride % 4 == 0 && stride >= len => stride,
             Some(stride) => return Err(format!("a stride of {stride} bytes is not allowed")),
         };
-        if offset % kind.len() != 0 || view.byte_offset.wrapping_add(offset) % kind.len() != 0 {
+        let is_even = |at: usize| at.is_multiple_of(kind.len());
+        if !is_even(offset) || !is_even(view.byte_offset.wrapping_add(offset)) {
             return Err("it does not begin at a multiple of the size of its numbers".into());
         }
         let end = (count - 1)
