@@ -92,6 +92,19 @@ impl Stage {
         made
     }
 
+    /// Makes pictures until nothing that was sent waits.
+    pub(crate) fn settle(&mut self) {
+        let mut entities = 0;
+        while entities < self.serial as usize {
+            self.step_and(&mut |event| {
+                if let Event::FrameShown { entities: shown, .. } = event {
+                    entities = shown;
+                }
+            });
+        }
+        self.step();
+    }
+
     /// Moves these things to their places in a picture.
     pub(crate) fn move_all(&mut self, things: &[EntityId], picture: usize) {
         let moved = things.iter().enumerate().map(|(i, id)| {
@@ -163,6 +176,7 @@ impl Moving {
     pub(crate) fn new(count: usize, size: [u32; 2]) -> Moving {
         let mut stage = Stage::new(size);
         let things = stage.make(count);
+        stage.settle();
         Moving { stage, things }
     }
 }
