@@ -5,11 +5,14 @@
 
 use hearth_abi::{
     EntityId, Errno, LumpId, PeerId, ProcessId, TerminalId,
+    cast::{self, Cast},
     input::{Event, Press, key},
     mesh::Mesh,
+    pointer::{self, Wants},
     scene::{
-        Billboard, Camera, Component, ComponentKind, Light, LightKind, Material, MeshSource, Op, Scope, Sky,
-        Transform, encode_batch,
+        self, Animation, Billboard, Camera, ColorGrading, Component, ComponentKind, Environment, Fog, Light,
+        LightKind, Lines, Material, MeshSource, ModelNode, Op, Particles, Scope, Sky, TextureTransform,
+        Transform, View, VisibilityRange, encode_batch,
     },
     screen::{Cursor, CursorShape, Extra, Numbers, Screen, encode_update, style},
     signal::{Header, Kind, encode_args},
@@ -66,6 +69,33 @@ fn components() -> Vec<Component> {
         Component::Model(lump),
         Component::Billboard(Billboard::AboutY),
         Component::Hidden(true),
+        Component::Material(Box::new(Material {
+            alpha_cutoff: Some(0.5),
+            emissive_strength: 2.0,
+            normal_scale: 0.5,
+            occlusion_texture: Some(lump),
+            clearcoat: 1.0,
+            transmission: 0.5,
+            ior: 1.33,
+            thickness: 0.1,
+            texture_transform: TextureTransform { rotation: 1.0, ..TextureTransform::IDENTITY },
+            specular: 0.5,
+            anisotropy: 0.5,
+            second_uvs: 31,
+            ..Material::default()
+        })),
+        Component::Animation(Box::new(Animation { start_ns: 1, ..Animation::of("walk") })),
+        Component::Animation(Box::new(Animation { blend: 0.5, paused: true, ..Animation::of(3) })),
+        Component::Node(Box::new(ModelNode::follow("hand.R"))),
+        Component::Environment(Environment { lump, brightness: 1.0, ambient: 2.0, rotation: 3.0 }),
+        Component::Pointer(Wants::HOVER.and(Wants::PRESS)),
+        Component::Fog(Fog::new(40.0, 100.0)),
+        Component::ColorGrading(ColorGrading::default()),
+        Component::Lines(Box::new(Lines::through([[0.0; 3], [1.0; 3]]))),
+        Component::Particles(Box::new(Particles { texture: Some(lump), ..Particles::default() })),
+        Component::View(View::default()),
+        Component::Screen(scene::Screen::of(entity(2))),
+        Component::VisibilityRange(VisibilityRange { start: 0.0, end: 20.0 }),
     ]
 }
 
@@ -115,10 +145,13 @@ fn scene_frames() -> Seeds {
         Up::Batch { number: 2, writer: process(2), ops: vec![Op::Give(entity(1))] },
         Up::Ended { number: 3, writer: process(1) },
     ];
+    let mut each_once = components();
+    each_once.sort_by_key(Component::kind);
+    each_once.dedup_by_key(|component| component.kind());
     let snapshot = [
         Down::Begin { sequence: 5, answered: 0, resumed: true },
         Down::Part(vec![
-            SnapshotEntity { id: entity(2), owner: Owner::Space, parent: None, components: components() },
+            SnapshotEntity { id: entity(2), owner: Owner::Space, parent: None, components: each_once },
             SnapshotEntity {
                 id: entity(3),
                 owner: Owner::Process(process(1)),
@@ -201,6 +234,8 @@ fn mesh() -> Seeds {
         normals: vec![[0.0, 0.0, 1.0]; 3],
         uvs: vec![[0.5, 0.5]; 3],
         colors: vec![[255, 128, 0, 255]; 3],
+        tangents: vec![[1.0, 0.0, 0.0, -1.0]; 3],
+        second_uvs: vec![[0.25, 0.75]; 3],
         indices: vec![0, 1, 2],
     };
     let bare = Mesh { positions: full.positions.clone(), indices: vec![2, 1, 0], ..Mesh::default() };
@@ -274,10 +309,68 @@ fn input() -> Seeds {
         ("ok-frame", Event::Frame { time_ns: 5, step_ns: 6, size: [7, 8] }),
         ("ok-focus", Event::Focus(true)),
         ("ok-captured", Event::Captured(false)),
+        (
+            "ok-file",
+            Event::File {
+                lump: LumpId([7; 32]),
+                size: 9,
+                entity: Some(entity(7)),
+                point: [1.0, 2.0, 3.0],
+                normal: [0.0, 1.0, 0.0],
+                name: "a.png".into(),
+            },
+        ),
+        ("ok-gamepad", Event::Gamepad { gamepad: 1, connected: true, name: "pad".into() }),
+        (
+            "ok-gamepad-button",
+            Event::GamepadButton { gamepad: 1, button: 7, press: Press::Repeated, value: 0.25 },
+        ),
+        ("ok-gamepad-axis", Event::GamepadAxis { gamepad: 1, axis: 3, value: -0.5 }),
+        ("ok-target", Event::Target { entity: Some(entity(7)), wants: Wants::PRESS }),
     ];
     let mut seeds: Seeds = events.into_iter().map(|(name, event)| (name, event.encode())).collect();
     seeds.push(("not-utf-8", hex("0200 c328")));
     seeds
+}
+
+/// A press of the user of peer 1.
+fn press() -> pointer::Event {
+    pointer::Event {
+        kind: pointer::Kind::Press,
+        pointer: pointer::MOUSE,
+        button: 0,
+        buttons: 1,
+        modifiers: Modifiers::SHIFT,
+        user: PeerId::new(1).unwrap(),
+        entity: entity(7),
+        hit: Some(entity(8)),
+        other: None,
+        from: [0.0, 1.7, 6.0],
+        way: [0.0, 0.0, -1.0],
+        distance: 2.0,
+        point: [0.0, 1.7, 4.0],
+        normal: [0.0, 0.0, 1.0],
+        wheel: [0.0; 2],
+    }
+}
+
+fn pointer() -> Seeds {
+    let ball = Cast {
+        from: [0.0, 2.0, 0.0],
+        way: [0.0, -1.0, 0.0],
+        distance_max: 2.0,
+        radius: 0.5,
+        hits_max: 3,
+        without: Some(entity(7)),
+    };
+    let hit = cast::Hit { entity: entity(7), point: [0.0, 1.0, 0.0], normal: [0.0, 1.0, 0.0], distance: 0.5 };
+    vec![
+        ("ok-press", press().encode()),
+        ("ok-ball", ball.encode()),
+        ("ok-hits", cast::encode_hits(&[hit, hit])),
+        ("no-way", Cast { way: [0.0; 3], ..ball }.encode()),
+        ("not-a-number", Cast { radius: f32::NAN, ..ball }.encode()),
+    ]
 }
 
 fn peer_frames() -> Seeds {
@@ -314,6 +407,8 @@ fn peer_frames() -> Seeds {
         from: process(2),
         command: hearth_abi::terminal::Command::Text("ls".into()).encode().into(),
     };
+    let user = PeerId::new(1).unwrap();
+    let pressed = hot::Frame::Pointer { to: process(1), user, event: press().encode().into() };
     let shown = screen::Frame::Update { terminal, is_last: true, piece: vec![7; 40].into() };
     let mut seeds: Seeds =
         controls.iter().map(|(name, frame)| (*name, lane(0, &frame.encode().unwrap()))).collect();
@@ -325,6 +420,7 @@ fn peer_frames() -> Seeds {
         ("ok-piece", lane(2, &bulk::Frame::Piece { transfer: 1, bytes: vec![9; 40].into() }.encode())),
         ("ok-missing", lane(2, &bulk::Frame::Missing { transfer: 1 }.encode())),
         ("ok-typed", lane(1, &typed.encode())),
+        ("ok-pressed", lane(1, &pressed.encode())),
         ("ok-update", lane(3, &shown.encode())),
         ("ok-gone", lane(3, &screen::Frame::Gone { terminal }.encode())),
         ("ok-all", lane(3, &screen::Frame::All.encode())),
@@ -412,7 +508,7 @@ fn host_calls() -> Seeds {
     }
     let (inside, edge, beyond) = (8, 65_535, u64::from(u32::MAX));
     let each =
-        |ptr: u64, len: u64| (0..37).flat_map(|n| call(n, &[ptr, len, ptr, len, ptr, len, 9])).collect();
+        |ptr: u64, len: u64| (0..38).flat_map(|n| call(n, &[ptr, len, ptr, len, ptr, len, 9])).collect();
     let busy = [
         call(9, &[inside, 20]),
         call(11, &[inside, 20]),
@@ -577,6 +673,7 @@ fn main() {
             "mesh" => mesh(),
             "operator_frame" => operator_frame(),
             "peer_frames" => peer_frames(),
+            "pointer" => pointer(),
             "record" => record(),
             "scene_frames" => scene_frames(),
             "scene_ops" => scene_ops(),

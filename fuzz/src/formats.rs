@@ -2,8 +2,10 @@
 //! What crosses between a guest and its peer, and what a lump of class `Mesh` holds.
 
 use hearth_abi::{
+    cast::{Cast, decode_hits, encode_hits},
     input::Event,
     mesh::Mesh,
+    pointer,
     signal::{Header, decode_args, encode_args},
 };
 
@@ -40,4 +42,23 @@ pub fn input(data: &[u8]) -> bool {
     assert_eq!(event.encode(), data);
     assert_ne!(event.mask(), 0);
     true
+}
+
+/// What a pointer did, something that is sent through the scene, and what it met.
+pub fn pointer(data: &[u8]) -> bool {
+    let event = pointer::Event::decode(data);
+    if let Ok(event) = &event {
+        assert_eq!(event.encode(), data);
+        assert!(event.from.iter().chain(&event.way).chain(&event.point).all(|number| number.is_finite()));
+    }
+    let cast = Cast::decode(data);
+    if let Ok(cast) = &cast {
+        assert_eq!(cast.encode(), data);
+        assert!(cast.way != [0.0; 3] && cast.distance_max > 0.0 && cast.radius >= 0.0);
+    }
+    let hits = decode_hits(data);
+    if let Ok(hits) = &hits {
+        assert_eq!(encode_hits(hits), data);
+    }
+    event.is_ok() || cast.is_ok() || hits.is_ok()
 }

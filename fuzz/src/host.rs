@@ -5,6 +5,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use hearth_abi::{
     EntityId, Errno, LumpId, PeerId, ProcessId, TerminalId,
+    cast::Cast,
     scene::{ComponentKind, Transform, decode_batch},
     signal::{BODY_LEN_MAX, encode_args},
     terminal::{Command, TEXT_LEN_MAX, View, WORDS_MAX},
@@ -57,6 +58,7 @@ const CALLS: &[(&str, &str, &str)] = &[
     ("keyboard_focus", "I", "i"),
     ("clipboard_write", "ii", "i"),
     ("clipboard_read", "I", "i"),
+    ("scene_cast", "iiI", "i"),
 ];
 
 /// Bytes of one call in the guest's script: its number, and seven arguments of eight bytes.
@@ -189,6 +191,7 @@ impl Services for Stub {
                 assert!(has_authority(caller) && open.command.len() <= WORDS_MAX);
             }
             Request::ClipboardRead => assert!(has_authority(caller)),
+            Request::SceneCast { cast } => assert_eq!(Cast::decode(&cast.encode()), Ok(cast)),
             Request::LumpRead { len, .. } => assert!(len as usize <= BODY_LEN_MAX),
             _ => {}
         }
@@ -222,8 +225,7 @@ impl Services for Stub {
     }
 
     fn input_subscribe(&self, caller: &Caller, mask: u32) -> Result<(), Errno> {
-        use hearth_abi::input::mask::{KEYBOARD, MOUSE};
-        assert!(has_authority(caller) || mask & (KEYBOARD | MOUSE) == 0);
+        assert!(has_authority(caller) || mask & hearth_abi::input::mask::OF_USER == 0);
         Ok(())
     }
 

@@ -26,7 +26,7 @@ mod scene;
 mod sound;
 mod terminal;
 
-pub use formats::{input, mesh, signal};
+pub use formats::{input, mesh, pointer, signal};
 pub use host::host_calls;
 pub use net::{handshake, hello, record};
 pub use operator::operator_frame;
@@ -55,6 +55,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "mesh", run: mesh, alterations: 4000 },
     Target { name: "operator_frame", run: operator_frame, alterations: 2000 },
     Target { name: "peer_frames", run: peer_frames, alterations: 4000 },
+    Target { name: "pointer", run: pointer, alterations: 4000 },
     Target { name: "record", run: record, alterations: 1000 },
     Target { name: "scene_frames", run: scene_frames, alterations: 4000 },
     Target { name: "scene_ops", run: scene_ops, alterations: 4000 },

@@ -2,6 +2,7 @@
 //! Frames of the four lanes between two peers that have logged in.
 
 use bytes::Bytes;
+use hearth_abi::pointer;
 use hearth_protocol::{bulk, control::Control, hot, screen};
 
 /// The first byte chooses the lane, the rest is the frame.
@@ -26,6 +27,7 @@ pub fn peer_frames(data: &[u8]) -> bool {
                 hot::Frame::Message { to, from, .. } => Some((to.to_bits(), from.to_bits())),
                 hot::Frame::Kill { to, from, .. } => Some((to.to_bits(), from.map_or(0, |id| id.to_bits()))),
                 hot::Frame::Terminal { terminal, from, .. } => Some((terminal.to_bits(), from.to_bits())),
+                hot::Frame::Pointer { to, user, .. } => Some((to.to_bits(), pointer::user_bits(user))),
                 hot::Frame::Scene(_) => None,
             };
             let route = route.unwrap().map(|route| (route.to.to_bits(), route.from.to_bits()));

@@ -59,7 +59,8 @@ enum {
     HEARTH_TIMEOUT = 4, /* a timer of this process went off */
     HEARTH_REPLY = 5,   /* the answer to a request */
     HEARTH_INPUT = 6,   /* an input event; see docs/formats/input.md */
-    HEARTH_TERMINAL = 7 /* something happened to a terminal; see docs/formats/terminal.md */
+    HEARTH_TERMINAL = 7, /* something happened to a terminal; see docs/formats/terminal.md */
+    HEARTH_POINTER = 8  /* a user's pointer did something to an entity; see docs/formats/pointer.md */
 };
 
 /* What try_recv and recv write, before the body. */
@@ -143,10 +144,12 @@ HEARTH_IMPORT(entity_ids) int64_t hearth_entity_ids(uint32_t count);
 HEARTH_IMPORT(scene_apply) int32_t hearth_scene_apply(const void *batch, size_t len);
 HEARTH_IMPORT(scene_read)
 int32_t hearth_scene_read(uint64_t entity, uint32_t kind, void *out, size_t cap);
+/* Sends a ray or a ball through what this peer draws; see docs/formats/pointer.md. */
+HEARTH_IMPORT(scene_cast) int32_t hearth_scene_cast(const void *cast, size_t len, uint64_t tag);
 
 /* ---- The user and the machine of this peer ---- */
 
-enum { HEARTH_KEYBOARD = 1, HEARTH_MOUSE = 2, HEARTH_FRAMES = 4 };
+enum { HEARTH_KEYBOARD = 1, HEARTH_MOUSE = 2, HEARTH_FRAMES = 4, HEARTH_FILES = 8, HEARTH_GAMEPAD = 16 };
 HEARTH_IMPORT(input_subscribe) int32_t hearth_input_subscribe(uint32_t mask);
 HEARTH_IMPORT(pointer_capture) int32_t hearth_pointer_capture(uint32_t on);
 HEARTH_IMPORT(file_load) int32_t hearth_file_load(const char *path, size_t len, uint64_t tag);

@@ -33,7 +33,7 @@ fn lints(project: &Project) -> Result<()> {
     exec::run(&mut host)?;
     let mut guests = exec::cargo(&project.root);
     guests.args(["clippy", "--profile", "guest", "--target", "wasm32-unknown-unknown"]);
-    for package in project.guest_packages().chain(["hearth-sdk", "hearth-abi"]) {
+    for package in project.guest_packages().chain(["hearth-kit", "hearth-sdk", "hearth-abi"]) {
         guests.args(["--package", package]);
     }
     exec::run(guests.args(["--", "--deny", "warnings"]))

@@ -2,7 +2,7 @@
 //! The SDK for scripts in Rust as a folder of its own: `TARGET/sdk`, which `hearth-ctl new` copies for the
 //! user, so that scripts are built without a network.
 //!
-//! `sdk/` and `abi/` are the sources of the two packages, under a manifest that has what they inherit from this
+//! `sdk/`, `kit/` and `abi/` are the sources of the packages, under a manifest that has what they inherit from this
 //! workspace; `vendor/` are the crates that they need, as Cargo reads a directory source; `VERSION` names
 //! what is in it: the version of Hearth and a hash of all the rest.
 
@@ -15,7 +15,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What is in it of this workspace: the package, and its folder in it.
-const OURS: [(&str, &str); 2] = [("hearth-sdk", "sdk"), ("hearth-abi", "abi")];
+const OURS: [(&str, &str); 3] = [("hearth-sdk", "sdk"), ("hearth-kit", "kit"), ("hearth-abi", "abi")];
 
 /// Makes the folder anew if anything in it has changed.
 pub(crate) fn run(project: &Project) -> Result<()> {
@@ -49,8 +49,7 @@ pub(crate) fn run(project: &Project) -> Result<()> {
 
 fn metadata(project: &Project) -> Result<Value> {
     // Not `--offline`: on a machine that has built nothing yet, most crates are still to be fetched.
-    let text =
-        exec::output(exec::cargo(&project.root).args(["metadata", "--format-version=1", "--locked"]))?;
+    let text = exec::output(exec::cargo(&project.root).args(["metadata", "--format-version=1", "--locked"]))?;
     serde_json::from_str(&text)
         .map_err(|error| Failure::new("`cargo metadata` wrote what is not JSON").cause(error))
 }

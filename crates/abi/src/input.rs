@@ -5,19 +5,25 @@
 //! id of the Keyboard/Keypad page of the USB HID Usage Tables (section 10), so `W` is 0x1A wherever
 //! the layout puts that letter; what was typed comes as [`Event::Text`].
 
-use crate::{DecodeError, codec::Reader, codec::put_floats};
+use crate::{DecodeError, EntityId, LumpId, codec::Reader, codec::put_floats, pointer::Wants};
 use alloc::{string::String, vec::Vec};
 
 /// Bits of a subscription: which events a process asks for.
 pub mod mask {
     /// Keys pressed and released, and typed text. Needs authority of this peer.
     pub const KEYBOARD: u32 = 1;
-    /// Mouse motion, buttons and wheel, and the place of the pointer.
+    /// Mouse motion, buttons and wheel, the place of the pointer, and what it is on.
     pub const MOUSE: u32 = 2;
     /// One event before each picture.
     pub const FRAME: u32 = 4;
+    /// Files that the user drops on the window. Needs authority of this peer.
+    pub const FILES: u32 = 8;
+    /// Gamepads. Needs authority of this peer.
+    pub const GAMEPAD: u32 = 16;
+    /// All bits that need authority of this peer.
+    pub const OF_USER: u32 = KEYBOARD | MOUSE | FILES | GAMEPAD;
     /// All bits that have a meaning.
-    pub const ALL: u32 = KEYBOARD | MOUSE | FRAME;
+    pub const ALL: u32 = OF_USER | FRAME;
 }
 
 /// Usage ids of some keys (USB HID Usage Tables, Keyboard/Keypad page).
@@ -106,18 +112,81 @@ pub enum Event {
         /// Width and height of the picture in logical pixels.
         picture: [f32; 2],
     },
+    /// Type 10: `u64` entity, `u8` wants: the pointer, or the middle of the picture while it is captured, is on
+    /// another target than before (see [`crate::pointer`]). What that wants is not meant for this process.
+    Target {
+        /// The target; zero for none.
+        entity: Option<EntityId>,
+        /// Which events its owner gets.
+        wants: Wants,
+    },
+    /// Type 11: a file of this machine was dropped on the window, and is a lump now. 32 bytes, `u64` size, `u64`
+    /// entity, two times three `f32`, and UTF-8 to the end, at most [`NAME_LEN_MAX`] bytes.
+    File {
+        /// Its content.
+        lump: LumpId,
+        /// Its length in bytes, at most [`FILE_LEN_MAX`].
+        size: u64,
+        /// What it was dropped on; zero if it met nothing.
+        entity: Option<EntityId>,
+        /// Where, in the world, in metres; if it met nothing, two metres before the eye.
+        point: [f32; 3],
+        /// The direction of the surface there, of length 1; zero if it met nothing.
+        normal: [f32; 3],
+        /// The file's name, without its folder.
+        name: String,
+    },
+    /// Type 12: a gamepad has come or gone. `u8` which, `bool`, and UTF-8 to the end, at most [`NAME_LEN_MAX`] bytes.
+    Gamepad {
+        /// Its number: the lowest that was free when it came.
+        gamepad: u8,
+        /// Whether it is there.
+        connected: bool,
+        /// What its maker calls it.
+        name: String,
+    },
+    /// Type 13: `u8` gamepad, `u8` button, `u8` press, `f32` value: a button of a gamepad, or how far it is pressed.
+    GamepadButton {
+        /// Which gamepad.
+        gamepad: u8,
+        /// Which button, by its number in the W3C's standard gamepad (0 to 16), for each layout alike.
+        button: u8,
+        /// Pressed or released; *repeated* if only the value has changed.
+        press: Press,
+        /// 0 to 1.
+        value: f32,
+    },
+    /// Type 14: `u8` gamepad, `u8` axis, `f32` value: a stick of a gamepad.
+    GamepadAxis {
+        /// Which gamepad.
+        gamepad: u8,
+        /// 0 and 1 the left stick to the right and down, 2 and 3 the right one.
+        axis: u8,
+        /// −1 to 1; 0 while it rests.
+        value: f32,
+    },
 }
 
 /// Longest text of one event in bytes.
 pub const TEXT_LEN_MAX: usize = 4096;
+/// Longest name of a file or a gamepad in bytes; what is longer is cut.
+pub const NAME_LEN_MAX: usize = 255;
+/// Largest file that can be dropped in bytes: it is copied whole while the user waits for something to happen.
+pub const FILE_LEN_MAX: u64 = 64 << 20;
 
 impl Event {
     /// The bit of [`mask`] that asks for this event; those without a bit of their own come with any.
     pub const fn mask(&self) -> u32 {
         match self {
             Event::Key { .. } | Event::Text(_) => mask::KEYBOARD,
-            Event::Motion(_) | Event::Button { .. } | Event::Wheel(_) | Event::Pointer { .. } => mask::MOUSE,
+            Event::Motion(_)
+            | Event::Button { .. }
+            | Event::Wheel(_)
+            | Event::Pointer { .. }
+            | Event::Target { .. } => mask::MOUSE,
             Event::Frame { .. } => mask::FRAME,
+            Event::File { .. } => mask::FILES,
+            Event::Gamepad { .. } | Event::GamepadButton { .. } | Event::GamepadAxis { .. } => mask::GAMEPAD,
             Event::Focus(_) | Event::Captured(_) => mask::KEYBOARD | mask::MOUSE,
         }
     }
@@ -135,6 +204,11 @@ impl Event {
             Event::Focus(_) => 7,
             Event::Captured(_) => 8,
             Event::Pointer { .. } => 9,
+            Event::Target { .. } => 10,
+            Event::File { .. } => 11,
+            Event::Gamepad { .. } => 12,
+            Event::GamepadButton { .. } => 13,
+            Event::GamepadAxis { .. } => 14,
         };
         out.extend_from_slice(&kind.to_le_bytes());
         match self {
@@ -158,6 +232,30 @@ impl Event {
             Event::Pointer { at, picture } => {
                 put_floats(&mut out, at);
                 put_floats(&mut out, picture);
+            }
+            Event::Target { entity, wants } => {
+                out.extend_from_slice(&entity.map_or(0, EntityId::to_bits).to_le_bytes());
+                out.push(wants.bits());
+            }
+            Event::File { lump, size, entity, point, normal, name } => {
+                out.extend_from_slice(&lump.0);
+                out.extend_from_slice(&size.to_le_bytes());
+                out.extend_from_slice(&entity.map_or(0, EntityId::to_bits).to_le_bytes());
+                put_floats(&mut out, point);
+                put_floats(&mut out, normal);
+                out.extend_from_slice(name.as_bytes());
+            }
+            Event::Gamepad { gamepad, connected, name } => {
+                out.extend_from_slice(&[*gamepad, u8::from(*connected)]);
+                out.extend_from_slice(name.as_bytes());
+            }
+            Event::GamepadButton { gamepad, button, press, value } => {
+                out.extend_from_slice(&[*gamepad, *button, *press as u8]);
+                put_floats(&mut out, &[*value]);
+            }
+            Event::GamepadAxis { gamepad, axis, value } => {
+                out.extend_from_slice(&[*gamepad, *axis]);
+                put_floats(&mut out, &[*value]);
             }
         }
         out
@@ -194,11 +292,49 @@ impl Event {
             7 => Event::Focus(reader.bool()?),
             8 => Event::Captured(reader.bool()?),
             9 => Event::Pointer { at: reader.finites()?, picture: reader.finites()? },
+            10 => Event::Target { entity: entity(&mut reader)?, wants: Wants::decode(&mut reader)? },
+            11 => Event::File {
+                lump: LumpId(reader.array()?),
+                size: reader.u64()?,
+                entity: entity(&mut reader)?,
+                point: reader.finites()?,
+                normal: reader.finites()?,
+                name: name(&mut reader)?,
+            },
+            12 => {
+                Event::Gamepad { gamepad: reader.u8()?, connected: reader.bool()?, name: name(&mut reader)? }
+            }
+            13 => Event::GamepadButton {
+                gamepad: reader.u8()?,
+                button: reader.u8()?,
+                press: Press::decode(&mut reader)?,
+                value: reader.finite()?,
+            },
+            14 => Event::GamepadAxis { gamepad: reader.u8()?, axis: reader.u8()?, value: reader.finite()? },
             _ => return Err(unknown),
         };
         reader.end()?;
         Ok(event)
     }
+}
+
+/// An entity, zero for none.
+fn entity(reader: &mut Reader<'_>) -> Result<Option<EntityId>, DecodeError> {
+    let bits = reader.u64()?;
+    Ok((bits != 0).then(|| EntityId::from_bits(bits)))
+}
+
+/// A name, to the end.
+fn name(reader: &mut Reader<'_>) -> Result<String, DecodeError> {
+    if reader.remaining() > NAME_LEN_MAX {
+        return Err(reader.error("name is too long"));
+    }
+    Ok(reader.text(reader.remaining())?.into())
+}
+
+/// As much of a name as an event may hold, cut between two characters.
+pub fn cut_name(name: &str) -> &str {
+    &name[..name.floor_char_boundary(NAME_LEN_MAX)]
 }
 
 impl Press {
@@ -230,9 +366,32 @@ mod tests {
             Event::Focus(true),
             Event::Captured(false),
             Event::Pointer { at: [640.5, 3.0], picture: [1280.0, 720.0] },
+            Event::Target { entity: Some(EntityId::from_bits(7)), wants: Wants::PRESS },
+            Event::Target { entity: None, wants: Wants::NOTHING },
+            Event::File {
+                lump: LumpId([7; 32]),
+                size: 9,
+                entity: Some(EntityId::from_bits(7)),
+                point: [1.0, 2.0, 3.0],
+                normal: [0.0, 1.0, 0.0],
+                name: "Tür.png".into(),
+            },
+            Event::Gamepad { gamepad: 1, connected: true, name: "pad".into() },
+            Event::GamepadButton { gamepad: 1, button: 16, press: Press::Pressed, value: 1.0 },
+            Event::GamepadAxis { gamepad: 0, axis: 3, value: -0.5 },
         ] {
             assert_eq!(Event::decode(&event.encode()), Ok(event));
         }
+    }
+
+    #[test]
+    fn names_are_cut_between_characters() {
+        assert_eq!(cut_name("short"), "short");
+        let long = "ü".repeat(200);
+        assert_eq!(cut_name(&long).len(), NAME_LEN_MAX - 1);
+        let event = |name: &str| Event::Gamepad { gamepad: 0, connected: true, name: name.into() }.encode();
+        assert!(Event::decode(&event(cut_name(&long))).is_ok());
+        assert!(Event::decode(&event(&long)).is_err());
     }
 
     proptest! {

@@ -3,8 +3,8 @@
 //! that crosses the boundary of a WebAssembly module.
 //!
 //! The documents of these layouts are `docs/formats/guest.md`, `docs/formats/scene.md`,
-//! `docs/formats/input.md`, `docs/formats/mesh.md`, `docs/formats/terminal.md` and
-//! `docs/formats/screen.md`. Both sides use this crate, so it compiles for
+//! `docs/formats/input.md`, `docs/formats/pointer.md`, `docs/formats/mesh.md`,
+//! `docs/formats/terminal.md` and `docs/formats/screen.md`. Both sides use this crate, so it compiles for
 //! `wasm32-unknown-unknown`, needs nothing but `alloc`, and has no dependency.
 //!
 //! All integers and floats are little-endian. Decoders take bytes from strangers: they never panic,
@@ -15,11 +15,13 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod cast;
 pub mod codec;
 pub mod errno;
 pub mod id;
 pub mod input;
 pub mod mesh;
+pub mod pointer;
 pub mod scene;
 pub mod screen;
 pub mod signal;
@@ -27,7 +29,7 @@ pub mod terminal;
 
 pub use codec::DecodeError;
 pub use errno::Errno;
-pub use id::{EntityId, IdError, LumpId, PeerId, ProcessId, TerminalId};
+pub use id::{EntityId, IdError, LumpId, PeerId, ProcessId, SERIAL_BITS, TerminalId};
 
 /// Name of the import module of the calls that never wait. Its last part is the version of the
 /// contract: a module states which version it was built for by the name it imports from.

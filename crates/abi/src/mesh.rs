@@ -5,13 +5,15 @@
 //! |---|---|---|
 //! | 0 | 4 bytes | `HMSH` |
 //! | 4 | `u16` | version, 1 |
-//! | 6 | `u16` | attributes: bit 0 normals, bit 1 uvs, bit 2 colours |
+//! | 6 | `u16` | attributes: bit 0 normals, bit 1 uvs, bit 2 colours, bit 3 tangents, bit 4 second uvs |
 //! | 8 | `u32` | number of vertices V, at most [`VERTICES_MAX`] |
 //! | 12 | `u32` | number of indices I, a multiple of three, at most [`INDICES_MAX`] |
 //! | 16 | V × 3 `f32` | positions in metres |
 //! | | V × 3 `f32` | normals, if there are any |
 //! | | V × 2 `f32` | uvs, if there are any; the origin is the left upper corner, as in glTF |
 //! | | V × 4 `u8` | colours, if there are any: linear red, green, blue, and opacity |
+//! | | V × 4 `f32` | tangents, if there are any: a unit vector along +u of the first uvs, and −1 or 1 for the side of +v |
+//! | | V × 2 `f32` | second uvs, if there are any |
 //! | | I × `u32` | indices, three to a triangle, counter-clockwise seen from the front |
 
 use crate::{
@@ -38,6 +40,11 @@ pub struct Mesh {
     pub uvs: Vec<[f32; 2]>,
     /// Linear red, green, blue, and opacity.
     pub colors: Vec<[u8; 4]>,
+    /// For normal maps: unit vectors along +u of the first uvs, and −1 or 1, with which the cross product of normal and
+    /// tangent is the direction of +v up the texture. Without them they are computed.
+    pub tangents: Vec<[f32; 4]>,
+    /// Places in a texture that uses the second uvs, such as one of occlusion.
+    pub second_uvs: Vec<[f32; 2]>,
     /// Three to a triangle.
     pub indices: Vec<u32>,
 }
@@ -45,10 +52,12 @@ pub struct Mesh {
 impl Mesh {
     /// The mesh as the bytes of a lump.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(16 + self.positions.len() * 36 + self.indices.len() * 4);
+        let mut out = Vec::with_capacity(16 + self.positions.len() * 60 + self.indices.len() * 4);
         let attributes = u16::from(!self.normals.is_empty())
             | u16::from(!self.uvs.is_empty()) << 1
-            | u16::from(!self.colors.is_empty()) << 2;
+            | u16::from(!self.colors.is_empty()) << 2
+            | u16::from(!self.tangents.is_empty()) << 3
+            | u16::from(!self.second_uvs.is_empty()) << 4;
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&1u16.to_le_bytes());
         out.extend_from_slice(&attributes.to_le_bytes());
@@ -58,6 +67,8 @@ impl Mesh {
         put_floats(&mut out, self.normals.as_flattened());
         put_floats(&mut out, self.uvs.as_flattened());
         out.extend_from_slice(self.colors.as_flattened());
+        put_floats(&mut out, self.tangents.as_flattened());
+        put_floats(&mut out, self.second_uvs.as_flattened());
         for index in &self.indices {
             out.extend_from_slice(&index.to_le_bytes());
         }
@@ -80,7 +91,7 @@ impl Mesh {
         }
         let unknown = r.error("unknown vertex attribute");
         let attributes = r.u16()?;
-        if attributes > 7 {
+        if attributes > 31 {
             return Err(unknown);
         }
         let too_many = r.error("too many vertices");
@@ -93,23 +104,29 @@ impl Mesh {
         if indices > INDICES_MAX || !indices.is_multiple_of(3) {
             return Err(bad_count);
         }
-        let (normals, uvs, colors) = (attributes & 1 != 0, attributes & 2 != 0, attributes & 4 != 0);
-        let vertex_len =
-            12 + if normals { 12 } else { 0 } + if uvs { 8 } else { 0 } + if colors { 4 } else { 0 };
+        let has = |bit: u16| attributes >> bit & 1 != 0;
+        let lens = [(0, 12), (1, 8), (2, 4), (3, 16), (4, 8)];
+        let vertex_len: u64 = 12 + lens.iter().filter(|(bit, _)| has(*bit)).map(|(_, len)| len).sum::<u64>();
         // Before anything is reserved: the lists must be in the input.
         if r.remaining() as u64 != u64::from(vertices) * vertex_len + u64::from(indices) * 4 {
             return Err(r.error("length does not match the numbers of vertices and indices"));
         }
         let n = vertices as usize;
         let mut mesh = Mesh { positions: floats(&mut r, n)?, ..Mesh::default() };
-        if normals {
+        if has(0) {
             mesh.normals = floats(&mut r, n)?;
         }
-        if uvs {
+        if has(1) {
             mesh.uvs = floats(&mut r, n)?;
         }
-        if colors {
+        if has(2) {
             mesh.colors = (0..n).map(|_| r.array()).collect::<Result<_, _>>()?;
+        }
+        if has(3) {
+            mesh.tangents = floats(&mut r, n)?;
+        }
+        if has(4) {
+            mesh.second_uvs = floats(&mut r, n)?;
         }
         mesh.indices.reserve_exact(indices as usize);
         for _ in 0..indices {
@@ -146,13 +163,15 @@ mod tests {
             normals: vec![[0.0, 0.0, 1.0]; 3],
             uvs: vec![[0.0, 1.0], [1.0, 1.0], [0.0, 0.0]],
             colors: vec![[255, 0, 0, 255]; 3],
+            tangents: vec![[1.0, 0.0, 0.0, 1.0]; 3],
+            second_uvs: vec![[0.5, 0.5]; 3],
             indices: vec![0, 1, 2],
         }
     }
 
     #[test]
     fn meshes_read_back() {
-        for strip in 0..8 {
+        for strip in 0..32 {
             let mut mesh = triangle();
             if strip & 1 != 0 {
                 mesh.normals.clear();
@@ -163,8 +182,27 @@ mod tests {
             if strip & 4 != 0 {
                 mesh.colors.clear();
             }
+            if strip & 8 != 0 {
+                mesh.tangents.clear();
+            }
+            if strip & 16 != 0 {
+                mesh.second_uvs.clear();
+            }
             assert_eq!(Mesh::decode(&mesh.encode()), Ok(mesh));
         }
+    }
+
+    #[test]
+    fn attributes_follow_each_other_in_order() {
+        let bytes = triangle().encode();
+        assert_eq!(bytes[6..8], [31, 0]);
+        assert_eq!(bytes.len(), 16 + 3 * (12 + 12 + 8 + 4 + 16 + 8) + 12);
+        let (tangents, second_uvs) = (16 + 3 * 36, 16 + 3 * 52);
+        assert_eq!(bytes[tangents..tangents + 4], 1.0f32.to_le_bytes());
+        assert_eq!(bytes[second_uvs..second_uvs + 4], 0.5f32.to_le_bytes());
+        let mut unknown = bytes;
+        unknown[6] = 32;
+        assert_eq!(Mesh::decode(&unknown).unwrap_err().problem, "unknown vertex attribute");
     }
 
     #[test]

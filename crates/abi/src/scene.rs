@@ -7,13 +7,24 @@
 use crate::{
     DecodeError, EntityId, LumpId,
     codec::{Reader, put_floats},
+    pointer::Wants,
 };
 use alloc::{boxed::Box, string::String, vec::Vec};
 
+mod air;
+mod material;
+mod model;
+mod monitor;
 mod sound;
+mod sprites;
 mod writing;
 
+pub use air::{ColorGrading, Fog, ToneMapping};
+pub use material::{Material, TextureTransform, second_uvs};
+pub use model::{Animation, Clip, Environment, ModelNode, NodeMode};
+pub use monitor::{Screen, VIEW_SIZE_MAX, VIEW_SIZE_MIN, View, VisibilityRange};
 pub use sound::{DistanceModel, Sound};
+pub use sprites::{LineWay, Lines, PARTICLES_MAX, POINTS_MAX, Particles};
 pub use writing::{Align, Anchor, Face, TEXT_LEN_MAX, TerminalView, Text};
 
 /// Largest batch in bytes.
@@ -230,6 +241,29 @@ components! {
     Text(Box<Text>) = 12,
     /// A sound.
     Sound(Box<Sound>) = 13,
+    /// What the entity's owner is told of users' pointers on it, and on what is below it that has no such
+    /// component of its own. `u8` bits.
+    Pointer(Wants) = 14,
+    /// What the entity's model plays.
+    Animation(Box<Animation>) = 15,
+    /// Ties the entity to a node of the model that it hangs under.
+    Node(Box<ModelNode>) = 16,
+    /// A picture of all directions around everything, and the light from it.
+    Environment(Environment) = 17,
+    /// Air that hides what is far away.
+    Fog(Fog) = 18,
+    /// How light becomes colours on the screen.
+    ColorGrading(ColorGrading) = 19,
+    /// Lines between points.
+    Lines(Box<Lines>) = 20,
+    /// Small pictures that fly and fade.
+    Particles(Box<Particles>) = 21,
+    /// A camera whose picture is shown in the space.
+    View(View) = 22,
+    /// Shows what a view sees.
+    Screen(Screen) = 23,
+    /// The distances from which the entity is seen.
+    VisibilityRange(VisibilityRange) = 24,
 }
 
 /// Place, rotation and size relative to the parent.
@@ -325,53 +359,6 @@ pub enum MeshSource {
     Torus(f32, f32),
 }
 
-/// A metallic-roughness material (glTF 2.0, section 3.9). As bytes: the factors in the order of the
-/// fields as `f32`, `u32` flags, then for each of the four textures a `u8` that is 1 if it is there
-/// and its 32 bytes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Material {
-    /// Linear red, green, blue, and opacity. Four `f32`.
-    pub base_color: [f32; 4],
-    /// 0 dielectric to 1 metal.
-    pub metallic: f32,
-    /// 0 smooth to 1 rough.
-    pub roughness: f32,
-    /// Linear light given off, three `f32`; 1.0 is as bright as white paper, more glows.
-    pub emissive: [f32; 3],
-    /// Bit 0 of the flags: shown in its base colour whatever the light.
-    pub unlit: bool,
-    /// Bit 1: seen from both sides.
-    pub double_sided: bool,
-    /// Bit 2: opacity below 1 lets what is behind shine through.
-    pub blend: bool,
-    /// Lump of class `Texture` (sRGB) that multiplies the base colour.
-    pub base_color_texture: Option<LumpId>,
-    /// Lump of class `Texture` (linear): tangent-space normals.
-    pub normal_texture: Option<LumpId>,
-    /// Lump of class `Texture` (linear): roughness in green, metallic in blue.
-    pub metallic_roughness_texture: Option<LumpId>,
-    /// Lump of class `Texture` (sRGB) that multiplies the emissive colour.
-    pub emissive_texture: Option<LumpId>,
-}
-
-impl Default for Material {
-    fn default() -> Material {
-        Material {
-            base_color: [0.8, 0.8, 0.8, 1.0],
-            metallic: 0.0,
-            roughness: 0.6,
-            emissive: [0.0; 3],
-            unlit: false,
-            double_sided: false,
-            blend: false,
-            base_color_texture: None,
-            normal_texture: None,
-            metallic_roughness_texture: None,
-            emissive_texture: None,
-        }
-    }
-}
-
 /// A light. As bytes: `u8` kind (0 directional, 1 point, 2 spot), `u8` shadows, then `f32`s: colour
 /// (three), intensity, range, inner angle, outer angle.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -441,6 +428,13 @@ impl Default for Camera {
     }
 }
 
+impl Camera {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_floats(out, &[self.fov_y, self.near, self.far, self.exposure_ev100]);
+        out.extend_from_slice(&self.priority.to_le_bytes());
+    }
+}
+
 /// How an entity turns to the viewer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -470,19 +464,7 @@ impl Component {
                 MeshSource::Plane(size) => shape(out, 4, size),
                 MeshSource::Torus(ring, tube) => shape(out, 5, &[*ring, *tube]),
             },
-            Component::Material(m) => {
-                put_floats(out, &m.base_color);
-                put_floats(out, &[m.metallic, m.roughness]);
-                put_floats(out, &m.emissive);
-                let flags = u32::from(m.unlit) | u32::from(m.double_sided) << 1 | u32::from(m.blend) << 2;
-                out.extend_from_slice(&flags.to_le_bytes());
-                for texture in
-                    [m.base_color_texture, m.normal_texture, m.metallic_roughness_texture, m.emissive_texture]
-                {
-                    out.push(u8::from(texture.is_some()));
-                    out.extend_from_slice(texture.as_ref().map_or(&[][..], |id| &id.0));
-                }
-            }
+            Component::Material(material) => material.encode(out),
             Component::Light(l) => {
                 out.extend_from_slice(&[l.kind as u8, u8::from(l.shadows)]);
                 put_floats(out, &l.color);
@@ -494,16 +476,24 @@ impl Component {
                 put_floats(out, &s.ground);
                 put_floats(out, &[s.brightness, s.ambient]);
             }
-            Component::Camera(c) => {
-                put_floats(out, &[c.fov_y, c.near, c.far, c.exposure_ev100]);
-                out.extend_from_slice(&c.priority.to_le_bytes());
-            }
+            Component::Camera(camera) => camera.encode(out),
             Component::Model(id) => out.extend_from_slice(&id.0),
             Component::Billboard(mode) => out.push(*mode as u8),
             Component::Hidden(on) => out.push(u8::from(*on)),
             Component::Terminal(view) => view.encode(out),
             Component::Text(text) => text.encode(out),
             Component::Sound(sound) => sound.encode(out),
+            Component::Animation(animation) => animation.encode(out),
+            Component::Node(node) => node.encode(out),
+            Component::Environment(environment) => environment.encode(out),
+            Component::Pointer(wants) => out.push(wants.bits()),
+            Component::Fog(fog) => fog.encode(out),
+            Component::ColorGrading(grading) => grading.encode(out),
+            Component::Lines(lines) => lines.encode(out),
+            Component::Particles(particles) => particles.encode(out),
+            Component::View(view) => view.encode(out),
+            Component::Screen(screen) => screen.encode(out),
+            Component::VisibilityRange(range) => range.encode(out),
         }
     }
 
@@ -523,7 +513,7 @@ impl Component {
                 Component::Name(r.text(r.remaining())?.into())
             }
             ComponentKind::Mesh => Component::Mesh(mesh_source(r)?),
-            ComponentKind::Material => Component::Material(Box::new(material(r)?)),
+            ComponentKind::Material => Component::Material(Box::new(Material::decode(r)?)),
             ComponentKind::Light => Component::Light(light(r)?),
             ComponentKind::Sky => Component::Sky(Sky {
                 zenith: r.finites()?,
@@ -545,6 +535,17 @@ impl Component {
             ComponentKind::Terminal => Component::Terminal(TerminalView::decode(r)?),
             ComponentKind::Text => Component::Text(Box::new(Text::decode(r)?)),
             ComponentKind::Sound => Component::Sound(Box::new(Sound::decode(r)?)),
+            ComponentKind::Animation => Component::Animation(Box::new(Animation::decode(r)?)),
+            ComponentKind::Node => Component::Node(Box::new(ModelNode::decode(r)?)),
+            ComponentKind::Environment => Component::Environment(Environment::decode(r)?),
+            ComponentKind::Pointer => Component::Pointer(Wants::decode(r)?),
+            ComponentKind::Fog => Component::Fog(Fog::decode(r)?),
+            ComponentKind::ColorGrading => Component::ColorGrading(ColorGrading::decode(r)?),
+            ComponentKind::Lines => Component::Lines(Box::new(Lines::decode(r)?)),
+            ComponentKind::Particles => Component::Particles(Box::new(Particles::decode(r)?)),
+            ComponentKind::View => Component::View(View::decode(r)?),
+            ComponentKind::Screen => Component::Screen(Screen::decode(r)?),
+            ComponentKind::VisibilityRange => Component::VisibilityRange(VisibilityRange::decode(r)?),
         };
         reader.end()?;
         Ok(component)
@@ -552,18 +553,13 @@ impl Component {
 
     /// The lumps that this component refers to.
     pub fn lumps(&self) -> impl Iterator<Item = LumpId> {
-        let mut found = [None; 4];
+        let mut found = [None; 5];
         match self {
             Component::Mesh(MeshSource::Lump(id)) | Component::Model(id) => found[0] = Some(*id),
             Component::Sound(sound) => found[0] = Some(sound.lump),
-            Component::Material(m) => {
-                found = [
-                    m.base_color_texture,
-                    m.normal_texture,
-                    m.metallic_roughness_texture,
-                    m.emissive_texture,
-                ];
-            }
+            Component::Environment(environment) => found[0] = Some(environment.lump),
+            Component::Particles(particles) => found[0] = particles.texture,
+            Component::Material(material) => found = material.textures(),
             _ => {}
         }
         found.into_iter().flatten()
@@ -607,32 +603,6 @@ fn mesh_source(r: &mut Reader<'_>) -> Result<MeshSource, DecodeError> {
         4 => MeshSource::Plane([above_zero(r)?, above_zero(r)?]),
         5 => MeshSource::Torus(above_zero(r)?, above_zero(r)?),
         _ => return Err(unknown),
-    })
-}
-
-fn material(r: &mut Reader<'_>) -> Result<Material, DecodeError> {
-    let base_color = r.finites()?;
-    let metallic = r.finite()?;
-    let roughness = r.finite()?;
-    let emissive = r.finites()?;
-    let unknown = r.error("unknown material flag");
-    let flags = r.u32()?;
-    if flags > 7 {
-        return Err(unknown);
-    }
-    let mut texture = || Ok(if r.bool()? { Some(LumpId(r.array()?)) } else { None });
-    Ok(Material {
-        base_color,
-        metallic,
-        roughness,
-        emissive,
-        unlit: flags & 1 != 0,
-        double_sided: flags & 2 != 0,
-        blend: flags & 4 != 0,
-        base_color_texture: texture()?,
-        normal_texture: texture()?,
-        metallic_roughness_texture: texture()?,
-        emissive_texture: texture()?,
     })
 }
 
@@ -727,6 +697,28 @@ mod tests {
             }),
             Component::Text(Box::new(Text { text: "Wärme\n界".into(), bold: true, ..Text::default() })),
             Component::Sound(Box::new(Sound::new(lump).looped())),
+            Component::Material(Box::new(Material {
+                alpha_cutoff: Some(0.5),
+                occlusion_texture: Some(lump),
+                transmission: 0.5,
+                ior: 1.4,
+                ..Material::default()
+            })),
+            Component::Animation(Box::new(Animation::of(3))),
+            Component::Animation(Box::new(Animation { paused: true, ..Animation::of("walk") })),
+            Component::Node(Box::new(ModelNode::follow("hand.L"))),
+            Component::Environment(Environment { lump, brightness: 500.0, ambient: 300.0, rotation: 1.0 }),
+            Component::Pointer(Wants::HOVER.and(Wants::PRESS)),
+            Component::Fog(Fog::new(40.0, 100.0)),
+            Component::ColorGrading(ColorGrading {
+                tone_mapping: ToneMapping::Aces,
+                ..ColorGrading::default()
+            }),
+            Component::Lines(Box::new(Lines::through([[0.0; 3], [1.0; 3]]))),
+            Component::Particles(Box::new(Particles { texture: Some(lump), ..Particles::default() })),
+            Component::View(View::default()),
+            Component::Screen(Screen::of(EntityId::from_bits(5))),
+            Component::VisibilityRange(VisibilityRange { start: 0.0, end: 20.0 }),
         ]
     }
 

@@ -51,6 +51,8 @@ kinds! {
     Input = 6,
     /// Something happened to a terminal that this process opened (see [`crate::terminal`]).
     Terminal = 7,
+    /// A user's pointer did something to an entity of this process (see [`crate::pointer`]).
+    Pointer = 8,
 }
 
 /// The header of a signal.
@@ -127,7 +129,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn headers_read_back(kind in 1u16..=7, status: i32, from: u64, tag: u64, body: Vec<u8>) {
+        fn headers_read_back(kind in 1u16..=8, status: i32, from: u64, tag: u64, body: Vec<u8>) {
             let header = Header { kind: Kind::from_number(kind).unwrap(), status, from, tag };
             let mut bytes = header.encode().to_vec();
             bytes.extend_from_slice(&body);

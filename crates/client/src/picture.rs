@@ -6,12 +6,13 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use hearth_abi::{
     Errno, LumpId, TerminalId,
+    cast::{Cast, Hit},
     input::{self, Press},
     screen::Screen,
     terminal::{Stroke, TEXT_LEN_MAX},
 };
-use hearth_engine::{Command, Controller, Event, SendError};
-use hearth_node::{Node, Picture, PictureEvent};
+use hearth_engine::{AssetReport, AssetState, Command, Controller, Event, SendError};
+use hearth_node::{AssetInfo, Node, Picture, PictureEvent};
 use hearth_scene::Change;
 use std::{
     path::{Path, PathBuf},
@@ -81,6 +82,32 @@ impl Picture for EnginePicture {
         })
     }
 
+    fn assets(&self) -> BoxFuture<'static, Result<Vec<AssetInfo>, String>> {
+        let controller = self.controller.clone();
+        Box::pin(async move {
+            let (done, assets) = oneshot::channel();
+            let done = Box::new(move |assets| {
+                let _ = done.send(assets);
+            });
+            send(&controller, Command::Assets(done)).await;
+            let assets = assets.await.map_err(|_dropped| ENDED.to_owned())??;
+            Ok(assets.into_iter().map(info).collect())
+        })
+    }
+
+    fn cast(&self, cast: Cast) -> BoxFuture<'static, Result<Vec<Hit>, (Errno, String)>> {
+        let controller = self.controller.clone();
+        Box::pin(async move {
+            let (done, hits) = oneshot::channel();
+            let done = Box::new(move |result| {
+                let _ = done.send(result);
+            });
+            send(&controller, Command::Cast { cast, done }).await;
+            let hits = hits.await.map_err(|_dropped| (Errno::Host, ENDED.to_owned()))?;
+            hits.map_err(|reason| (Errno::Limit, reason))
+        })
+    }
+
     fn screen(&self, terminal: TerminalId, screen: Option<Arc<Screen>>) {
         // It never finds the queue full: of each terminal only the newest screen waits.
         let _ = self.controller.send(Command::Screen { terminal, screen });
@@ -129,11 +156,35 @@ impl Picture for EnginePicture {
     }
 }
 
+/// What the engine says of an asset, as an operator hears it.
+fn info(report: AssetReport) -> AssetInfo {
+    use hearth_node::AssetState as Told;
+    let (state, memory_bytes, reason) = match report.state {
+        AssetState::Fetching => (Told::Fetching, 0, None),
+        AssetState::Decoding => (Told::Decoding, 0, None),
+        AssetState::Ready { memory_bytes } => (Told::Ready, memory_bytes, None),
+        AssetState::Failed { reason } => (Told::Failed, 0, Some(reason)),
+    };
+    AssetInfo {
+        id: report.lump,
+        class: report.class.to_owned(),
+        state,
+        memory_bytes,
+        users: report.users as u64,
+        holds: report.holds as u64,
+        reason,
+    }
+}
+
 /// Hands on what the engine tells, until it ends.
 pub(crate) async fn events(controller: Controller, node: Node) {
     while let Some(event) = controller.event().await {
         match event {
             Event::Input(event) => node.picture_event(PictureEvent::Input(event)),
+            Event::Pointer(event) => node.picture_event(PictureEvent::Pointer(event)),
+            Event::FileDropped { path, entity, point, normal } => {
+                node.picture_event(PictureEvent::FileDropped { path, entity, point, normal });
+            }
             Event::Stroke(stroke) => {
                 for event in heard(&stroke) {
                     node.picture_event(PictureEvent::Input(event));

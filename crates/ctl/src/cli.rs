@@ -86,6 +86,18 @@ Fields: id, size in bytes, `pinned` or `-`.
 Example:
   hearth-ctl list-lumps | sort -k2 -n | tail -5      the largest")]
     ListLumps,
+    /// List what a client has made of lumps for its picture
+    #[command(
+        visible_alias = "assets",
+        after_help = "\
+Fields: lump, class, state (`fetching`, `decoding`, `ready`, `failed`), memory in bytes, users
+(entities and processes), and why it failed.
+
+Examples:
+  hearth-ctl list-assets
+  hearth-ctl list-assets | awk '{ sum += $4 } END { print sum }'      memory of all"
+    )]
+    ListAssets,
     /// List the processes of the peer, or of another
     #[command(
         visible_alias = "ps",

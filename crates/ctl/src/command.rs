@@ -35,6 +35,7 @@ pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<()>
         Command::Pin { id } => lumps::pin(&peer, &Request::Pin { id }, output).await,
         Command::Unpin { id } => lumps::pin(&peer, &Request::Unpin { id }, output).await,
         Command::ListLumps => lumps::list(&peer, output).await,
+        Command::ListAssets => lumps::list_assets(&peer, output).await,
         Command::ListProcesses { place } => processes::list(&peer, &place, output).await,
         Command::Spawn { what } => processes::spawn(&peer, what, output).await,
         Command::New { path, lang } => new::new(&path, lang, output),
@@ -63,6 +64,9 @@ pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<()>
         Command::Man { .. } | Command::Completions { .. } | Command::Manual => Ok(()),
     }
 }
+
+/// Digits of a lump's id that are shown on a terminal.
+const SHORT_DIGITS: usize = 12;
 
 /// The peer that is spoken to. Each request has its own connection.
 struct Peer {

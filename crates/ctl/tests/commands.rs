@@ -82,6 +82,23 @@ fn lumps_are_pinned_and_listed() {
 }
 
 #[test]
+fn assets_are_listed() {
+    let fake = Fake::start();
+    fake.check(
+        &["list-assets"],
+        "",
+        0,
+        &format!("{LUMP}\tMesh\tready\t1500000\t3\t-\n{LUMP}\tScene\tfailed\t0\t3\tit has no triangles\n"),
+        "",
+    );
+    let json = fake.run(&["assets", "--json"], b"").stdout;
+    let first = format!(
+        "{{\"id\":\"{LUMP}\",\"class\":\"Mesh\",\"state\":\"ready\",\"memory_bytes\":1500000,\"users\":2,\"holds\":1}}"
+    );
+    assert_eq!(String::from_utf8(json).unwrap().lines().next(), Some(&first[..]));
+}
+
+#[test]
 fn processes_are_listed() {
     let fake = Fake::start();
     fake.check(

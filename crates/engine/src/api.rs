@@ -3,7 +3,13 @@
 
 use crate::SoundOutput;
 use bytes::Bytes;
-use hearth_abi::{EntityId, LumpId, PeerId, TerminalId, input, screen::Screen, terminal::Stroke};
+use hearth_abi::{
+    EntityId, LumpId, PeerId, TerminalId,
+    cast::{self, Cast},
+    input, pointer,
+    screen::Screen,
+    terminal::Stroke,
+};
 use hearth_scene::Change;
 use std::{fmt, io::Cursor, path::PathBuf, sync::Arc, time::Duration};
 
@@ -96,7 +102,7 @@ pub enum Command {
     /// (see [`Event::FrameShown`]). `done` is called once, on a
     /// thread of the engine, and must be quick.
     Screenshot(Box<dyn FnOnce(Result<Picture, String>) + Send>),
-    /// Loads a lump as an asset of a class (`Mesh`, `Texture`, `Scene`, `Sound`) and keeps it until
+    /// Loads a lump as an asset of a class (`Mesh`, `Texture`, `Scene`, `Environment`, `Sound`) and keeps it until
     /// [`Command::Drop`]. `done` is called once, on a thread of the engine, and must be quick.
     Load {
         /// Name of the class.
@@ -113,6 +119,8 @@ pub enum Command {
         /// Which lump.
         id: LumpId,
     },
+    /// Tells of all assets. `done` is called once, on a thread of the engine, and must be quick.
+    Assets(Box<dyn FnOnce(Result<Vec<AssetReport>, String>) + Send>),
     /// Puts a text on the user's clipboard. Lost, with a line in the log, if the window system does not
     /// take it. One window's text: without a window nothing happens.
     ClipboardWrite {
@@ -129,8 +137,18 @@ pub enum Command {
         /// Hears the text, or why there is none to be had.
         done: Box<dyn FnOnce(Result<String, String>) + Send>,
     },
-    /// Whether the user types text now, so that input methods may take the keys and give text instead.
+    /// Whether the user types text now, so that input methods may take the keys and give text instead. Meanwhile the
+    /// pointer touches no entity: the user's hands are at what they type into.
     TextInput(bool),
+    /// Asks what a ray or a ball meets of all that is drawn in the next picture, after the commands before this.
+    /// Those that take long to answer are answered in the pictures after. `done` is called once, on a thread of the
+    /// engine, and must be quick; it hears an error if [`CASTS_MAX`](crate::CASTS_MAX) wait already.
+    Cast {
+        /// What is sent.
+        cast: Cast,
+        /// Hears what it meets, the nearest first.
+        done: Box<dyn FnOnce(Result<Vec<cast::Hit>, String>) + Send>,
+    },
     /// Ends the engine.
     Quit,
 }
@@ -151,14 +169,50 @@ impl fmt::Debug for Command {
             Command::Screenshot(_) => f.write_str("Screenshot"),
             Command::Load { class, id, .. } => write!(f, "Load({class}, {id})"),
             Command::Drop { class, id } => write!(f, "Drop({class}, {id})"),
+            Command::Assets(_) => f.write_str("Assets"),
             Command::ClipboardWrite { text, primary } => {
                 write!(f, "ClipboardWrite({} bytes, {primary})", text.len())
             }
             Command::ClipboardRead { primary, .. } => write!(f, "ClipboardRead({primary})"),
             Command::TextInput(on) => write!(f, "TextInput({on})"),
+            Command::Cast { cast, .. } => write!(f, "Cast({cast:?})"),
             Command::Quit => f.write_str("Quit"),
         }
     }
+}
+
+/// What became of a lump that something refers to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AssetReport {
+    /// The lump.
+    pub lump: LumpId,
+    /// As what it is read: the name of its class.
+    pub class: &'static str,
+    /// How far it is.
+    pub state: AssetState,
+    /// How many entities refer to it.
+    pub users: usize,
+    /// How many times [`Command::Load`] holds it.
+    pub holds: usize,
+}
+
+/// How far a lump is on its way to be an asset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AssetState {
+    /// Its bytes are not here.
+    Fetching,
+    /// They wait, or are being decoded.
+    Decoding,
+    /// It is there.
+    Ready {
+        /// Bytes that it takes, here and on the graphics card.
+        memory_bytes: u64,
+    },
+    /// It will not be.
+    Failed {
+        /// Why, in a line for people.
+        reason: String,
+    },
 }
 
 /// Something that happened in the engine.
@@ -171,10 +225,25 @@ pub enum Event {
     /// A key went down or up, or text came without one. Keys that are held when the window loses the
     /// keyboard are released before [`input::Event::Focus`].
     Stroke(Stroke),
+    /// The user's pointer did something to an entity that wants to hear of it. Comes after the
+    /// [`Event::Input`] of the same deed.
+    Pointer(pointer::Event),
+    /// The user dropped a file of this machine on the window.
+    FileDropped {
+        /// The file, or folder.
+        path: PathBuf,
+        /// What lies there; `None` for nothing.
+        entity: Option<EntityId>,
+        /// Where, in the world, in metres; on nothing, two metres before the eye.
+        point: [f32; 3],
+        /// The direction of the surface there, of length 1; zero on nothing.
+        normal: [f32; 3],
+    },
     /// The engine needs this lump; answered by [`Command::Lump`]. Said once, and again only if the
     /// lump was let go, or lost with the graphics card's memory, and is needed anew.
     WantLump(LumpId),
-    /// A lump does not load. In its place a checkered box or surface is shown; a sound is not heard.
+    /// A lump does not load, and in its place a checkered box or surface is shown, or a sound is not heard; or it has not
+    /// what an entity asks of it.
     AssetFailed {
         /// Entities that refer to it, at most [`Event::ENTITIES_MAX`] of them; none if it was asked
         /// for by [`Command::Load`] alone.

@@ -2,31 +2,27 @@
 //! The set-up of the renderer, and its two front ends.
 
 use crate::{
-    EngineConfig, EngineEnd, EngineError, adapter,
-    assets::{SOURCE, Store},
+    EngineConfig, EngineEnd, EngineError, adapter, air,
+    assets::Store,
     capture,
     clipboard::Clipboard,
+    drawn,
+    gamepad::{self, Gamepads},
     icon, input, light,
     link::{self, Link},
     look::Looks,
-    motion,
+    model, monitor, motion, particles,
     place::Place,
     sound::{self, Hearing},
-    text,
+    text, touch,
     view::{self, Settings},
 };
 use bevy::{
     app::{PanicHandlerPlugin, PluginsState, SubApps, TerminalCtrlCHandlerPlugin},
-    asset::{
-        AssetMetaCheck,
-        io::{
-            AssetSourceBuilder,
-            memory::{Dir, MemoryAssetReader},
-        },
-    },
+    asset::AssetMetaCheck,
+    camera::visibility::VisibilitySystems,
     ecs::{message::Messages, system::NonSendMarker},
     log::LogPlugin,
-    picking::{InteractionPlugin, PickingPlugin, input::PointerInputPlugin},
     prelude::*,
     render::{
         Render, RenderApp, RenderPlugin, RenderSystems,
@@ -129,6 +125,12 @@ impl Headless {
         Ok(Headless { apps: std::mem::take(app.sub_apps_mut()) })
     }
 
+    /// All that the engine has, for tests that stand in for the window system.
+    #[cfg(test)]
+    pub(crate) fn world_mut(&mut self) -> &mut World {
+        self.apps.main.world_mut()
+    }
+
     /// Whether the last step drew.
     fn draws(&self) -> bool {
         let world = self.apps.main.world();
@@ -180,13 +182,6 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
     };
 
     let mut app = App::new();
-    let files = Dir::default();
-    let root = files.clone();
-    // Sources of assets must be known before the plugin that reads from them.
-    app.register_asset_source(
-        SOURCE,
-        AssetSourceBuilder::new(move || Box::new(MemoryAssetReader { root: root.clone() })),
-    );
     let mut plugins = DefaultPlugins
         .build()
         .set(RenderPlugin {
@@ -205,10 +200,7 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
         // The program that we are part of has its own.
         .disable::<LogPlugin>()
         .disable::<PanicHandlerPlugin>()
-        .disable::<TerminalCtrlCHandlerPlugin>()
-        .disable::<PickingPlugin>()
-        .disable::<InteractionPlugin>()
-        .disable::<PointerInputPlugin>();
+        .disable::<TerminalCtrlCHandlerPlugin>();
     if config.headless {
         plugins = plugins.disable::<WinitPlugin>().disable::<PipelinedRenderingPlugin>();
     } else {
@@ -237,13 +229,19 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
     app.insert_resource(Settings { quality, target, on_demand })
         .insert_resource(Link(end))
         .insert_resource(Place::new(config.peer))
-        .insert_resource(Store::new(files))
+        .insert_resource(Store::new())
         .insert_resource(Hearing::new(&config.sound))
+        .insert_resource(model::Clock { stands: config.fixed_step.is_some() })
         .init_resource::<input::Held>()
+        .init_resource::<touch::Hands>()
+        .init_resource::<drawn::Casts>()
         .insert_resource(Clipboard::new(!config.headless))
+        .insert_resource(Gamepads::new(!config.headless))
         .init_resource::<capture::Pending>()
         .init_resource::<link::Shown>()
-        .init_resource::<view::Up>();
+        .init_resource::<view::Up>()
+        .init_resource::<monitor::Watches>()
+        .init_resource::<particles::Disc>();
     let looks = Looks::new(app.world_mut());
     app.insert_resource(looks);
     view::open(app.world_mut());
@@ -253,6 +251,8 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
             (
                 link::announce,
                 input::read,
+                touch::touch,
+                gamepad::read,
                 (renew, text::renew).chain().run_if(resource_exists_and_changed::<RenderDevice>),
                 link::hand_over,
                 link::wake,
@@ -261,12 +261,32 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
                 .chain()
                 .after(bevy::input::InputSystems),
         )
-        .add_systems(Update, (motion::lead, view::breathe, view::look_up))
+        // Before it is found out anew what is in sight.
+        .add_systems(Update, (motion::lead, monitor::watch).chain())
+        .add_systems(Update, (view::breathe, view::look_up))
         .add_systems(
             PostUpdate,
-            (view::aim, view::face, light::follow).chain().before(TransformSystems::Propagate),
+            (
+                model::keep_shapes,
+                model::pose,
+                view::aim,
+                view::face,
+                monitor::keep_range,
+                light::follow,
+                particles::fly,
+                air::grade,
+            )
+                .chain()
+                .before(TransformSystems::Propagate),
         )
         .add_systems(PostUpdate, sound::hear.after(TransformSystems::Propagate))
+        .add_systems(
+            PostUpdate,
+            drawn::answer
+                .after(TransformSystems::Propagate)
+                .after(VisibilitySystems::CalculateBounds)
+                .after(VisibilitySystems::VisibilityPropagate),
+        )
         .add_systems(Last, (capture::expire, link::report, forget_errors));
     Ok(app)
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Screenshots: the next picture that shows everything sent before.
 
-use crate::{Picture, reply::Reply, text::Writing, view::Settings};
+use crate::{Picture, place::Place, reply::Reply, text::Writing, view::Settings};
 use bevy::{
+    mesh::morph::MeshMorphWeights,
     prelude::*,
     render::{
         Extract,
@@ -25,6 +26,12 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Steps before a picture may be kept: the first ones of the renderer are empty.
 const WARM_UP: u64 = 3;
+/// Pictures that are drawn before one is kept, if there are meshes that morph: the renderer knows where their shapes are
+/// in the picture after the one in which it first saw them.
+const SHAPES_DRAWN: u32 = 2;
+/// The same if there are screens: in the first it is found out which are in sight, in the next what they show is
+/// drawn, and then they show it.
+const SCREENS_DRAWN: u32 = 3;
 /// How long a picture waits for glyphs to be made.
 const GLYPHS_MOST: Duration = Duration::from_secs(10);
 /// How long a picture waits for pipelines to be compiled.
@@ -65,6 +72,8 @@ pub(crate) fn note_compiling(
 
 struct Asked {
     at: Instant,
+    /// Pictures drawn since.
+    drawn: u32,
     done: Reply<Picture>,
 }
 
@@ -110,7 +119,7 @@ impl Pending {
     pub(crate) fn ask(&mut self, done: Reply<Picture>) {
         let under_way: usize = self.under_way.iter().map(|under_way| under_way.asked.len()).sum();
         if self.asked.len() + under_way < PENDING_MAX {
-            self.asked.push(Asked { at: Instant::now(), done });
+            self.asked.push(Asked { at: Instant::now(), drawn: 0, done });
         } else {
             done.answer(Err("too many pictures are being made".into()));
         }
@@ -122,6 +131,8 @@ pub(crate) fn take(
     mut pending: ResMut<Pending>,
     writing: Res<Writing>,
     settings: Res<Settings>,
+    morphing: Query<(), With<MeshMorphWeights>>,
+    place: Res<Place>,
     mut commands: Commands,
 ) {
     pending.steps += 1;
@@ -129,7 +140,19 @@ pub(crate) fn take(
     if step <= WARM_UP {
         return;
     }
-    let asked: Vec<Asked> = pending.asked.extract_if(.., |asked| asked.is_due(&writing)).collect();
+    let shapes_drawn = if morphing.is_empty() { 0 } else { SHAPES_DRAWN };
+    let screens_drawn = if place.screens().next().is_none() { 0 } else { SCREENS_DRAWN };
+    let drawn_least = shapes_drawn.max(screens_drawn);
+    let mut asked = Vec::new();
+    for mut one in std::mem::take(&mut pending.asked) {
+        let is_due = one.is_due(&writing);
+        if is_due && one.drawn >= drawn_least {
+            asked.push(one);
+        } else {
+            one.drawn += u32::from(is_due);
+            pending.asked.push(one);
+        }
+    }
     if asked.is_empty() {
         return;
     }
@@ -147,8 +170,9 @@ fn made(event: On<ScreenshotCaptured>, mut pending: ResMut<Pending>, compiling: 
     let Some(found) = found else { return };
     let UnderWay { step, mut asked, .. } = pending.under_way.swap_remove(found);
     if compiling.0.lock().contains(&step) {
-        // The next one may be whole.
-        pending.asked.extend(asked.extract_if(.., |asked| asked.at.elapsed() < COMPILING_MOST));
+        // The next one may be whole. Nothing may have been drawn meanwhile, so that shapes are looked for again.
+        let again = asked.extract_if(.., |asked| asked.at.elapsed() < COMPILING_MOST);
+        pending.asked.extend(again.map(|asked| Asked { drawn: 0, ..asked }));
         if asked.is_empty() {
             return;
         }
@@ -165,7 +189,7 @@ fn made(event: On<ScreenshotCaptured>, mut pending: ResMut<Pending>, compiling: 
         is_drawn.then_some(picture)
     });
     match picture {
-        Ok(None) => pending.asked.extend(asked),
+        Ok(None) => pending.asked.extend(asked.into_iter().map(|asked| Asked { drawn: 0, ..asked })),
         Ok(Some(picture)) => asked.into_iter().for_each(|asked| asked.done.answer(Ok(picture.clone()))),
         Err(error) => asked.into_iter().for_each(|asked| asked.done.answer(Err(error.clone()))),
     }

@@ -11,7 +11,8 @@
 //! after the commands: what was sent before a command that is taken is taken with it.
 //!
 //! Events: at most [`EVENTS_MAX`]. When the queue is full, motions and turns of the wheel are added to
-//! the last one waiting, places of the pointer take its place, and frames are dropped: there will be newer ones. Strokes and the like
+//! the last one waiting, places of the pointer and its motions on an entity take its place, and frames are dropped: there will be
+//! newer ones. Strokes and the like
 //! have [`EVENTS_RESERVE`] places more; past them they are lost, counted, and the log says so. Wanted
 //! lumps and failures stay with the engine until there is room.
 
@@ -278,6 +279,7 @@ impl Drop for EngineEnd {
                 Command::Screenshot(done) => drop(Reply::new(done)),
                 Command::Load { done, .. } => drop(Reply::new(done)),
                 Command::ClipboardRead { done, .. } => drop(Reply::new(done)),
+                Command::Cast { done, .. } => drop(Reply::new(done)),
                 _ => {}
             }
         }
@@ -327,6 +329,17 @@ impl Events {
                 }
                 Ok(())
             }
+            Event::Pointer(motion) if motion.kind.is_motion() => {
+                // The newest of an entity counts, if nothing else of it has come since.
+                let last = self.queue.iter_mut().rev().find(
+                    |waiting| matches!(waiting, Event::Pointer(waiting) if waiting.entity == motion.entity),
+                );
+                match last {
+                    Some(Event::Pointer(waiting)) if waiting.kind == motion.kind => *waiting = motion,
+                    _ => self.lost += 1,
+                }
+                Ok(())
+            }
             Event::WantLump(_) | Event::AssetFailed { .. } => Err(event),
             event if self.queue.len() < EVENTS_MAX + EVENTS_RESERVE => {
                 self.queue.push_back(event);
@@ -364,6 +377,7 @@ mod tests {
     use hearth_abi::{
         LumpId,
         input::Press,
+        pointer,
         terminal::{Modifiers, Stroke},
     };
     use std::{pin::pin, task::Context};
@@ -401,6 +415,40 @@ mod tests {
         assert_eq!(events.len(), EVENTS_MAX + 1);
         assert_eq!((&events[0], &events[EVENTS_MAX]), (&motion(21.0), &key(9999)));
         assert_eq!(controller.events_lost(), 1, "no place of the pointer waited");
+    }
+
+    #[test]
+    fn of_a_pointers_motion_the_newest_waits_and_presses_stay() {
+        let (controller, end) = channel();
+        let event = |kind, entity, distance| {
+            Event::Pointer(pointer::Event {
+                kind,
+                pointer: pointer::MOUSE,
+                button: pointer::NO_BUTTON,
+                buttons: 0,
+                modifiers: Modifiers::default(),
+                user: hearth_abi::PeerId::new(1).unwrap(),
+                entity: hearth_abi::EntityId::from_bits(entity),
+                hit: None,
+                other: None,
+                from: [0.0; 3],
+                way: [0.0, 0.0, -1.0],
+                distance,
+                point: [0.0; 3],
+                normal: [0.0; 3],
+                wheel: [0.0; 2],
+            })
+        };
+        use pointer::Kind;
+        (0..EVENTS_MAX as u16 - 1).for_each(|code| end.event(key(code)).unwrap());
+        end.event(event(Kind::Move, 7, 1.0)).unwrap();
+        end.event(event(Kind::Move, 7, 2.0)).unwrap();
+        end.event(event(Kind::Move, 8, 1.0)).unwrap();
+        end.event(event(Kind::Press, 7, 3.0)).unwrap();
+        end.event(event(Kind::Move, 7, 4.0)).unwrap();
+        let events = read(&controller);
+        assert_eq!(events[EVENTS_MAX - 1..], [event(Kind::Move, 7, 2.0), event(Kind::Press, 7, 3.0)]);
+        assert_eq!(controller.events_lost(), 2);
     }
 
     #[test]

@@ -5,15 +5,19 @@ use crate::{
     Event, keys,
     link::Link,
     stroke::{KeyEvent, Keyboard},
+    touch::{Deed, Hands, Spot},
 };
 use bevy::{
     ecs::message::{MessageCursor, Messages},
     input::{ButtonState, keyboard::KeyboardInput, mouse::MouseButton, mouse::MouseScrollUnit},
     prelude::*,
-    window::{CursorGrabMode, CursorOptions, Ime, PrimaryWindow, WindowEvent},
+    window::{CursorGrabMode, CursorOptions, FileDragAndDrop, Ime, PrimaryWindow, WindowEvent},
     winit::RawWinitWindowEvent,
 };
-use hearth_abi::input::{self, Press};
+use hearth_abi::{
+    input::{self, Press},
+    terminal::Modifiers,
+};
 use std::collections::{BTreeSet, VecDeque};
 use winit::platform::modifier_supplement::KeyEventExtModifierSupplement as _;
 
@@ -26,11 +30,32 @@ pub(crate) struct Held {
     keyboard: Keyboard,
     buttons: BTreeSet<u8>,
     pointer: [f32; 2],
+    /// The pointer is in the window.
+    is_inside: bool,
     captured: bool,
     focused: bool,
 }
 
 impl Held {
+    /// Where the pointer is.
+    pub(crate) fn spot(&self) -> Spot {
+        match (self.captured, self.is_inside) {
+            (true, _) => Spot::Middle,
+            (_, true) => Spot::At(self.pointer),
+            (_, false) => Spot::Nowhere,
+        }
+    }
+
+    /// Whether the window has the user's keyboard.
+    pub(crate) fn has_focus(&self) -> bool {
+        self.focused
+    }
+
+    /// The keys that are held.
+    pub(crate) fn modifiers(&self) -> Modifiers {
+        self.keyboard.held()
+    }
+
     /// Hides the pointer and holds it, or sets it free.
     pub(crate) fn capture(&mut self, cursor: &mut CursorOptions, on: bool, say: &mut impl FnMut(Event)) {
         // A window without the focus has no right to the pointer.
@@ -126,6 +151,7 @@ pub(crate) fn read(
     raw: Option<Res<Messages<RawWinitWindowEvent>>>,
     mut raw_read: Local<MessageCursor<RawWinitWindowEvent>>,
     mut held: ResMut<Held>,
+    mut hands: ResMut<Hands>,
     mut cursor: Option<Single<&mut CursorOptions, With<PrimaryWindow>>>,
     window: Option<Single<&Window, With<PrimaryWindow>>>,
     mut exit: MessageWriter<AppExit>,
@@ -146,6 +172,7 @@ pub(crate) fn read(
             }
             WindowEvent::CursorMoved(moved) => {
                 held.pointer = moved.position.into();
+                held.is_inside = true;
                 if let Some(window) = &window
                     && !held.captured
                 {
@@ -153,6 +180,10 @@ pub(crate) fn read(
                     say(Event::Input(input::Event::Pointer { at: held.pointer, picture }));
                 }
             }
+            WindowEvent::FileDragAndDrop(FileDragAndDrop::DroppedFile { path_buf, .. }) => {
+                hands.drop_file(path_buf.clone(), held.spot());
+            }
+            WindowEvent::CursorLeft(_) => held.is_inside = false,
             WindowEvent::MouseButtonInput(pressed) => {
                 let button = match pressed.button {
                     MouseButton::Left => 0,
@@ -162,11 +193,16 @@ pub(crate) fn read(
                     MouseButton::Forward => 4,
                     MouseButton::Other(_) => continue,
                 };
-                let (press, known) = match pressed.state {
-                    ButtonState::Pressed => (Press::Pressed, held.buttons.insert(button)),
-                    ButtonState::Released => (Press::Released, held.buttons.remove(&button)),
+                let (press, deed, known) = match pressed.state {
+                    ButtonState::Pressed => {
+                        (Press::Pressed, Deed::Press(button), held.buttons.insert(button))
+                    }
+                    ButtonState::Released => {
+                        (Press::Released, Deed::Release(button), held.buttons.remove(&button))
+                    }
                 };
                 if known {
+                    hands.note(deed, held.spot(), held.modifiers());
                     say(Event::Input(input::Event::Button { button, press, at: held.pointer }));
                 }
             }
@@ -177,11 +213,14 @@ pub(crate) fn read(
                     MouseScrollUnit::Pixel => 1.0 / (PIXELS_PER_LINE * scale),
                 };
                 // The window system tells where the content goes, which for x is the other way.
-                say(Event::Input(input::Event::Wheel([-wheel.x * lines, wheel.y * lines])));
+                let turned = [-wheel.x * lines, wheel.y * lines];
+                hands.note(Deed::Wheel(turned), held.spot(), held.modifiers());
+                say(Event::Input(input::Event::Wheel(turned)));
             }
             WindowEvent::WindowFocused(focus) => {
                 held.focused = focus.focused;
                 if !focus.focused {
+                    hands.note(Deed::Cancel, held.spot(), held.modifiers());
                     held.let_go(&mut say);
                     if held.captured
                         && let Some(cursor) = &mut cursor

@@ -12,39 +12,57 @@
 //!
 //! How the parts fit: `link` takes a bounded number of changes before each picture, and `place`
 //! applies them to the engine's own entities; `assets` decodes lumps away from the frame and knows
-//! who uses what; `look` shares materials and shapes; `motion` smooths what arrives in steps; `view`
-//! puts the eye where the camera is, under the `sky`; `light` has the lights; `sound` tells the mixer what is heard; `text` draws terminals and
-//! text; `input` turns the window's events into the contract's, with `stroke` for keys; `clipboard` speaks
+//! who uses what; `look` shares materials and shapes; `model` has the nodes of models and
+//! their poses; `motion` smooths what arrives in steps; `view` puts the eye where the camera is, under the `sky`;
+//! `light` has the lights; `air` the fog and the colours of the picture; `monitor` what is seen from elsewhere, on screens in
+//! the space; `lines` and `particles` are drawn without meshes of their own; `sound` tells the mixer what is heard; `text` draws terminals and
+//! text; `input` turns the window's events into the contract's, with `stroke` for keys; `touch` tells what the
+//! pointer does to entities, by the rules of `pointing`, and `drawn` what a ray meets, with `sweep`; `gamepad` hears
+//! gamepads; `clipboard` speaks
 //! to the window system's; `capture` makes screenshots; `app` sets it all up.
 //!
 //! This is the only crate that knows the renderer (Bevy). It must not depend on the network, the
 //! process table, or the store, and none of Bevy's types are part of its interface.
 
 mod adapter;
+mod air;
 mod api;
 mod app;
 mod assets;
 mod capture;
 mod channel;
 mod clipboard;
+mod drawn;
+mod gamepad;
 mod icon;
 mod input;
 mod keys;
 mod light;
+mod lines;
 mod link;
 mod look;
+mod model;
+mod monitor;
 mod motion;
+mod particles;
 mod place;
+mod pointing;
 mod reply;
 mod sky;
 mod sound;
 mod stroke;
+mod sweep;
 mod text;
+mod touch;
 mod view;
 
-pub use api::{Command, EngineConfig, EngineError, Event, Picture, PictureError, Quality, SendError};
+pub use api::{
+    AssetReport, AssetState, Command, EngineConfig, EngineError, Event, Picture, PictureError, Quality,
+    SendError,
+};
 pub use app::{Headless, run};
 pub use channel::{CHANGES_MAX, COMMANDS_MAX, EVENTS_MAX, EVENTS_RESERVE, LUMP_BYTES_MAX, SCREENS_MAX};
 pub use channel::{Controller, EngineEnd, channel};
+pub use drawn::CASTS_MAX;
 pub use hearth_sound::Recorder as SoundRecorder;
 pub use sound::SoundOutput;

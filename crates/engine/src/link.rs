@@ -6,22 +6,26 @@ use crate::{
     assets::Store,
     capture,
     clipboard::Clipboard,
+    drawn::Casts,
     input::Held,
     look::Looks,
+    model::Shelves,
     place::Place,
     reply::Reply,
     text::{self, Writing},
+    touch::Hands,
     view::{Eye, Settings},
 };
 use bevy::{
-    asset::AssetServer,
+    image::CompressedImageFormatSupport,
     prelude::*,
     window::{CursorOptions, PrimaryWindow},
 };
-use hearth_abi::input;
+use hearth_abi::{input, scene::Component};
+use hearth_scene::Change;
 use std::time::{Duration, Instant};
 
-/// Most changes that are applied before a picture.
+/// Most changes that are applied before a picture, but for moves, which the renderer takes lightly.
 const CHANGES_MAX: usize = 4096;
 /// Time after which no further change is applied before a picture; where a picture takes long, a part of that,
 /// or what waits would come seconds late.
@@ -93,14 +97,17 @@ fn take_screens(world: &mut World) {
 fn take_commands(world: &mut World, place: &mut Place, store: &mut Store) {
     let start = Instant::now();
     let time_max = TIME_MAX.max(world.resource::<Time<Real>>().delta() / TIME_PART);
-    let mut left = CHANGES_MAX;
+    let (mut left, mut applied) = (CHANGES_MAX, 0usize);
     loop {
         while let Some(change) = place.queue.pop_front() {
-            if left == 0 || left.is_multiple_of(64) && start.elapsed() > time_max {
+            if left == 0 || applied.is_multiple_of(64) && start.elapsed() > time_max {
                 place.queue.push_front(change);
                 return;
             }
-            left -= 1;
+            applied += 1;
+            if !matches!(change, Change::Set { component: Component::Transform(_), .. }) {
+                left -= 1;
+            }
             place.apply(world, store, change);
         }
         let has_room = store.has_room();
@@ -112,6 +119,7 @@ fn take_commands(world: &mut World, place: &mut Place, store: &mut Store) {
             Command::CapturePointer(on) => capture_pointer(world, on),
             Command::Screenshot(done) => world.resource_mut::<capture::Pending>().ask(Reply::new(done)),
             Command::Load { class, id, done } => store.load(&class, id, Reply::new(done)),
+            Command::Assets(done) => Reply::new(done).answer(Ok(store.report())),
             Command::Drop { class, id } => store.drop_load(&class, id),
             Command::ClipboardWrite { text, primary } => {
                 world.resource_mut::<Clipboard>().write(text, primary)
@@ -120,6 +128,9 @@ fn take_commands(world: &mut World, place: &mut Place, store: &mut Store) {
                 world.resource_mut::<Clipboard>().read(primary, Reply::new(done));
             }
             Command::TextInput(on) => text_input(world, on),
+            Command::Cast { cast, done } => {
+                world.resource_mut::<Casts>().ask(cast, Reply::new(done));
+            }
             // These wait beside the queue.
             Command::Screen { .. } => {}
             Command::Quit => {
@@ -144,8 +155,9 @@ fn capture_pointer(world: &mut World, on: bool) {
     });
 }
 
-/// Asks input methods for what is typed, or leaves them alone.
+/// Asks input methods for what is typed, or leaves them alone; what the pointer does meanwhile is for nobody else.
 fn text_input(world: &mut World, on: bool) {
+    world.resource_mut::<Hands>().type_text(on);
     let mut windows = world.query_filtered::<&mut Window, With<PrimaryWindow>>();
     if let Ok(mut window) = windows.single_mut(world)
         && window.ime_enabled != on
@@ -155,9 +167,19 @@ fn text_input(world: &mut World, on: bool) {
 }
 
 fn advance_assets(world: &mut World, place: &mut Place, store: &mut Store) {
-    let server = world.resource::<AssetServer>().clone();
+    let adapter = world.resource::<CompressedImageFormatSupport>().0;
     let changed = world.resource_scope(|world, mut meshes: Mut<Assets<Mesh>>| {
-        store.advance(&mut meshes, &mut world.resource_mut(), &server)
+        world.resource_scope(|world, mut images: Mut<Assets<Image>>| {
+            world.resource_scope(|world, mut materials: Mut<Assets<StandardMaterial>>| {
+                let mut shelves = Shelves {
+                    meshes: &mut meshes,
+                    images: &mut images,
+                    materials: &mut materials,
+                    poses: &mut world.resource_mut(),
+                };
+                store.advance(&mut shelves, adapter)
+            })
+        })
     });
     world.resource_scope(|world, mut looks: Mut<Looks>| {
         looks.refresh(&changed, store, &mut world.resource_mut());

@@ -2,17 +2,26 @@
 //! How things look: materials and shapes, shared by all that are alike, and what stands in for
 //! something that is not there.
 
-use crate::assets::{Key, Loaded, Sight, Store, mesh, texture};
+use crate::assets::{
+    Key, Loaded, Sight, Store, mesh,
+    texture::{self, Use},
+};
 use bevy::{
     asset::RenderAssetUsages,
+    image::ImageSampler,
+    math::Affine2,
+    mesh::UvChannel,
     prelude::*,
     render::render_resource::{Extent3d, Face, TextureDimension, TextureFormat},
 };
-use hearth_abi::scene::{self, Component, MeshSource};
+use half::f16;
+use hearth_abi::scene::{self, Component, MeshSource, second_uvs};
 use std::collections::{BTreeSet, HashMap};
 
+/// Opacity from which what one sees through casts a shadow.
+pub(crate) const OPAQUE_ENOUGH: f32 = 0.7;
 /// Brightest emissive colour.
-const EMISSIVE_MOST: f32 = 10_000.0;
+pub(crate) const EMISSIVE_MOST: f32 = 10_000.0;
 /// Shapes and materials that nobody uses are let go when there are more than this many, and again
 /// whenever their number has doubled.
 const KEPT_LEAST: usize = 256;
@@ -20,15 +29,18 @@ const KEPT_LEAST: usize = 256;
 struct Known {
     handle: Handle<StandardMaterial>,
     value: scene::Material,
+    has_even: bool,
 }
 
 /// Shapes and materials.
 #[derive(Resource)]
 pub(crate) struct Looks {
-    /// By the bytes of the component.
-    materials: HashMap<Vec<u8>, Known>,
+    /// By the bytes of the component, and whether it has the even normals.
+    materials: HashMap<(Vec<u8>, bool), Known>,
     shapes: HashMap<Vec<u8>, Handle<Mesh>>,
     tidy_at: usize,
+    /// A texture of normals that changes none.
+    even: Handle<Image>,
     /// Of a mesh without a material.
     pub(crate) plain: Handle<StandardMaterial>,
     /// Of what is on its way.
@@ -40,6 +52,7 @@ pub(crate) struct Looks {
 impl Looks {
     pub(crate) fn new(world: &mut World) -> Looks {
         let checker = world.resource_mut::<Assets<Image>>().add(checker());
+        let even = world.resource_mut::<Assets<Image>>().add(even());
         let cube = world.resource_mut::<Assets<Mesh>>().add(Cuboid::from_length(0.5));
         let mut materials = world.resource_mut::<Assets<StandardMaterial>>();
         let pending = materials.add(StandardMaterial {
@@ -60,6 +73,7 @@ impl Looks {
             materials: HashMap::new(),
             shapes: HashMap::new(),
             tidy_at: KEPT_LEAST,
+            even,
             plain,
             pending: (cube.clone(), pending),
             failed: (cube, failed),
@@ -77,22 +91,36 @@ impl Looks {
         Some(handle)
     }
 
-    /// The material, with those of its textures that are there.
+    /// The material, with those of its textures that are there, for a mesh that has tangents or not.
+    ///
+    /// Of a mesh with tangents the renderer turns the normals of the back to the viewer only where there is a texture
+    /// of normals; so what is seen from both sides has one.
     pub(crate) fn material(
         &mut self,
         value: &scene::Material,
+        has_tangents: bool,
         store: &Store,
         materials: &mut Assets<StandardMaterial>,
     ) -> Handle<StandardMaterial> {
         if texture_keys(value).any(|key| matches!(store.look(key), Sight::Failed)) {
             return self.failed.1.clone();
         }
-        let key = bytes_of(&Component::Material(Box::new(value.clone())));
-        let known = self.materials.entry(key).or_insert_with(|| Known {
-            handle: materials.add(standard(value, |key| ready(store, key))),
-            value: value.clone(),
-        });
-        known.handle.clone()
+        let has_even = has_tangents && value.double_sided && !value.unlit && value.normal_texture.is_none();
+        let key = (bytes_of(&Component::Material(Box::new(value.clone()))), has_even);
+        if let Some(known) = self.materials.get(&key) {
+            return known.handle.clone();
+        }
+        let handle = materials.add(self.made(value, has_even, store));
+        self.materials.insert(key, Known { handle: handle.clone(), value: value.clone(), has_even });
+        handle
+    }
+
+    fn made(&self, value: &scene::Material, has_even: bool, store: &Store) -> StandardMaterial {
+        let mut made = standard(value, |key| ready(store, key));
+        if has_even {
+            made.normal_map_texture = Some(self.even.clone());
+        }
+        made
     }
 
     /// Brings materials up to date with textures that came or went.
@@ -102,13 +130,13 @@ impl Looks {
         store: &Store,
         materials: &mut Assets<StandardMaterial>,
     ) {
-        if !changed.iter().any(|key| matches!(key, Key::Color(_) | Key::Data(_))) {
+        if !changed.iter().any(|key| matches!(key, Key::Texture(..))) {
             return;
         }
         for known in self.materials.values() {
             if texture_keys(&known.value).any(|key| changed.contains(&key))
                 && let Err(error) =
-                    materials.insert(known.handle.id(), standard(&known.value, |key| ready(store, key)))
+                    materials.insert(known.handle.id(), self.made(&known.value, known.has_even, store))
             {
                 tracing::warn!(%error, "a material in use was gone");
             }
@@ -146,33 +174,105 @@ fn bytes_of(component: &Component) -> Vec<u8> {
     bytes
 }
 
-/// The textures of a material.
+/// The textures of a material, in the order of the component.
+fn textures(material: &scene::Material) -> [Option<Key>; 5] {
+    let [base_color, normal, metallic_roughness, emissive, occlusion] = material.textures();
+    let key = |lump: Option<_>, usage| lump.map(|lump| Key::Texture(lump, usage));
+    [
+        key(base_color, Use::Color),
+        key(normal, Use::normal(material.normal_scale)),
+        key(metallic_roughness, Use::Data),
+        key(emissive, Use::Color),
+        key(occlusion, Use::occlusion(material.occlusion_strength)),
+    ]
+}
+
+/// The textures that a material has.
 pub(crate) fn texture_keys(material: &scene::Material) -> impl Iterator<Item = Key> {
-    let color = [material.base_color_texture, material.emissive_texture];
-    let data = [material.normal_texture, material.metallic_roughness_texture];
-    color.into_iter().flatten().map(Key::Color).chain(data.into_iter().flatten().map(Key::Data))
+    textures(material).into_iter().flatten()
+}
+
+/// Whether a material casts a shadow.
+pub(crate) fn casts_shadow(material: &scene::Material) -> bool {
+    let through = if material.blend { 1.0 - material.base_color[3] } else { 0.0 };
+    through.max(material.transmission) <= 1.0 - OPAQUE_ENOUGH
+}
+
+/// What the renderer calls the reflectance of what is no metal and has this index of refraction: of light from straight
+/// above, 0.16 × its square comes back.
+pub(crate) fn reflectance(ior: f32) -> f32 {
+    let ior = ior.clamp(1.0, 100.0);
+    (ior - 1.0) / (ior + 1.0) / 0.4
 }
 
 fn standard(value: &scene::Material, texture: impl Fn(Key) -> Option<Handle<Image>>) -> StandardMaterial {
     let [red, green, blue, opacity] = value.base_color.map(|v| v.clamp(0.0, 100.0));
-    let glow = value.emissive.map(|v| v.clamp(0.0, EMISSIVE_MOST));
-    let color = |id: Option<_>| id.and_then(|id| texture(Key::Color(id)));
-    let data = |id: Option<_>| id.and_then(|id| texture(Key::Data(id)));
+    let strength = value.emissive_strength.max(0.0);
+    let glow = value.emissive.map(|v| (v.max(0.0) * strength).clamp(0.0, EMISSIVE_MOST));
+    let [base_color, normal, metallic_roughness, emissive, occlusion] =
+        textures(value).map(|key| key.and_then(&texture));
+    let channel = |bit: u8| if value.second_uvs & bit == 0 { UvChannel::Uv0 } else { UvChannel::Uv1 };
+    // As in the assets of models: the renderer squares both.
+    let specular = value.specular_color.map(|v| v.clamp(0.0, 100.0).sqrt());
+    let inside = value.attenuation_color.map(|v| v.clamp(0.0, 1.0));
+    let placed = value.texture_transform;
     StandardMaterial {
         base_color: Color::linear_rgba(red, green, blue, opacity.min(1.0)),
-        base_color_texture: color(value.base_color_texture),
+        base_color_texture: base_color,
+        base_color_channel: channel(second_uvs::BASE_COLOR),
         emissive: LinearRgba::rgb(glow[0], glow[1], glow[2]),
-        emissive_texture: color(value.emissive_texture),
+        emissive_texture: emissive,
+        emissive_channel: channel(second_uvs::EMISSIVE),
         metallic: value.metallic.clamp(0.0, 1.0),
         perceptual_roughness: value.roughness.clamp(0.0, 1.0),
-        metallic_roughness_texture: data(value.metallic_roughness_texture),
-        normal_map_texture: data(value.normal_texture),
+        metallic_roughness_texture: metallic_roughness,
+        metallic_roughness_channel: channel(second_uvs::METALLIC_ROUGHNESS),
+        normal_map_texture: normal,
+        normal_map_channel: channel(second_uvs::NORMAL),
+        occlusion_texture: occlusion,
+        occlusion_channel: channel(second_uvs::OCCLUSION),
+        clearcoat: value.clearcoat.clamp(0.0, 1.0),
+        clearcoat_perceptual_roughness: value.clearcoat_roughness.clamp(0.0, 1.0),
+        specular_transmission: value.transmission.clamp(0.0, 1.0),
+        ior: value.ior.clamp(1.0, 100.0),
+        reflectance: reflectance(value.ior) * value.specular.clamp(0.0, 1.0).sqrt(),
+        specular_tint: Color::linear_rgb(specular[0], specular[1], specular[2]),
+        thickness: value.thickness.max(0.0),
+        attenuation_distance: if value.attenuation_distance > 0.0 {
+            value.attenuation_distance
+        } else {
+            f32::INFINITY
+        },
+        attenuation_color: Color::linear_rgb(inside[0], inside[1], inside[2]),
+        anisotropy_strength: value.anisotropy.clamp(0.0, 1.0),
+        anisotropy_rotation: value.anisotropy_rotation,
+        uv_transform: Affine2::from_scale_angle_translation(
+            placed.scale.into(),
+            -placed.rotation,
+            placed.offset.into(),
+        ),
         unlit: value.unlit,
         double_sided: value.double_sided,
         cull_mode: if value.double_sided { None } else { Some(Face::Back) },
-        alpha_mode: if value.blend { AlphaMode::Blend } else { AlphaMode::Opaque },
+        alpha_mode: match value.alpha_cutoff {
+            Some(cutoff) => AlphaMode::Mask(cutoff),
+            None if value.blend => AlphaMode::Blend,
+            None => AlphaMode::Opaque,
+        },
         ..default()
     }
+}
+
+/// One pixel of normals that are those of the mesh.
+fn even() -> Image {
+    let normal = [0.5, 0.5, 1.0, 1.0].map(|value| f16::from_f32(value).to_le_bytes()).concat();
+    Image::new(
+        Extent3d { width: 1, height: 1, depth_or_array_layers: 1 },
+        TextureDimension::D2,
+        normal,
+        TextureFormat::Rgba16Float,
+        RenderAssetUsages::default(),
+    )
 }
 
 /// White and black squares; the material makes the white ones magenta.
@@ -189,6 +289,6 @@ fn checker() -> Image {
         TextureFormat::Rgba8UnormSrgb,
         RenderAssetUsages::default(),
     );
-    image.sampler = texture::sampler();
+    image.sampler = ImageSampler::Descriptor(texture::sampler());
     image
 }

@@ -3,16 +3,20 @@
 //! what is needed to change it.
 
 use crate::{
-    assets::{Key, Loaded, Sight, Store},
-    light,
-    look::{Looks, texture_keys},
+    assets::{Key, Loaded, Sight, Store, texture},
+    light, lines,
+    look::{Looks, casts_shadow, texture_keys},
+    model::{self, Clock, Playing, Tied},
+    monitor,
     motion::{Motion, Moving},
+    particles,
     sound::Hearing,
     text::{self, Writing},
 };
-use bevy::{light::NotShadowCaster, prelude::*, world_serialization::WorldAssetRoot};
+use bevy::{light::NotShadowCaster, prelude::*};
 use hearth_abi::{
     EntityId, LumpId, PeerId,
+    pointer::Wants,
     scene::{self, Component, ComponentKind, MeshSource, Scope},
 };
 use hearth_scene::{Change, Owner};
@@ -23,8 +27,6 @@ const PLACE_MOST: f32 = 1e6;
 /// Smallest and greatest scale. Not zero: what has no size has no directions either.
 const SCALE_LEAST: f32 = 1e-5;
 const SCALE_MOST: f32 = 1e5;
-/// Opacity from which what one sees through casts a shadow.
-const OPAQUE_ENOUGH: f32 = 0.7;
 
 /// One entity of the scene.
 struct Entry {
@@ -35,14 +37,23 @@ struct Entry {
     mesh: Option<MeshSource>,
     material: Option<Box<scene::Material>>,
     model: Option<LumpId>,
+    environment: Option<LumpId>,
     sound: Option<LumpId>,
-    /// What shows the model.
-    model_root: Option<Entity>,
+    /// What stands in for the model.
+    stand_in: Option<Entity>,
     light: Option<Entity>,
+    lines: Option<Entity>,
+    particles: Option<Box<scene::Particles>>,
+    /// What it shows of a view, and the material for that.
+    screen: Option<(scene::Screen, Handle<StandardMaterial>)>,
     /// Whether it shows a terminal, and whether it bears text.
     reads: [bool; 2],
     keys: BTreeSet<Key>,
 }
+
+/// Which entity of the scene it is.
+#[derive(bevy::prelude::Component)]
+pub(crate) struct Known(pub(crate) EntityId);
 
 /// Entities that turn to the viewer.
 #[derive(bevy::prelude::Component)]
@@ -57,8 +68,18 @@ pub(crate) struct Place {
     pub(crate) queue: VecDeque<Change>,
     /// Entities whose look has to be made anew.
     dirty: BTreeSet<EntityId>,
+    /// Entities of which it is to be seen whether their model has what they play.
+    unasked: BTreeSet<EntityId>,
     cameras: BTreeMap<EntityId, (scene::Camera, Entity)>,
     skies: BTreeMap<EntityId, scene::Sky>,
+    environments: BTreeMap<EntityId, scene::Environment>,
+    fogs: BTreeMap<EntityId, scene::Fog>,
+    gradings: BTreeMap<EntityId, scene::ColorGrading>,
+    views: BTreeMap<EntityId, (scene::View, Entity)>,
+    /// Entities that show what a view sees.
+    screens: BTreeSet<EntityId>,
+    /// Entities that are targets of the pointer.
+    targets: BTreeMap<EntityId, Wants>,
     /// Something of the scene has arrived.
     pub(crate) has_begun: bool,
 }
@@ -70,8 +91,15 @@ impl Place {
             entries: HashMap::new(),
             queue: VecDeque::new(),
             dirty: BTreeSet::new(),
+            unasked: BTreeSet::new(),
             cameras: BTreeMap::new(),
             skies: BTreeMap::new(),
+            environments: BTreeMap::new(),
+            fogs: BTreeMap::new(),
+            gradings: BTreeMap::new(),
+            views: BTreeMap::new(),
+            screens: BTreeSet::new(),
+            targets: BTreeMap::new(),
             has_begun: false,
         }
     }
@@ -88,6 +116,54 @@ impl Place {
 
     pub(crate) fn sky(&self) -> Option<&scene::Sky> {
         self.skies.values().next()
+    }
+
+    pub(crate) fn environment(&self) -> Option<&scene::Environment> {
+        self.environments.values().next()
+    }
+
+    pub(crate) fn fog(&self) -> Option<&scene::Fog> {
+        self.fogs.values().next()
+    }
+
+    pub(crate) fn grading(&self) -> Option<&scene::ColorGrading> {
+        self.gradings.values().next()
+    }
+
+    /// What an entity sees for screens, and the renderer's entity.
+    pub(crate) fn view(&self, id: EntityId) -> Option<&(scene::View, Entity)> {
+        self.views.get(&id)
+    }
+
+    /// All screens: what they show, where, and the material for it.
+    pub(crate) fn screens(
+        &self,
+    ) -> impl Iterator<Item = (&scene::Screen, Entity, &Handle<StandardMaterial>)> {
+        self.screens.iter().filter_map(|id| {
+            let entry = self.entries.get(id)?;
+            let (screen, material) = entry.screen.as_ref()?;
+            Some((screen, entry.entity, material))
+        })
+    }
+
+    /// The peer that shows the picture.
+    pub(crate) fn peer(&self) -> PeerId {
+        self.peer
+    }
+
+    /// Whether there is anything that a pointer could be on.
+    pub(crate) fn has_targets(&self) -> bool {
+        !self.targets.is_empty()
+    }
+
+    /// What an entity wants to hear of pointers, if it is a target.
+    pub(crate) fn wants(&self, id: EntityId) -> Option<Wants> {
+        self.targets.get(&id).copied()
+    }
+
+    /// The renderer's entity.
+    pub(crate) fn entity(&self, id: EntityId) -> Option<Entity> {
+        Some(self.entries.get(&id)?.entity)
     }
 
     /// Applies one change.
@@ -107,8 +183,8 @@ impl Place {
             Owner::Process(process) => scope == Scope::Shared && process.peer() != self.peer,
             Owner::Space => false,
         };
-        let entity =
-            world.spawn((Transform::IDENTITY, Visibility::Inherited, Motion::at(Transform::IDENTITY))).id();
+        let at = Transform::IDENTITY;
+        let entity = world.spawn((Known(id), at, Visibility::Inherited, Motion::at(at))).id();
         let entry = Entry {
             entity,
             in_steps,
@@ -116,9 +192,13 @@ impl Place {
             mesh: None,
             material: None,
             model: None,
+            environment: None,
             sound: None,
-            model_root: None,
+            stand_in: None,
             light: None,
+            lines: None,
+            particles: None,
+            screen: None,
             reads: [false; 2],
             keys: BTreeSet::new(),
         };
@@ -141,8 +221,16 @@ impl Place {
             world.resource_mut::<Hearing>().hide(id);
         }
         self.dirty.remove(&id);
+        self.unasked.remove(&id);
         self.cameras.remove(&id);
         self.skies.remove(&id);
+        self.environments.remove(&id);
+        self.fogs.remove(&id);
+        self.gradings.remove(&id);
+        self.views.remove(&id);
+        self.screens.remove(&id);
+        self.targets.remove(&id);
+        particles::hide(world, entry.entity);
         // What still hangs under it, against the order that changes come in, is not to go with it.
         let children: Vec<Entity> =
             world.get::<Children>(entry.entity).map(|children| children.to_vec()).unwrap_or_default();
@@ -153,6 +241,7 @@ impl Place {
                 child.remove::<ChildOf>();
             }
         }
+        model::hide(world, entry.entity);
         for entity in entry.light.into_iter().chain([entry.entity]) {
             if let Ok(entity) = world.get_entity_mut(entity) {
                 entity.despawn();
@@ -178,7 +267,7 @@ impl Place {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         let entity = entry.entity;
         match component {
-            Component::Transform(to) => move_to(world, entity, entry.in_steps, safe(&to)),
+            Component::Transform(to) => move_to(world, entity, entry.in_steps, sane(&to)),
             Component::Name(name) => {
                 world.entity_mut(entity).insert(Name::new(name));
             }
@@ -204,10 +293,7 @@ impl Place {
             Component::Billboard(_) => {
                 world.entity_mut(entity).insert(Facing);
             }
-            Component::Hidden(hidden) => {
-                let visibility = if hidden { Visibility::Hidden } else { Visibility::Inherited };
-                world.entity_mut(entity).insert(visibility);
-            }
+            Component::Hidden(hidden) => monitor::set_hidden(world, entity, hidden),
             Component::Terminal(view) => {
                 entry.reads[0] = true;
                 world.resource_mut::<Writing>().show_terminal(id, entity, view);
@@ -222,6 +308,56 @@ impl Place {
                 world.resource_mut::<Hearing>().show(id, entity, *sound);
                 self.use_anew(store, id);
             }
+            Component::Animation(animation) => {
+                let now_ns = world.resource::<Clock>().now(world.resource());
+                let mut entity = world.entity_mut(entity);
+                if let Some(mut playing) = entity.get_mut::<Playing>() {
+                    playing.change(*animation, now_ns);
+                } else {
+                    entity.insert(Playing::new(*animation, now_ns));
+                }
+                self.unasked.insert(id);
+            }
+            Component::Node(node) => {
+                if world.entity(entity).contains::<Tied>() {
+                    model::untie(world, entity);
+                }
+                world.entity_mut(entity).insert(Tied(*node));
+            }
+            Component::Environment(environment) => {
+                entry.environment = Some(environment.lump);
+                self.environments.insert(id, environment);
+                self.look_anew(store, id);
+            }
+            Component::Pointer(wants) => {
+                self.targets.insert(id, wants);
+            }
+            Component::Fog(fog) => {
+                self.fogs.insert(id, fog);
+            }
+            Component::ColorGrading(grading) => {
+                self.gradings.insert(id, grading);
+            }
+            Component::Lines(value) => lines::show(world, &mut entry.lines, entity, &value),
+            Component::Particles(value) => {
+                entry.particles = Some(value);
+                self.look_anew(store, id);
+            }
+            Component::View(view) => {
+                self.views.insert(id, (view, entity));
+            }
+            Component::Screen(screen) => {
+                match &mut entry.screen {
+                    Some((shown, _)) => *shown = screen,
+                    None => {
+                        let material = world.resource_mut::<Assets<StandardMaterial>>().add(monitor::dark());
+                        entry.screen = Some((screen, material));
+                    }
+                }
+                self.screens.insert(id);
+                self.look_anew(store, id);
+            }
+            Component::VisibilityRange(range) => monitor::set_range(world, entity, Some(range)),
             // A camera that everybody has, or a component of a later version of the contract.
             _ => {}
         }
@@ -269,9 +405,7 @@ impl Place {
                 let place = entity.get::<Motion>().map(|motion| motion.to());
                 entity.insert((place.unwrap_or_default(), Moving));
             }
-            ComponentKind::Hidden => {
-                world.entity_mut(entity).insert(Visibility::Inherited);
-            }
+            ComponentKind::Hidden => monitor::set_hidden(world, entity, false),
             ComponentKind::Terminal => {
                 entry.reads[0] = false;
                 text::hide_terminal(world, id);
@@ -285,6 +419,38 @@ impl Place {
                 world.resource_mut::<Hearing>().hide(id);
                 self.use_anew(store, id);
             }
+            ComponentKind::Animation => {
+                world.entity_mut(entity).remove::<Playing>();
+            }
+            ComponentKind::Node => model::untie(world, entity),
+            ComponentKind::Environment => {
+                entry.environment = None;
+                self.environments.remove(&id);
+                self.look_anew(store, id);
+            }
+            ComponentKind::Pointer => {
+                self.targets.remove(&id);
+            }
+            ComponentKind::Fog => {
+                self.fogs.remove(&id);
+            }
+            ComponentKind::ColorGrading => {
+                self.gradings.remove(&id);
+            }
+            ComponentKind::Lines => lines::hide(world, &mut entry.lines),
+            ComponentKind::Particles => {
+                entry.particles = None;
+                self.look_anew(store, id);
+            }
+            ComponentKind::View => {
+                self.views.remove(&id);
+            }
+            ComponentKind::Screen => {
+                entry.screen = None;
+                self.screens.remove(&id);
+                self.look_anew(store, id);
+            }
+            ComponentKind::VisibilityRange => monitor::set_range(world, entity, None),
             _ => {}
         }
     }
@@ -305,6 +471,8 @@ impl Place {
         keys.extend(entry.material.iter().flat_map(|material| texture_keys(material)));
         keys.extend(entry.model.map(Key::Model));
         keys.extend(entry.sound.map(Key::Sound));
+        keys.extend(entry.environment.map(Key::Environment));
+        keys.extend(entry.particles.iter().filter_map(|particles| texture_of(particles)));
         // First the new ones, so that what is used before and after is not let go between.
         for key in keys.difference(&entry.keys) {
             store.begin_use(*key, id);
@@ -322,11 +490,23 @@ impl Place {
     }
 
     /// Makes the looks that are out of date.
-    pub(crate) fn show(&mut self, world: &mut World, store: &Store, looks: &mut Looks) {
+    pub(crate) fn show(&mut self, world: &mut World, store: &mut Store, looks: &mut Looks) {
         for id in std::mem::take(&mut self.dirty) {
             if let Some(entry) = self.entries.get_mut(&id) {
                 show_mesh(world, store, looks, entry);
                 show_model(world, store, looks, entry);
+                show_particles(world, store, id, entry);
+                self.unasked.insert(id);
+            }
+        }
+        for id in std::mem::take(&mut self.unasked) {
+            let Some(entry) = self.entries.get(&id) else { continue };
+            if let Some(lump) = entry.model
+                && let Sight::Ready(Loaded::Model(model)) = store.look(Key::Model(lump))
+                && let Some(playing) = world.get::<Playing>(entry.entity)
+                && let Some(reason) = model.lacks(playing.clip())
+            {
+                store.complain(lump, id, reason);
             }
         }
     }
@@ -343,17 +523,22 @@ fn show_mesh(world: &mut World, store: &Store, looks: &mut Looks, entry: &Entry)
             },
             shape => looks.shape(shape, &mut world.resource_mut())?,
         };
-        let material = match &entry.material {
-            Some(material) => looks.material(material, store, &mut world.resource_mut()),
-            None => looks.plain.clone(),
+        let material = match (&entry.screen, &entry.material) {
+            (Some((_, material)), _) => material.clone(),
+            (None, Some(material)) => {
+                let has = |mesh: &Mesh| mesh.contains_attribute(Mesh::ATTRIBUTE_TANGENT);
+                let has_tangents = world.resource::<Assets<Mesh>>().get(&mesh).is_some_and(has);
+                looks.material(material, has_tangents, store, &mut world.resource_mut())
+            }
+            (None, None) => looks.plain.clone(),
         };
         Some((mesh, material))
     });
-    let through = entry.material.as_ref().is_some_and(|m| m.blend && m.base_color[3] < OPAQUE_ENOUGH);
+    let casts = entry.material.as_ref().is_none_or(|material| casts_shadow(material));
     let mut entity = world.entity_mut(entry.entity);
     match look {
         Some((mesh, material)) => {
-            if through || material == looks.pending.1 {
+            if !casts || material == looks.pending.1 {
                 entity.insert(NotShadowCaster);
             } else {
                 entity.remove::<NotShadowCaster>();
@@ -366,22 +551,45 @@ fn show_mesh(world: &mut World, store: &Store, looks: &mut Looks, entry: &Entry)
     }
 }
 
+/// The texture of particles that have one.
+fn texture_of(particles: &scene::Particles) -> Option<Key> {
+    particles.texture.map(|lump| Key::Texture(lump, texture::Use::Color))
+}
+
+fn show_particles(world: &mut World, store: &Store, id: EntityId, entry: &Entry) {
+    let Some(particles) = &entry.particles else { return particles::hide(world, entry.entity) };
+    let texture = match texture_of(particles).map(|key| store.look(key)) {
+        Some(Sight::Ready(Loaded::Texture(image))) => Some(image.clone()),
+        _ => None,
+    };
+    particles::show(world, id, entry.entity, particles, texture);
+}
+
 fn show_model(world: &mut World, store: &Store, looks: &Looks, entry: &mut Entry) {
-    if let Some(before) = entry.model_root.take() {
+    if let Some(before) = entry.stand_in.take() {
         world.despawn(before);
     }
-    let Some(lump) = entry.model else { return };
-    let stand_in = |look: &(Handle<Mesh>, Handle<StandardMaterial>)| {
-        (Mesh3d(look.0.clone()), MeshMaterial3d(look.1.clone()))
+    let sight = entry.model.map(|lump| store.look(Key::Model(lump)));
+    if let Some(Sight::Ready(Loaded::Model(model))) = sight {
+        // The same model is left as it stands.
+        if !model::shows(world, entry.entity, model) {
+            model::hide(world, entry.entity);
+            model::show(world, entry.entity, model.clone());
+        }
+        return;
+    }
+    model::hide(world, entry.entity);
+    let look = match sight {
+        Some(Sight::Pending) => &looks.pending,
+        Some(Sight::Failed) => &looks.failed,
+        _ => return,
     };
-    let under = ChildOf(entry.entity);
-    let root = match store.look(Key::Model(lump)) {
-        Sight::Pending => world.spawn((stand_in(&looks.pending), NotShadowCaster, under)),
-        Sight::Failed => world.spawn((stand_in(&looks.failed), under)),
-        Sight::Ready(Loaded::Model(model)) => world.spawn((WorldAssetRoot(model.clone()), under)),
-        Sight::Ready(_) => return,
-    };
-    entry.model_root = Some(root.id());
+    let part = (Mesh3d(look.0.clone()), MeshMaterial3d(look.1.clone()));
+    let mut made = world.spawn((part, ChildOf(entry.entity)));
+    if look.1 == looks.pending.1 {
+        made.insert(NotShadowCaster);
+    }
+    entry.stand_in = Some(made.id());
 }
 
 fn move_to(world: &mut World, entity: Entity, in_steps: bool, to: Transform) {
@@ -399,18 +607,32 @@ fn move_to(world: &mut World, entity: Entity, in_steps: bool, to: Transform) {
     }
 }
 
+/// The transform of a component with numbers that the renderer can bear.
+fn sane(value: &scene::Transform) -> Transform {
+    safe(Transform {
+        translation: Vec3::from(value.translation),
+        rotation: Quat::from_array(value.rotation),
+        scale: Vec3::from(value.scale),
+    })
+}
+
 /// The transform with numbers that the renderer can bear: a scale of zero leaves no direction, and
 /// very large numbers become infinite when parents are multiplied with them.
-fn safe(value: &scene::Transform) -> Transform {
+pub(crate) fn safe(value: Transform) -> Transform {
     let scale = |v: f32| v.abs().clamp(SCALE_LEAST, SCALE_MOST).copysign(v);
-    let rotation = Quat::from_array(value.rotation);
+    let most = Vec3::splat(PLACE_MOST);
     Transform {
-        translation: Vec3::from(value.translation.map(|v| v.clamp(-PLACE_MOST, PLACE_MOST))),
-        rotation: if rotation.length_squared() > 1e-6 && rotation.is_finite() {
-            rotation.normalize()
-        } else {
-            Quat::IDENTITY
-        },
-        scale: Vec3::from(value.scale.map(scale)),
+        translation: value.translation.clamp(-most, most),
+        rotation: sane_rotation(value.rotation),
+        scale: Vec3::from(value.scale.to_array().map(scale)),
+    }
+}
+
+/// The rotation with a length of one; none if it has no direction.
+pub(crate) fn sane_rotation(rotation: Quat) -> Quat {
+    if rotation.length_squared() > 1e-6 && rotation.is_finite() {
+        rotation.normalize()
+    } else {
+        Quat::IDENTITY
     }
 }

@@ -154,7 +154,8 @@ fn fill(
     }
 }
 
-fn cube(size: u32, levels: u32, data: Vec<u8>) -> Image {
+/// A cube map of these half floats, face by face, each with its levels.
+pub(crate) fn cube(size: u32, levels: u32, data: Vec<u8>) -> Image {
     let mut image = Image::new_uninit(
         Extent3d { width: size, height: size, depth_or_array_layers: 6 },
         TextureDimension::D2,

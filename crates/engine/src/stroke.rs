@@ -63,6 +63,11 @@ impl Keyboard {
         self.system = held.fold(Modifiers::default(), |all, (_, to)| all.and(to));
     }
 
+    /// What is held now, without the locks.
+    pub(crate) fn held(&self) -> Modifiers {
+        self.down.values().fold(self.system, |all, down| all.and(down.modifier))
+    }
+
     /// The stroke that an event is; `None` for the release of a key that was not seen to go down (it was
     /// down when the window got the keyboard), and for keys that have neither a usage id nor text.
     pub(crate) fn stroke(&mut self, event: &KeyEvent<'_>) -> Option<Stroke> {

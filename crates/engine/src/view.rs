@@ -4,6 +4,8 @@
 
 use crate::{
     Quality,
+    air::Graded,
+    assets::{Key, Loaded, Sight, Store},
     light::rigid,
     motion::Motion,
     place::{Facing, Place},
@@ -47,32 +49,27 @@ fn vantage() -> Transform {
     Transform::from_xyz(0.0, 1.7, 6.0)
 }
 
+/// What the eye and views have alike.
+pub(crate) fn lens(quality: Quality) -> impl Bundle {
+    let (samples, shadows, dither) = match quality {
+        Quality::Low => (Msaa::Off, ShadowFilteringMethod::Hardware2x2, DebandDither::Disabled),
+        Quality::High => (Msaa::Sample4, ShadowFilteringMethod::Gaussian, DebandDither::Enabled),
+    };
+    // Colours as their authors chose them, and only highlights bent; and no table to look up.
+    let tone_mapping = Tonemapping::KhronosPbrNeutral;
+    (Camera3d::default(), Hdr, tone_mapping, Exposure::default(), samples, shadows, dither)
+}
+
 /// Makes the eye.
 pub(crate) fn open(world: &mut World) {
     let settings = world.resource::<Settings>().clone();
-    let mut eye = world.spawn((
-        Eye,
-        Camera3d::default(),
-        Hdr,
-        // Colours as their authors chose them, and only highlights bent; and no table to look up.
-        Tonemapping::KhronosPbrNeutral,
-        Exposure::default(),
-        ShadowLodOrigin,
-        vantage(),
-    ));
-    match settings.quality {
-        Quality::Low => {
-            eye.insert((Msaa::Off, ShadowFilteringMethod::Hardware2x2, DebandDither::Disabled));
-        }
-        Quality::High => {
-            eye.insert((
-                Msaa::Sample4,
-                ShadowFilteringMethod::Gaussian,
-                Bloom { intensity: 0.08, ..Bloom::NATURAL },
-                // The picture before the glow is kept aside for what is shown in its own colours.
-                CameraMainTextureUsages::default().with(TextureUsages::COPY_DST),
-            ));
-        }
+    let mut eye = world.spawn((Eye, lens(settings.quality), Graded::default(), ShadowLodOrigin, vantage()));
+    if settings.quality == Quality::High {
+        eye.insert((
+            Bloom { intensity: scene::ColorGrading::default().bloom, ..Bloom::NATURAL },
+            // The picture before the glow is kept aside for what is shown in its own colours.
+            CameraMainTextureUsages::default().with(TextureUsages::COPY_DST),
+        ));
     }
     if let Some(target) = settings.target {
         eye.insert(RenderTarget::Image(target.into()));
@@ -142,40 +139,70 @@ pub(crate) fn breathe(
 
 /// The sky that is up.
 #[derive(Resource, Default)]
-pub(crate) struct Up(Option<scene::Sky>);
+pub(crate) struct Up(Option<Overhead>);
+
+/// What is overhead.
+#[derive(Clone, PartialEq)]
+enum Overhead {
+    Sky(scene::Sky),
+    Environment(scene::Environment, [Handle<Image>; 3]),
+}
 
 /// Puts up another sky when it has changed.
 pub(crate) fn look_up(
     place: Res<Place>,
+    store: Res<Store>,
     mut up: ResMut<Up>,
     mut images: ResMut<Assets<Image>>,
     mut commands: Commands,
     eye: Single<Entity, With<Eye>>,
 ) {
-    let sky = *place.sky().unwrap_or(&sky::DEFAULT);
-    if up.0 == Some(sky) {
+    // Until its picture is there, or if it has none, the sky that would be up without it is.
+    let environment =
+        place.environment().and_then(|environment| match store.look(Key::Environment(environment.lump)) {
+            Sight::Ready(Loaded::Environment(maps)) => {
+                Some(Overhead::Environment(*environment, maps.clone()))
+            }
+            _ => None,
+        });
+    let overhead = environment.unwrap_or_else(|| Overhead::Sky(*place.sky().unwrap_or(&sky::DEFAULT)));
+    if up.0.as_ref() == Some(&overhead) {
         return;
     }
-    let colors = |sky: &scene::Sky| [sky.zenith, sky.horizon, sky.ground];
     let mut eye = commands.entity(*eye);
-    let (brightness, ambient) = (sky.brightness.clamp(0.0, 1e6), sky.ambient.clamp(0.0, 1e6));
-    if up.0.as_ref().map(colors) == Some(colors(&sky)) {
-        // Only how bright it is: the maps stay.
-        eye.entry::<Skybox>().and_modify(move |mut skybox| skybox.brightness = brightness);
-        eye.entry::<EnvironmentMapLight>().and_modify(move |mut light| light.intensity = ambient);
-    } else {
-        let maps = sky::maps(&sky);
-        eye.insert((
-            Skybox { image: Some(images.add(maps.seen)), brightness, ..default() },
-            EnvironmentMapLight {
-                diffuse_map: images.add(maps.diffuse),
-                specular_map: images.add(maps.specular),
-                intensity: ambient,
-                ..default()
-            },
-        ));
+    match &overhead {
+        Overhead::Sky(sky) => {
+            let colors = |sky: &scene::Sky| [sky.zenith, sky.horizon, sky.ground];
+            let (brightness, ambient) = (sky.brightness.clamp(0.0, 1e6), sky.ambient.clamp(0.0, 1e6));
+            if matches!(&up.0, Some(Overhead::Sky(before)) if colors(before) == colors(sky)) {
+                // Only how bright it is: the maps stay.
+                eye.entry::<Skybox>().and_modify(move |mut skybox| skybox.brightness = brightness);
+                eye.entry::<EnvironmentMapLight>().and_modify(move |mut light| light.intensity = ambient);
+            } else {
+                let maps = sky::maps(sky);
+                let maps = [maps.seen, maps.diffuse, maps.specular].map(|map| images.add(map));
+                eye.insert(overhead_of(maps, brightness, ambient, Quat::IDENTITY));
+            }
+        }
+        Overhead::Environment(environment, maps) => {
+            let turned = Quat::from_rotation_y(environment.rotation % std::f32::consts::TAU);
+            let (brightness, ambient) = (environment.brightness, environment.ambient);
+            eye.insert(overhead_of(maps.clone(), brightness.min(1e6), ambient.min(1e6), turned));
+        }
     }
-    up.0 = Some(sky);
+    up.0 = Some(overhead);
+}
+
+fn overhead_of(
+    [seen, diffuse_map, specular_map]: [Handle<Image>; 3],
+    brightness: f32,
+    intensity: f32,
+    rotation: Quat,
+) -> (Skybox, EnvironmentMapLight) {
+    (
+        Skybox { image: Some(seen), brightness, rotation },
+        EnvironmentMapLight { diffuse_map, specular_map, intensity, rotation, ..default() },
+    )
 }
 
 /// Puts the eye where the camera is.
@@ -191,13 +218,7 @@ pub(crate) fn aim(
     // By a command, because the helper reads all transforms.
     commands.entity(entity).insert(at);
     let camera = camera.map_or_else(scene::Camera::default, |(camera, _)| *camera);
-    let near = camera.near.clamp(0.001, 1000.0);
-    let wanted = PerspectiveProjection {
-        fov: camera.fov_y.clamp(0.01, 3.1),
-        near,
-        far: camera.far.clamp(near * 2.0, 1e6),
-        ..default()
-    };
+    let wanted = perspective(&camera);
     let same =
         |p: &PerspectiveProjection| p.fov == wanted.fov && p.near == wanted.near && p.far == wanted.far;
     match &mut *projection {
@@ -211,6 +232,17 @@ pub(crate) fn aim(
     let ev100 = camera.exposure_ev100.clamp(-10.0, 25.0);
     if exposure.ev100 != ev100 {
         exposure.ev100 = ev100;
+    }
+}
+
+/// What a camera sees, with numbers that the renderer can bear.
+pub(crate) fn perspective(camera: &scene::Camera) -> PerspectiveProjection {
+    let near = camera.near.clamp(0.001, 1000.0);
+    PerspectiveProjection {
+        fov: camera.fov_y.clamp(0.01, 3.1),
+        near,
+        far: camera.far.clamp(near * 2.0, 1e6),
+        ..default()
     }
 }
 

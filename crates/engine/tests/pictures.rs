@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Stage, about, at, color, cuboid, day, floor, look, pixel, sun, turned};
+use common::{Stage, about, at, color, cuboid, day, floor, glb::two_boxes, look, pixel, sun, turned};
 use hearth_abi::{
     mesh::Mesh,
     scene::{
@@ -184,85 +184,6 @@ fn textures() {
     stage.check("textures");
 }
 
-/// A glTF binary: a box of two materials, a child node, a camera and a light that must not show.
-fn glb() -> Vec<u8> {
-    let mut positions = Vec::<f32>::new();
-    let mut normals = Vec::<f32>::new();
-    let mut indices = Vec::<u16>::new();
-    for (axis, sign) in (0..3).flat_map(|axis| [(axis, 1.0f32), (axis, -1.0)]) {
-        let first = (positions.len() / 3) as u16;
-        for (u, v) in [(-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0f32)] {
-            let mut corner = [0.0; 3];
-            corner[axis] = sign * 0.5;
-            corner[(axis + 1) % 3] = u * 0.5 * sign;
-            corner[(axis + 2) % 3] = v * 0.5;
-            positions.extend(corner);
-            let mut normal = [0.0; 3];
-            normal[axis] = sign;
-            normals.extend(normal);
-        }
-        indices.extend([0, 1, 2, 0, 2, 3].map(|i| first + i));
-    }
-    let mut binary: Vec<u8> = positions.iter().chain(&normals).flat_map(|v| v.to_le_bytes()).collect();
-    binary.extend(indices.iter().flat_map(|v| v.to_le_bytes()));
-    let json = format!(
-        r#"{{"asset":{{"version":"2.0"}},"scene":0,"scenes":[{{"nodes":[0,2]}}],
-        "nodes":[{{"mesh":0,"children":[1],"translation":[0,0.5,0]}},
-                 {{"mesh":1,"translation":[0,0.75,0],"scale":[0.5,0.5,0.5]}},
-                 {{"camera":0,"translation":[0,0,1]}}],
-        "cameras":[{{"type":"perspective","perspective":{{"yfov":1,"znear":0.1}}}}],
-        "materials":[{{"pbrMetallicRoughness":{{"baseColorFactor":[0.8,0.3,0.1,1],"metallicFactor":0}}}},
-                     {{"pbrMetallicRoughness":{{"baseColorFactor":[0.1,0.6,0.7,1],"metallicFactor":0.2}}}}],
-        "meshes":[{{"primitives":[{{"attributes":{{"POSITION":0,"NORMAL":1}},"indices":2,"material":0}}]}},
-                  {{"primitives":[{{"attributes":{{"POSITION":0,"NORMAL":1}},"indices":2,"material":1}}]}}],
-        "accessors":[{{"bufferView":0,"componentType":5126,"count":24,"type":"VEC3","min":[-0.5,-0.5,-0.5],"max":[0.5,0.5,0.5]}},
-                     {{"bufferView":1,"componentType":5126,"count":24,"type":"VEC3"}},
-                     {{"bufferView":2,"componentType":5123,"count":36,"type":"SCALAR"}}],
-        "bufferViews":[{{"buffer":0,"byteLength":288}},{{"buffer":0,"byteOffset":288,"byteLength":288}},
-                       {{"buffer":0,"byteOffset":576,"byteLength":72}}],
-        "buffers":[{{"byteLength":{}}}]}}"#,
-        binary.len()
-    );
-    let mut json = json.into_bytes();
-    json.resize(json.len().next_multiple_of(4), b' ');
-    let mut out = b"glTF".to_vec();
-    let total = 12 + 8 + json.len() + 8 + binary.len();
-    for word in [2, total as u32, json.len() as u32, 0x4E4F_534A] {
-        out.extend(word.to_le_bytes());
-    }
-    out.extend(json);
-    out.extend((binary.len() as u32).to_le_bytes());
-    out.extend(0x004E_4942u32.to_le_bytes());
-    out.extend(binary);
-    out
-}
-
-#[test]
-fn models() {
-    let mut stage = Stage::new();
-    stage.make([day()]);
-    stage.make(sun());
-    stage.make(floor());
-    let good = stage.lump(glb());
-    // Of the same length, so that the file is whole: but its buffer is elsewhere.
-    let mut outside = glb();
-    let buffers = outside.windows(9).position(|w| w == b"\"buffers\"").unwrap() + 10;
-    let elsewhere = br#"[{"uri":"/b.bin"}]}"#;
-    let end = outside.windows(4).position(|w| w == b"BIN\0").unwrap() - 4;
-    outside[buffers..end].fill(b' ');
-    outside[buffers..buffers + elsewhere.len()].copy_from_slice(elsewhere);
-    let bad = stage.lump(outside);
-    stage.make([turned(-1.3, 0.0, 0.0, about([0.0, 1.0, 0.0], 0.6)), Component::Model(good)]);
-    stage.make([at(0.4, 0.0, -1.0), Component::Model(good)]);
-    let broken = stage.make([at(1.8, 0.5, 0.0), Component::Model(bad)]);
-    stage.settle();
-    assert_eq!(stage.failures.len(), 1, "{:?}", stage.failures);
-    let (entities, lump, reason) = &stage.failures[0];
-    assert_eq!((entities.as_slice(), *lump), ([broken].as_slice(), bad));
-    assert_eq!(reason, "its buffers refer to something outside the file");
-    stage.check("models");
-}
-
 #[test]
 fn what_does_not_load_is_seen_and_told() {
     let mut stage = Stage::new();
@@ -282,12 +203,12 @@ fn what_does_not_load_is_seen_and_told() {
     failures.sort_by_key(|(entities, ..)| entities.clone());
     assert_eq!(failures.len(), 3);
     assert_eq!((&failures[0].0, failures[0].1), (&vec![a], no_mesh));
-    assert_eq!(failures[1], (vec![b], no_texture, "neither a PNG nor a JPEG file".into()));
+    assert_eq!(failures[1], (vec![b], no_texture, "none of PNG, JPEG, WebP, Radiance HDR and KTX2".into()));
     assert_eq!(failures[2], (vec![c], nowhere, "nobody has it".into()));
     stage.check("failed");
 
     // Somebody has it after all.
-    stage.control.send(Command::Lump { id: nowhere, bytes: Ok(glb().into()) }).unwrap();
+    stage.control.send(Command::Lump { id: nowhere, bytes: Ok(two_boxes().bytes().into()) }).unwrap();
     stage.settle();
     let picture = stage.picture();
     let [red, green, blue] = pixel(&picture, 386, 140);

@@ -12,10 +12,14 @@
 )]
 
 use hearth_abi::{
+    EntityId, PeerId, ProcessId,
     input::{Event as Input, Press, key},
+    pointer::{Kind, Wants},
+    scene::{Component, MeshSource, Scope, Transform},
     terminal::{Modifiers, Stroke},
 };
 use hearth_engine::{Command as Order, Controller, EngineConfig, Event, Quality, channel, run};
+use hearth_scene::{Change, Owner};
 use std::{
     io::{BufRead, BufReader},
     process::{Child, Command, Stdio, exit},
@@ -167,6 +171,8 @@ fn act(control: &Controller) {
         |event| matches!(event, Event::Input(Input::Wheel([x, y])) if *x == 0.0 && *y > 0.0),
     );
 
+    touches(control, id);
+
     // Motion is told while the pointer is held.
     control.send(Order::CapturePointer(true)).unwrap();
     wait(control, "the pointer is held", |event| *event == Event::Input(Input::Captured(true)));
@@ -188,6 +194,31 @@ fn act(control: &Controller) {
 
     close(id);
     wait(control, "it is closed", |event| *event == Event::Closed);
+}
+
+/// What stands in the middle of the picture is touched there.
+fn touches(control: &Controller, window: &str) {
+    let entity = EntityId::new(PeerId::SERVER, 1).unwrap();
+    let owner = Owner::Process(ProcessId::new(PeerId::SERVER, 1).unwrap());
+    let set = |component| Change::Set { id: entity, component };
+    let changes = vec![
+        Change::Created { id: entity, scope: Scope::Shared, owner },
+        set(Component::Transform(Transform::at(0.0, 1.7, 3.0))),
+        set(Component::Mesh(MeshSource::Cuboid([1.0; 3]))),
+        set(Component::Pointer(Wants::HOVER.and(Wants::PRESS))),
+    ];
+    control.send(Order::Changes(changes)).unwrap();
+    let touched = |kind: Kind| move |event: &Event| matches!(event, Event::Pointer(event) if event.kind == kind && event.entity == entity);
+    xdotool(&["mousemove", "--window", window, "160", "120"]);
+    wait(control, "the pointer is on it", touched(Kind::Over));
+    let on_it = |event: &Event| matches!(event, Event::Input(Input::Target { entity: Some(on), .. }) if *on == entity);
+    wait(control, "that is told", on_it);
+    xdotool(&["click", "1"]);
+    wait(control, "it is pressed", touched(Kind::Press));
+    wait(control, "it is clicked", touched(Kind::Click));
+    xdotool(&["mousemove", "--window", window, "5", "5"]);
+    wait(control, "the pointer leaves it", touched(Kind::Out));
+    control.send(Order::Changes(vec![Change::Removed { id: entity }])).unwrap();
 }
 
 /// Keys by their numbers under Linux, which are those of evdev and 8.

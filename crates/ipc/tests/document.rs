@@ -5,7 +5,7 @@
 use hearth_abi::{LumpId, PeerId, ProcessId, TerminalId};
 use hearth_protocol::control::Grantable;
 use hearth_protocol::operator::{
-    ErrorCode, ExitKind, Failure, Level, LogEvent, LumpInfo, ProcessInfo, ProcessState, Request,
+    AssetState, ErrorCode, ExitKind, Failure, Level, LogEvent, LumpInfo, ProcessInfo, ProcessState, Request,
 };
 use serde_json::{Value, json};
 
@@ -28,6 +28,7 @@ fn requests() -> Vec<(Request, Value)> {
         (Request::Pin { id }, json!({"op": "pin", "id": lump})),
         (Request::Unpin { id }, json!({"op": "unpin", "id": lump})),
         (Request::ListLumps {}, json!({"op": "list-lumps"})),
+        (Request::ListAssets {}, json!({"op": "list-assets"})),
         (Request::ListProcesses { peer: None }, json!({"op": "list-processes"})),
         (Request::ListProcesses { peer }, json!({"op": "list-processes", "peer": 3})),
         (spawn(None, None, &[]), json!({"op": "spawn", "module": lump})),
@@ -114,6 +115,11 @@ fn names_are_those_of_the_document() {
     };
     use {ExitKind as E, Level as L, ProcessState as S};
     for state in [S::Starting, S::Running, S::Waiting, S::Parked, S::Ending] {
+        assert_eq!(serde_json::to_value(state).unwrap(), state.name());
+        documented(state.name().into());
+    }
+    use AssetState as A;
+    for state in [A::Fetching, A::Decoding, A::Ready, A::Failed] {
         assert_eq!(serde_json::to_value(state).unwrap(), state.name());
         documented(state.name().into());
     }

@@ -7,7 +7,8 @@
 //!
 //! - `network` knows who is here and how to reach them; `session` serves one link.
 //! - `lumps` fetches what is missing (a `transfer` is one of them on its way), `world` keeps the scene,
-//!   `inputs` hands on what the user does.
+//!   `inputs` hands on what the user does, and `pointers` what the user does to things of others;
+//!   `files` makes lumps of files of this machine.
 //! - `terminals` are those of this machine, `screens` what all of them show, `keyboard` says whose the keys are,
 //!   and `grants` what the user has granted to others.
 //! - `services` is what guests ask of their peer, `operator` what the local socket asks, `replace` the part
@@ -19,6 +20,7 @@
 //! links no renderer.
 
 mod client;
+mod files;
 mod folder;
 mod grants;
 mod inputs;
@@ -30,6 +32,7 @@ mod node;
 mod notices;
 mod operator;
 mod picture;
+mod pointers;
 pub mod program;
 mod repair;
 mod replace;
@@ -46,6 +49,7 @@ mod world;
 pub use client::{ClientOptions, RunningClient, join};
 pub use folder::FolderError;
 pub use hearth_net::{ConnectError, KsfBounds, KsfParams, Password};
+pub use hearth_protocol::operator::{AssetInfo, AssetState};
 pub use lumps::LumpError;
 pub use manifest::{Manifest, ManifestError, Service, std_module};
 pub use network::PeerChange;

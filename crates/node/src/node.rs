@@ -2,6 +2,7 @@
 //! One running peer: what it is made of, and how the parts reach each other.
 
 use crate::{
+    files::{self, Files},
     folder::Folder,
     grants::Grants,
     inputs::Inputs,
@@ -10,6 +11,7 @@ use crate::{
     network::{Network, PeerChange, failure},
     notices::Notices,
     picture::{Picture, PictureEvent},
+    pointers::Pointers,
     screens::Screens,
     serials::Serials,
     services::{ASSET_LEN_MAX, Held, get_bounded},
@@ -33,7 +35,7 @@ use std::{
         Arc, OnceLock, Weak,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
@@ -133,6 +135,8 @@ pub(crate) struct Inner {
     pub(crate) wasm: Wasm,
     pub(crate) world: World,
     pub(crate) inputs: Inputs,
+    pub(crate) pointers: Pointers,
+    pub(crate) files: Files,
     pub(crate) terminals: Terminals,
     pub(crate) screens: Screens,
     pub(crate) grants: Grants,
@@ -207,6 +211,8 @@ impl Inner {
             wasm,
             world,
             inputs: Inputs::default(),
+            pointers: Pointers::default(),
+            files: Files::default(),
             terminals: Terminals::default(),
             screens: Screens::new(me),
             grants,
@@ -569,9 +575,16 @@ impl Node {
         let inner = self.inner.clone();
         match event {
             PictureEvent::Input(event) => {
+                if matches!(event, hearth_abi::input::Event::Frame { .. }) {
+                    inner.pointers_due(Instant::now());
+                }
                 if inner.is_for_scripts(&event) {
                     inner.inputs.deliver(&inner.processes, &event);
                 }
+            }
+            PictureEvent::Pointer(event) => inner.pointed(event, Instant::now()),
+            PictureEvent::FileDropped { path, entity, point, normal } => {
+                files::dropped(&inner, path, entity, point, normal);
             }
             PictureEvent::Stroke(stroke) => inner.stroke(stroke),
             PictureEvent::WantLump(id) => {

@@ -8,6 +8,7 @@ use crate::{
     lumps::{LumpError, chain},
     network::failure,
     node::{Inner, StartError},
+    picture::Picture,
     replace::REPLACE_TIME_MAX,
     server::register,
 };
@@ -113,6 +114,7 @@ impl Door {
             }
             Request::Unpin { id } => io.reply(&self.pin(id, false).await?).await?,
             Request::ListLumps {} => self.list_lumps(io).await?,
+            Request::ListAssets {} => self.list_assets(io).await?,
             Request::ListProcesses { peer: Some(peer) } if peer != inner.me => {
                 let values = ask(inner, peer, &Request::ListProcesses { peer: None }).await?;
                 io.reply_all(values).await?;
@@ -426,11 +428,23 @@ impl Door {
         })
     }
 
-    async fn screenshot(&self, io: &mut Exchange) -> Result<(), Failure> {
-        let picture = self.inner.picture.get().ok_or_else(|| {
+    fn picture(&self) -> Result<&Arc<dyn Picture>, Failure> {
+        self.inner.picture.get().ok_or_else(|| {
             Failure::new(ErrorCode::Unsupported, "this peer shows no picture")
                 .with_hint("ask a client that was started without `--no-picture`")
-        })?;
+        })
+    }
+
+    async fn list_assets(&self, io: &mut Exchange) -> Result<(), Failure> {
+        let assets = self.picture()?.assets().await;
+        let mut assets = assets.map_err(|reason| Failure::new(ErrorCode::Internal, reason))?;
+        assets.sort_by(|a, b| (&a.class, a.id).cmp(&(&b.class, b.id)));
+        io.reply_all(assets).await?;
+        Ok(())
+    }
+
+    async fn screenshot(&self, io: &mut Exchange) -> Result<(), Failure> {
+        let picture = self.picture()?;
         let png = picture.screenshot().await.map_err(|reason| Failure::new(ErrorCode::Internal, reason))?;
         // PNG, section 11.2.2: width and height stand at bytes 16 and 20, most significant first.
         let number = |at: usize| {

@@ -4,9 +4,17 @@
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use hearth_abi::{EntityId, Errno, LumpId, TerminalId, input::Event, screen::Screen, terminal::Stroke};
+use hearth_abi::{
+    EntityId, Errno, LumpId, TerminalId,
+    cast::{Cast, Hit},
+    input::Event,
+    pointer,
+    screen::Screen,
+    terminal::Stroke,
+};
+use hearth_protocol::operator::AssetInfo;
 use hearth_scene::Change;
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 /// The engine, as the node sees it. No call waits for a frame.
 pub trait Picture: Send + Sync + 'static {
@@ -23,6 +31,11 @@ pub trait Picture: Send + Sync + 'static {
     /// The next picture as PNG.
     fn screenshot(&self) -> BoxFuture<'static, Result<Vec<u8>, String>>;
 
+    /// What became of all lumps that the picture needs. A picture that keeps none has none to tell of.
+    fn assets(&self) -> BoxFuture<'static, Result<Vec<AssetInfo>, String>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
     /// Loads a lump as an asset of a class; the reason if it does not load.
     fn load(&self, class: &str, id: LumpId) -> BoxFuture<'static, Result<(), String>>;
 
@@ -32,6 +45,12 @@ pub trait Picture: Send + Sync + 'static {
     /// A terminal shows this now; `None`: nothing any more, which is always the last call for it. Called from
     /// several threads; only what is newest when a picture is made is ever seen.
     fn screen(&self, terminal: TerminalId, screen: Option<Arc<Screen>>);
+
+    /// What a ray or a ball meets of all that the next picture shows, the nearest first.
+    fn cast(&self, cast: Cast) -> BoxFuture<'static, Result<Vec<Hit>, (Errno, String)>> {
+        let _ = cast;
+        Box::pin(std::future::ready(Err((Errno::Unsupported, "this picture tells nothing".to_owned()))))
+    }
 
     /// Puts a text on the user's clipboard. A picture without a window has none.
     ///
@@ -61,6 +80,19 @@ pub trait Picture: Send + Sync + 'static {
 pub enum PictureEvent {
     /// The user did something.
     Input(Event),
+    /// The user's pointer did something to an entity.
+    Pointer(pointer::Event),
+    /// The user dropped a file of this machine on the window.
+    FileDropped {
+        /// The file.
+        path: PathBuf,
+        /// What lies there, if anything.
+        entity: Option<EntityId>,
+        /// Where, in the world, in metres.
+        point: [f32; 3],
+        /// The direction of the surface there, of length 1, or zero.
+        normal: [f32; 3],
+    },
     /// A key, as terminals want it. Comes after the events that tell scripts of the same key. What was typed
     /// without a key comes with code 0.
     Stroke(Stroke),

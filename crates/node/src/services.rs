@@ -3,6 +3,7 @@
 //! before it came here (see `hearth_wasm`).
 
 use crate::{
+    files,
     lumps::chain,
     network::failure,
     node::{Handle, Inner},
@@ -11,7 +12,7 @@ use crate::{
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use hearth_abi::{
-    EntityId, Errno, LumpId, PeerId, ProcessId, TerminalId,
+    EntityId, Errno, LumpId, PeerId, ProcessId, TerminalId, cast, input,
     scene::ComponentKind,
     signal::BODY_LEN_MAX,
     terminal::{Command, View},
@@ -163,6 +164,7 @@ impl Services for Handle {
                 | Request::LumpSize { .. }
                 | Request::Command { .. }
                 | Request::ClipboardRead
+                | Request::SceneCast { .. }
         );
         // At once, for what the process does next may name the lump to others.
         let announced = match &request {
@@ -261,6 +263,9 @@ impl Services for Handle {
         let inner = self.get().ok_or(Errno::Host)?;
         inner.picture.get().ok_or(Errno::Unsupported)?;
         inner.inputs.subscribe(caller.process, mask);
+        if mask & input::mask::GAMEPAD != 0 {
+            inner.inputs.tell_gamepads(&inner.processes, caller.process);
+        }
         Ok(())
     }
 
@@ -346,6 +351,13 @@ async fn answer(
             Ok((0, Bytes::copy_from_slice(&id.to_bits().to_le_bytes())))
         }
         Request::ClipboardRead => Ok((0, inner.clipboard_read().await?.into())),
+        Request::SceneCast { cast } => {
+            let Some(picture) = inner.picture.get() else {
+                return Err(failure(Errno::Unsupported, "this peer shows no picture"));
+            };
+            let hits = picture.cast(cast).await.map_err(|(errno, reason)| failure(errno, reason))?;
+            Ok((hits.len() as i32, cast::encode_hits(&hits).into()))
+        }
         Request::Command { args } => {
             let Ok(_place) = inner.held.commands.try_acquire() else {
                 return Err(failure(Errno::Limit, format!("{COMMANDS_MAX} programs are running already")));
@@ -405,7 +417,7 @@ pub(crate) async fn fetch_bounded(
 /// Loads a lump as an asset. Without a picture a peer can still tell whether a mesh or a module is one.
 pub(crate) async fn load_asset(inner: &Inner, class: &str, id: LumpId) -> Result<(), Failure> {
     let malformed = |reason: String| failure(Errno::Malformed, format!("lump {id}: {reason}"));
-    if !["Mesh", "Texture", "Scene", "Sound", "WebAssembly"].contains(&class) {
+    if !["Mesh", "Texture", "Scene", "Environment", "Sound", "WebAssembly"].contains(&class) {
         return Err(failure(Errno::Invalid, format!("`{class}` is no class of assets")));
     }
     match (class, inner.picture.get()) {
@@ -433,26 +445,7 @@ pub(crate) async fn load_asset(inner: &Inner, class: &str, id: LumpId) -> Result
 }
 
 async fn load_file(inner: &Inner, path: &str) -> Answer {
-    let store = inner.lumps.store().clone();
-    let path = path.to_owned();
-    let stored = tokio::task::spawn_blocking(move || {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        // A pipe that nobody writes to would hold this thread, and the end of the peer, for ever.
-        let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
-        let opened = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(&path);
-        let mut file = opened.map_err(|error| {
-            let errno = match error.kind() {
-                std::io::ErrorKind::NotFound => Errno::NotFound,
-                _ => Errno::Host,
-            };
-            failure(errno, format!("could not open `{path}`: {error}"))
-        })?;
-        if !file.metadata().is_ok_and(|meta| meta.is_file()) {
-            return Err(failure(Errno::Invalid, format!("`{path}` is no regular file")));
-        }
-        store.put_reader(&mut file).map_err(|error| failure(Errno::Host, chain(&error)))
-    });
-    let (id, _size) = stored.await.map_err(|error| failure(Errno::Host, error))??;
+    let (id, _size) = files::store(inner, path.into(), u64::MAX).await?;
     Ok((0, Bytes::copy_from_slice(&id.0)))
 }
 

@@ -252,6 +252,7 @@ impl Session {
             hot::Frame::Terminal { terminal, from, command } => {
                 return Ok(self.inner.terminal_input(from.peer(), terminal, &command));
             }
+            hot::Frame::Pointer { to, user, event } => self.inner.touched_from(to, user, &event),
             hot::Frame::Scene(_) => {}
         }
         Ok(Ok(()))

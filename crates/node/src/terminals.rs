@@ -631,6 +631,11 @@ impl Inner {
         }
     }
 
+    /// Whether a terminal has the keyboard of this peer's user.
+    pub(crate) fn terminal_has_keyboard(&self) -> bool {
+        self.terminals.keyboard.focus().is_some()
+    }
+
     /// An event of the user for the scripts. `false` if it is for none of them.
     pub(crate) fn is_for_scripts(&self, event: &hearth_abi::input::Event) -> bool {
         let keyboard = &self.terminals.keyboard;

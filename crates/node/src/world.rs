@@ -4,10 +4,13 @@
 use crate::{lumps::chain, node::Inner};
 use hearth_abi::{
     EntityId, Errno, LumpId, PeerId, ProcessId, TerminalId,
+    pointer::Wants,
     scene::{Component, ComponentKind, Op, Scope, TerminalView, Transform, decode_batch},
 };
 use hearth_process::Level;
-use hearth_scene::{Authority, Change, FileError, Limits, Mirror, MirrorLimits, Notice, Scene, SceneFile};
+use hearth_scene::{
+    Authority, Change, FileError, Limits, Mirror, MirrorLimits, Notice, Owner, Scene, SceneFile,
+};
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
@@ -268,6 +271,17 @@ impl World {
             translation.iter().chain(rotation).chain(scale).all(|number| number.is_finite())
         };
         with_place.filter(is_somewhere).take(count).collect()
+    }
+
+    /// The process that is told what pointers do to an entity, and what it wants to hear.
+    pub(crate) fn pointer_target(&self, id: EntityId) -> Option<(ProcessId, Wants)> {
+        let state = self.state.lock();
+        let entity = state.scene().get(id)?;
+        match (entity.owner(), entity.get(ComponentKind::Pointer)?) {
+            (Owner::Process(process), Component::Pointer(wants)) => Some((process, *wants)),
+            // Of what belongs to the space there is nobody to hear it.
+            _ => None,
+        }
     }
 
     /// The bytes of a component, as this peer knows it now.

@@ -113,7 +113,7 @@ impl Mailbox {
 
     /// Takes out what the user has done: input, and what happened to terminals.
     pub(crate) fn take_of_user(&self) -> Vec<Signal> {
-        self.take_all(|signal| matches!(signal.header.kind, Kind::Input | Kind::Terminal))
+        self.take_all(|signal| matches!(signal.header.kind, Kind::Input | Kind::Terminal | Kind::Pointer))
     }
 
     fn take_all(&self, which: impl Fn(&Signal) -> bool) -> Vec<Signal> {

@@ -96,6 +96,8 @@ pub enum Request {
     },
     /// The lumps that this peer has. Answer: one [`LumpInfo`] for each.
     ListLumps {},
+    /// What this peer has made of lumps for its picture. Answer: one [`AssetInfo`] for each.
+    ListAssets {},
     /// The processes of one peer. Answer: one [`ProcessInfo`] for each.
     ListProcesses {
         /// Which peer's; this one's if absent.
@@ -240,6 +242,7 @@ impl Request {
             Request::Pin { .. } => "pin",
             Request::Unpin { .. } => "unpin",
             Request::ListLumps {} => "list-lumps",
+            Request::ListAssets {} => "list-assets",
             Request::ListProcesses { .. } => "list-processes",
             Request::Spawn { .. } => "spawn",
             Request::Kill { .. } => "kill",
@@ -280,6 +283,59 @@ pub struct LumpInfo {
     /// Whether it is kept though nothing refers to it.
     #[serde(default)]
     pub pinned: bool,
+}
+
+/// What became of a lump that a picture needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AssetInfo {
+    /// The lump.
+    #[serde(with = "text")]
+    pub id: LumpId,
+    /// What it is read as, such as `Mesh`.
+    pub class: String,
+    /// How far it is.
+    pub state: AssetState,
+    /// Bytes of memory that it takes, here and on the graphics card; 0 before it is ready.
+    pub memory_bytes: u64,
+    /// Entities that show it, or would.
+    pub users: u64,
+    /// How many processes hold it loaded.
+    #[serde(default)]
+    pub holds: u64,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// How far a lump is on its way to be an asset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum AssetState {
+    /// The lump is being fetched.
+    Fetching,
+    /// It is here, and waits or is being decoded.
+    Decoding,
+    /// It is there.
+    Ready,
+    /// It will not be.
+    Failed,
+    /// A state that this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+impl AssetState {
+    /// The name, as in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            AssetState::Fetching => "fetching",
+            AssetState::Decoding => "decoding",
+            AssetState::Ready => "ready",
+            AssetState::Failed => "failed",
+            AssetState::Unknown => "unknown",
+        }
+    }
 }
 
 /// A process that was started.

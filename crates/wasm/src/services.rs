@@ -5,6 +5,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use hearth_abi::{
     EntityId, Errno, LumpId, PeerId, ProcessId, TerminalId,
+    cast::Cast,
     scene::ComponentKind,
     terminal::{Command, Open, View},
 };
@@ -21,7 +22,7 @@ pub struct Caller {
 }
 
 /// What takes time. Its reply has the form that `docs/formats/guest.md` gives.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Request {
     /// Spawn a process on a peer, also this one. Reply: its id (8 bytes), when it has started.
     SpawnOn {
@@ -90,6 +91,12 @@ pub enum Request {
     },
     /// Read the user's clipboard. Reply: its text.
     ClipboardRead,
+    /// Send a ray or a ball through the scene as this peer shows it. Reply: the hits, in the form of
+    /// [`hearth_abi::cast::encode_hits`].
+    SceneCast {
+        /// What is sent.
+        cast: Cast,
+    },
 }
 
 /// What guests need of the peer. None of the plain functions may block for long. Arguments are

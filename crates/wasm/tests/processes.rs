@@ -7,6 +7,7 @@ mod common;
 use common::{HERE, Probe, With, World, elsewhere, eventually, guest};
 use hearth_abi::{
     Errno, LumpId, ProcessId,
+    cast::Cast,
     signal::{decode_args, encode_args},
     terminal::{Command, Open},
 };
@@ -283,10 +284,19 @@ async fn requests_reach_the_peer_as_they_were_made() {
     let args = encode_args(["a", ""]);
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("\\{byte:02x}")).collect::<String>();
     let open = Open { folder: "/".into(), command: vec!["vim".into()], ..Open::default() };
+    let cast = Cast {
+        from: [1.0, 2.0, 3.0],
+        way: [0.0, -1.0, 0.0],
+        distance_max: 9.0,
+        radius: 0.5,
+        hits_max: 4,
+        without: None,
+    };
+    let casting = hex(&cast.encode());
     let (data, opening, resize) =
         (hex(&args), hex(&open.encode()), hex(&Command::Resize { columns: 80, rows: 24 }.encode()));
     let body = format!(
-        r#"(data (i32.const 512) "{opening}") (data (i32.const 1024) "{resize}")
+        r#"(data (i32.const 512) "{opening}") (data (i32.const 1024) "{resize}") (data (i32.const 2048) "{casting}")
         (data (i32.const 32) "Mesh") (data (i32.const 40) "/tmp/file") (data (i32.const 64) "{data}")
         (func (export "start")
           (drop (call $lump_size (i32.const 0) (i32.const 9) (i64.const 1)))
@@ -304,6 +314,7 @@ async fn requests_reach_the_peer_as_they_were_made() {
           (call $check32 (i32.const 12) (call $peer_name (i32.const 6) (i32.const 0) (i32.const 8)) (i32.const -9))
           (drop (call $terminal_open (i32.const 512) (i32.const {opening_len}) (i64.const 7)))
           (drop (call $clipboard_read (i64.const 8)))
+          (drop (call $scene_cast (i32.const 2048) (i32.const 44) (i64.const 9)))
           (call $check32 (i32.const 13) (call $terminal_command (i64.const 7) (i32.const 1024) (i32.const 5)) (i32.const 0))
           (call $check32 (i32.const 14) (call $terminal_command (i64.const 8) (i32.const 1024) (i32.const 5)) (i32.const -4))
           (call $check32 (i32.const 15) (call $keyboard_focus (i64.const 7)) (i32.const 0))
@@ -325,6 +336,7 @@ async fn requests_reach_the_peer_as_they_were_made() {
         Request::SpawnOn { peer: HERE, module: lump, name: None, args: Default::default() },
         Request::TerminalOpen { open },
         Request::ClipboardRead,
+        Request::SceneCast { cast },
     ];
     let asked = world.peer.asked.lock();
     assert!(asked.iter().all(|(caller, _)| *caller == Caller { process: id, origin: HERE }));

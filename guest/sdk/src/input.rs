@@ -15,7 +15,7 @@ impl Input {
     /// Asks for the events of these bits of [`mask`].
     ///
     /// # Errors
-    /// [`Errno::Permission`] for keyboard and mouse if this process came from another peer;
+    /// [`Errno::Permission`] for all but frames if this process came from another peer;
     /// [`Errno::Unsupported`] on a peer without a picture.
     pub fn subscribe(mask: u32) -> Result<Input, Errno> {
         sys::check(sys::input_subscribe(mask)).map(|_zero| Input(()))

@@ -26,7 +26,7 @@
 //!
 //! How the parts fit: [`sys`] has the calls as they are; the executor takes signals from the mailbox,
 //! wakes whoever waits for a reply or a timer by its tag, and queues messages for [`recv`] and events
-//! for [`input::Input`] and [`terminal::Terminal`]. [`scene`], [`mesh`], [`font`] and [`math`] are about what is seen, and [`sound`] about what is heard. On a native
+//! for [`input::Input`], [`pointer::Pointers`] and [`terminal::Terminal`]. [`scene`], [`mesh`], [`font`] and [`math`] are about what is seen, and [`sound`] about what is heard. On a native
 //! target the calls go to [`testing`], so that a script's logic is tested by `cargo test` without a peer.
 //!
 //! It must depend on nothing but the contract (`hearth-abi`) and on serialisation: it is compiled into
@@ -40,6 +40,7 @@ pub mod lump;
 pub mod math;
 pub mod mesh;
 pub mod message;
+pub mod pointer;
 pub mod process;
 mod runtime;
 pub mod scene;
@@ -67,6 +68,7 @@ pub mod prelude {
     pub use crate::input::{self, Input};
     pub use crate::math::{Quat, Vec3, vec3};
     pub use crate::mesh::Shape;
+    pub use crate::pointer::{self, Pointers, Wants};
     pub use crate::scene::{self, Batch, Entity, glow, matte, metal, srgb};
     pub use crate::sound;
     pub use crate::terminal::Terminal;
@@ -76,8 +78,10 @@ pub mod prelude {
         spawn_on, timeout, trace, warn,
     };
     pub use hearth_abi::scene::{
-        Align, Anchor, Billboard, Camera, Component, Face, Light, LightKind, Material, MeshSource, Scope,
-        Sky, Sound, TerminalView, Text, Transform,
+        Align, Anchor, Animation, Billboard, Camera, ColorGrading, Component, Environment, Face, Fog, Light,
+        LightKind, LineWay, Lines, Material, MeshSource, ModelNode, NodeMode, Particles, Scope, Screen, Sky,
+        Sound, TerminalView, Text, TextureTransform, ToneMapping, Transform, View, VisibilityRange,
+        second_uvs,
     };
     pub use std::time::Duration;
 }
@@ -156,6 +160,7 @@ mod guide {
         lumps_and_assets: "lumps-and-assets.md",
         scene: "scene.md",
         sound: "sound.md",
+        models: "models.md",
         input: "input.md",
         authority: "authority.md",
     }

@@ -98,7 +98,8 @@ impl Lump {
     }
 }
 
-/// A lump that this peer has loaded for a class: `Mesh`, `Texture`, `Scene`, `Sound` or `WebAssembly`.
+/// A lump that this peer has loaded for a class: `Mesh`, `Texture`, `Scene`, `Environment`, `Sound` or
+/// `WebAssembly`.
 ///
 /// Entities load what they refer to by themselves; load an asset to have it ready before it is shown,
 /// or to learn whether it is sound. Dropping this lets go of it.

@@ -6,8 +6,9 @@
 
 use crate::{Error, message, sys};
 use hearth_abi::{
-    Errno, ProcessId, TerminalId,
+    EntityId, Errno, ProcessId, TerminalId,
     input::Event,
+    pointer,
     signal::{HEADER_LEN, Header, Kind},
     terminal,
 };
@@ -31,6 +32,8 @@ const EVENTS_MAX: usize = 1024;
 const TERMINAL_EVENTS_MAX: usize = 256;
 /// Most terminals whose events wait before somebody asks for them.
 const TERMINALS_MAX: usize = 64;
+/// Most events of pointers that wait. A script that does not read them loses motions, and then the oldest.
+const POINTERS_MAX: usize = 1024;
 /// First length of the buffer for signals.
 const BUFFER_LEN: usize = 4096;
 
@@ -76,6 +79,15 @@ struct TerminalEvents {
     wakers: Vec<Waker>,
 }
 
+/// What pointers did to entities, and who waits for it.
+#[derive(Default)]
+struct Pointers {
+    events: VecDeque<pointer::Event>,
+    /// How many listen to one entity alone.
+    of_one: BTreeMap<EntityId, usize>,
+    wakers: Vec<Waker>,
+}
+
 #[derive(Default)]
 struct Runtime {
     /// `None` while the task is being polled.
@@ -89,6 +101,7 @@ struct Runtime {
     events: VecDeque<Event>,
     event_wakers: Vec<Waker>,
     terminals: BTreeMap<TerminalId, TerminalEvents>,
+    pointers: Pointers,
     last_number: u64,
 }
 
@@ -240,6 +253,58 @@ pub(crate) fn clear_events() {
     with(|runtime| runtime.events.clear());
 }
 
+/// Somebody listens to the pointers on one entity alone.
+pub(crate) fn listen(entity: EntityId) {
+    with(|runtime| *runtime.pointers.of_one.entry(entity).or_default() += 1);
+}
+
+/// Somebody listens to it no longer; what waits for nobody is forgotten.
+pub(crate) fn unlisten(entity: EntityId) {
+    with(|runtime| {
+        let pointers = &mut runtime.pointers;
+        if let Some(count) = pointers.of_one.get_mut(&entity) {
+            *count -= 1;
+            if *count == 0 {
+                pointers.of_one.remove(&entity);
+                pointers.events.retain(|event| event.entity != entity);
+            }
+        }
+    });
+}
+
+/// The next thing that a pointer did to an entity, or to those that nobody listens to alone.
+pub(crate) fn poll_pointer(of: Option<EntityId>, context: &Context<'_>) -> Poll<pointer::Event> {
+    with(|runtime| {
+        let Pointers { events, of_one, wakers } = &mut runtime.pointers;
+        let is_meant = |event: &pointer::Event| match of {
+            Some(entity) => event.entity == entity,
+            None => !of_one.contains_key(&event.entity),
+        };
+        match events.iter().position(is_meant).and_then(|at| events.remove(at)) {
+            Some(event) => Poll::Ready(event),
+            None => {
+                keep(wakers, context);
+                Poll::Pending
+            }
+        }
+    })
+}
+
+impl Pointers {
+    fn accept(&mut self, event: pointer::Event) {
+        let last = self.events.iter_mut().rev().find(|waiting| waiting.entity == event.entity);
+        if let Some(last) = last.filter(|last| event.kind.is_motion() && last.kind == event.kind) {
+            *last = event;
+            return;
+        }
+        if self.events.len() >= POINTERS_MAX {
+            let motion = self.events.iter().position(|waiting| waiting.kind.is_motion());
+            self.events.remove(motion.unwrap_or(0));
+        }
+        self.events.push_back(event);
+    }
+}
+
 /// The next event of a terminal.
 pub(crate) fn poll_terminal(terminal: TerminalId, context: &Context<'_>) -> Poll<terminal::Event> {
     with(|runtime| {
@@ -305,6 +370,11 @@ fn accept(signal: &[u8]) {
             }
             of_terminal.events.push_back(event);
             std::mem::take(&mut of_terminal.wakers)
+        }
+        Kind::Pointer => {
+            let Ok(event) = pointer::Event::decode(body) else { return Vec::new() };
+            runtime.pointers.accept(event);
+            std::mem::take(&mut runtime.pointers.wakers)
         }
         _ => Vec::new(),
     });

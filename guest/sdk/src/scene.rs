@@ -23,16 +23,22 @@
 use crate::{
     Error,
     math::{Quat, Vec3},
+    runtime::Pending,
     sys,
 };
 use hearth_abi::{
     EntityId, Errno, LumpId, TerminalId,
+    cast::{Cast, DISTANCE_MAX, HITS_MAX, decode_hits},
+    pointer::Wants,
     scene::{
-        BATCH_LEN_MAX, Billboard, Camera, Component, ComponentKind, Light, Material, MeshSource, Op, Scope,
-        Sky, Sound, TerminalView, Text, Transform,
+        Animation, BATCH_LEN_MAX, Billboard, Camera, ColorGrading, Component, ComponentKind, Environment,
+        Fog, Light, Lines, Material, MeshSource, ModelNode, Op, Particles, Scope, Screen, Sky, Sound,
+        TerminalView, Text, Transform, View, VisibilityRange,
     },
 };
 use std::cell::Cell;
+
+pub use hearth_abi::cast::Hit;
 
 /// How many entity ids are asked for at once.
 const IDS: u32 = 64;
@@ -84,6 +90,17 @@ into_component! {
     TerminalView, view => Component::Terminal(view);
     Text, text => Component::Text(Box::new(text));
     Sound, sound => Component::Sound(Box::new(sound));
+    Animation, animation => Component::Animation(Box::new(animation));
+    ModelNode, node => Component::Node(Box::new(node));
+    Environment, environment => Component::Environment(environment);
+    Wants, wants => Component::Pointer(wants);
+    Fog, fog => Component::Fog(fog);
+    ColorGrading, grading => Component::ColorGrading(grading);
+    Lines, lines => Component::Lines(Box::new(lines));
+    Particles, particles => Component::Particles(Box::new(particles));
+    View, view => Component::View(view);
+    Screen, screen => Component::Screen(screen);
+    VisibilityRange, range => Component::VisibilityRange(range);
 }
 
 /// A new entity, described before it is made. It belongs to this process and goes when this ends,
@@ -169,6 +186,38 @@ impl Entity {
         self.with(Component::Model(lump))
     }
 
+    /// What its model plays.
+    ///
+    /// ```
+    /// # use hearth_sdk::prelude::*;
+    /// # fn build(fox: LumpId) -> Result<(), Error> {
+    /// let fox = Entity::new().model(fox).plays(Animation::of("Survey")).spawn()?;
+    /// scene::set(fox, Animation { blend: 0.3, ..Animation::of("Walk") })?;
+    /// # Ok(())
+    /// # }
+    /// # build(LumpId([1; 32])).unwrap();
+    /// ```
+    pub fn plays(self, animation: Animation) -> Entity {
+        self.with(animation)
+    }
+
+    /// Ties it to a node of the model that it hangs under.
+    ///
+    /// ```
+    /// # use hearth_sdk::prelude::*;
+    /// # fn build(robot: EntityId) -> Result<(), Error> {
+    /// let left = Quat::about(Vec3::Y, 0.6);
+    /// Entity::new().parent(robot).node(ModelNode::add("head")).turned(left).spawn()?;
+    /// let lamp = Entity::new().parent(robot).node(ModelNode::follow("hand.R"));
+    /// lamp.mesh(MeshSource::Sphere(0.1)).material(glow([3.0, 2.0, 1.0])).spawn()?;
+    /// # Ok(())
+    /// # }
+    /// # build("0.7".parse().unwrap()).unwrap();
+    /// ```
+    pub fn node(self, node: ModelNode) -> Entity {
+        self.with(node)
+    }
+
     /// Writing on it, to be read from +Z: white, without serifs, a tenth of a metre high, about its origin.
     /// For other looks give a [`Text`] to [`Entity::with`].
     ///
@@ -220,6 +269,11 @@ impl Entity {
     /// Not seen, nor what is below it.
     pub fn hidden(self) -> Entity {
         self.with(Component::Hidden(true))
+    }
+
+    /// This process hears what users' pointers do to it, and to what is below it: see [`crate::pointer`].
+    pub fn pointer(self, wants: Wants) -> Entity {
+        self.with(wants)
     }
 
     /// Any component.
@@ -380,6 +434,79 @@ pub fn give(entity: EntityId) -> Result<(), Error> {
 pub fn read(entity: EntityId, kind: ComponentKind) -> Option<Component> {
     let bytes = sys::whole(|out| sys::scene_read(entity.to_bits(), kind as u32, out)).ok()?;
     Component::decode(kind, &bytes).ok()
+}
+
+/// What a ray meets of all that this peer's user could see: of each entity where it is met first, the nearest
+/// first, at most 64. For more choices see [`cast`].
+///
+/// ```
+/// use hearth_sdk::{abi::cast::encode_hits, prelude::*, testing};
+///
+/// async fn run() -> Result<(), Error> {
+///     if let Some(ground) = scene::ray_cast(vec3(0.0, 2.0, 0.0), -Vec3::Y, 100.0).await?.first() {
+///         info!("{} metres above {}", ground.distance, ground.entity);
+///     }
+///     Ok(())
+/// }
+/// # let hit = scene::Hit {
+/// #     entity: "0.7".parse().unwrap(),
+/// #     point: [0.0, 0.5, 0.0],
+/// #     normal: [0.0, 1.0, 0.0],
+/// #     distance: 1.5,
+/// # };
+/// # let answered = async move {
+/// #     spawn_local(async move {
+/// #         sleep(Duration::from_millis(1)).await;
+/// #         testing::answer(Ok(1), &encode_hits(&[hit]));
+/// #     });
+/// #     run().await
+/// # };
+/// # assert_eq!(testing::run_for(answered, Duration::from_secs(1)), Some(Ok(())));
+/// # assert_eq!(testing::casts()[0].way, [0.0, -1.0, 0.0]);
+/// # assert_eq!(testing::logs()[0].1, "1.5 metres above 0.7");
+/// ```
+///
+/// # Errors
+/// [`Errno::Unsupported`] on a peer without a picture: only that has shapes to be met; [`Errno::Invalid`] if a number is
+/// out of range (see [`Cast`]); [`Errno::Limit`] if too many wait.
+pub async fn ray_cast(from: Vec3, way: Vec3, distance_max: f32) -> Result<Vec<Hit>, Error> {
+    let distance_max = distance_max.min(DISTANCE_MAX);
+    let ray = Cast {
+        from: from.array(),
+        way: way.array(),
+        distance_max,
+        radius: 0.0,
+        hits_max: HITS_MAX,
+        without: None,
+    };
+    cast(&ray).await
+}
+
+/// What a ball meets on its way: as [`ray_cast`]. A body that is to walk is a ball, or two.
+///
+/// # Errors
+/// As [`ray_cast`].
+pub async fn ball_cast(from: Vec3, way: Vec3, distance_max: f32, radius: f32) -> Result<Vec<Hit>, Error> {
+    let distance_max = distance_max.min(DISTANCE_MAX);
+    cast(&Cast {
+        from: from.array(),
+        way: way.array(),
+        distance_max,
+        radius,
+        hits_max: HITS_MAX,
+        without: None,
+    })
+    .await
+}
+
+/// What a ray or a ball meets.
+///
+/// # Errors
+/// As [`ray_cast`].
+pub async fn cast(cast: &Cast) -> Result<Vec<Hit>, Error> {
+    let bytes = cast.encode();
+    let answer = Pending::ask(|tag| sys::scene_cast(&bytes, tag))?.await.success()?;
+    decode_hits(&answer.body).map_err(|error| Error::new(Errno::Host, error.to_string()))
 }
 
 /// A transform at a place with a rotation.

@@ -22,8 +22,10 @@
 
 use crate::{runtime, sys::HOST};
 use hearth_abi::{
-    Errno, LumpId, ProcessId, TerminalId,
+    EntityId, Errno, LumpId, PeerId, ProcessId, TerminalId,
+    cast::Cast,
     input::Event,
+    pointer,
     scene::{Op, decode_batch},
     signal::{Kind, encode_args},
     terminal,
@@ -89,6 +91,38 @@ pub fn input(event: &Event) {
 pub fn terminal_event(terminal: TerminalId, event: &terminal::Event) {
     let body = terminal::encode_event(terminal, event);
     HOST.with_borrow_mut(|host| host.signal(Kind::Terminal, 0, 0, 0, &body));
+}
+
+/// Puts an event of a user's pointer into the mailbox.
+pub fn pointer(event: &pointer::Event) {
+    HOST.with_borrow_mut(|host| host.signal(Kind::Pointer, 0, 0, 0, &event.encode()));
+}
+
+/// What the user of peer 2 does with the left button to an entity that is straight ahead, two metres away.
+pub fn pointer_event(kind: pointer::Kind, entity: EntityId) -> pointer::Event {
+    pointer::Event {
+        kind,
+        pointer: pointer::MOUSE,
+        button: 0,
+        buttons: 0,
+        modifiers: terminal::Modifiers::default(),
+        user: PeerId::new(2).expect("a small number"),
+        entity,
+        hit: Some(entity),
+        other: None,
+        from: [0.0, 1.7, 0.0],
+        way: [0.0, 0.0, -1.0],
+        distance: 2.0,
+        point: [0.0, 1.7, -2.0],
+        normal: [0.0, 0.0, 1.0],
+        wheel: [0.0; 2],
+    }
+}
+
+/// Takes what the script has sent through the scene. Its requests are answered by [`answer()`], with
+/// [`encode_hits`](hearth_abi::cast::encode_hits).
+pub fn casts() -> Vec<Cast> {
+    HOST.with_borrow_mut(|host| std::mem::take(&mut host.casts))
 }
 
 /// Takes what the script told terminals to do.

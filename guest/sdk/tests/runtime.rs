@@ -346,3 +346,58 @@ fn events_of_terminals_come_to_who_asks_for_that_terminal() {
     assert_eq!(testing::terminal_commands(), commands.map(|command| (own, command)));
     assert_eq!(testing::focuses(), [Some(other.id()), None]);
 }
+
+#[test]
+fn pointers_come_to_whoever_listens_to_the_entity() {
+    use hearth_sdk::pointer::{Kind, Pointers};
+    let (one, other) = (EntityId::from_bits(1), EntityId::from_bits(2));
+    let send = |kind, entity| testing::pointer(&testing::pointer_event(kind, entity));
+    // Motions in a row are one; what is between them stays.
+    for kind in [Kind::Over, Kind::Move, Kind::Move, Kind::Press, Kind::Move, Kind::Release, Kind::Click] {
+        send(kind, one);
+    }
+    send(Kind::Press, other);
+    let heard = testing::run_for(
+        async move {
+            let mut all = Pointers::listen();
+            let mut of_one = Pointers::of(one);
+            let mut heard = vec![all.next().await.kind];
+            for _ in 0..6 {
+                heard.push(of_one.next().await.kind);
+            }
+            drop(of_one);
+            send(Kind::Out, one);
+            heard.push(all.next().await.kind);
+            heard
+        },
+        Duration::ZERO,
+    );
+    use Kind::{Click, Move, Out, Over, Press, Release};
+    assert_eq!(heard.unwrap(), [Press, Over, Move, Press, Move, Release, Click, Out]);
+}
+
+#[test]
+fn a_flood_of_pointers_loses_motions_first() {
+    use hearth_sdk::pointer::{Kind, Pointers};
+    let (one, other) = (EntityId::from_bits(1), EntityId::from_bits(2));
+    testing::run_for(
+        async move {
+            let send = |kind, entity| testing::pointer(&testing::pointer_event(kind, entity));
+            for i in 0..1500 {
+                send(Kind::Move, if i % 2 == 0 { one } else { other });
+                if i % 2 == 0 {
+                    send(Kind::Press, one);
+                }
+            }
+            sleep(Duration::from_millis(1)).await;
+            let mut pointers = Pointers::listen();
+            let mut presses = 0;
+            while let Ok(event) = timeout(Duration::from_millis(1), pointers.next()).await {
+                presses += i32::from(event.kind == Kind::Press);
+            }
+            assert_eq!(presses, 750, "none of them is lost");
+        },
+        Duration::from_secs(1),
+    )
+    .expect("it has come to its end");
+}

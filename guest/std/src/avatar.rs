@@ -5,35 +5,69 @@
 //! twenty times a second, and only when it has moved. Without a picture (a bot, a test) there is a
 //! body alone.
 //!
+//! The user walks where there is ground, held up by it and stopped by walls, which casts tell of; or flies,
+//! through everything. At first, and where it was sent, it stays as it is until there is ground right below the feet, or
+//! until it is to move.
+//!
 //! Arguments: `at X Y Z YAW`, metres and radians: where the eye is at first, and how far it is turned
 //! left from looking along −Z. Send it `{"go": {"at": [0, 1.7, 3], "yaw": 0.5, "pitch": 0}}` to move it, and
 //! call it with `"eye"` for the id of the eye's entity. A script that takes clicks and the wheel for something
 //! that the user points at sends `{"busy": true}` meanwhile, and `{"busy": false}` after. What the workshop said
-//! is forgotten when it ends.
+//! is forgotten when it ends. A script that the user types into sends `{"typing": MILLISECONDS}` again and again:
+//! for so long keys are not for the flight; 0 gives them back.
+//! `{"model": LUMP}` or `{"model": {"lump": LUMP, "height": 1.8}}` makes a glTF model the
+//! body, `{"model": null}` makes it the default figure again; a script calls [`wear`] for that.
 
 mod body;
 mod controls;
+mod figure;
+mod legs;
+mod model;
 mod panel;
+mod pointing;
+pub mod walk;
 
-use crate::place::EXPOSURE_EV100;
+use crate::{place::EXPOSURE_EV100, workshop::ray::Ray};
+use body::{Body, Stance, Way, Worn};
 use controls::{Controls, Wish};
 use hearth_sdk::{abi::input::Event, peer_name, prelude::*, process::whereis, time};
+use legs::{Legs, Question};
+use model::Rig;
 use panel::Panel;
-use serde::Deserialize;
-use std::collections::BTreeSet;
+use pointing::Pointing;
+use serde::{Deserialize, Serialize};
+use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
+use walk::{Ball, EYE, Fate, STEP, Walk};
 
-/// Least time from one move of the body to the next.
-const BODY_STEP: Duration = Duration::from_millis(50);
 /// So many scripts may have the user's hands; what more of them say is not heard.
 const BUSY_MAX: usize = 16;
+/// The longest that a script has the keyboard without asking again.
+const TYPING_MAX: Duration = Duration::from_secs(10);
 /// The service that has them mostly.
 const WORKSHOP: &str = "workshop";
-/// The body floats this far behind the eye and below it, so that it is not in its own way.
-const BODY_BEHIND: f32 = 0.32;
-const BODY_BELOW: f32 = 0.1;
+/// The service that this is.
+const AVATAR: &str = "avatar";
+/// Heights in metres that a model may be scaled to.
+const HEIGHTS: [f32; 2] = [0.1, 20.0];
+/// Until it is decided whether the user walks: how often the ground is looked for, and how long.
+const LOOK_EVERY: f32 = 0.25;
+const LOOK_FOR: f32 = 10.0;
+/// An eye as high above the ground as this stands there, whether it is to move or not; and one that is to move.
+const STANDS: f32 = 0.06;
+const REACHES: [f32; 2] = [0.9, 3.0];
+/// How far down there may be ground for who wants to walk.
+const FAR_DOWN: f32 = 500.0;
+/// Per second: how fast the eye comes to where it belongs above the feet.
+const SETTLES: f32 = 7.0;
+/// So long without ground is a fall or a jump for those who see it.
+const FALLS: f32 = 0.12;
+
+const WALKING: &str = "on foot: Space jumps, F flies";
+const FLYING: &str = "in flight: Space and C go up and down, F walks";
+const NO_GROUND: &str = "there is no ground below to walk on";
 
 /// What others may ask of it.
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Order {
     Go {
@@ -45,8 +79,58 @@ enum Order {
     },
     /// The hands are at something else: clicks and the wheel are not for the flight.
     Busy(bool),
+    /// The keyboard is at something else for so many milliseconds, at most 10 s.
+    Typing(u64),
     /// Which entity is the eye? Answered by the number of its id, 0 without a picture.
     Eye,
+    /// Wear this model, or the default figure.
+    Model(Option<Wear>),
+}
+
+/// A model, as it is said in messages.
+#[derive(Deserialize, Serialize)]
+#[serde(untagged)]
+enum Wear {
+    Lump(String),
+    Sized { lump: String, height: Option<f32> },
+}
+
+impl Wear {
+    fn read(self) -> Result<Worn, Error> {
+        let (lump, height) = match self {
+            Wear::Lump(lump) => (lump, None),
+            Wear::Sized { lump, height } => (lump, height),
+        };
+        let [least, most] = HEIGHTS;
+        if height.is_some_and(|height| !(least..=most).contains(&height)) {
+            return Err(Error::new(Errno::Invalid, format!("a height is {least} to {most} metres")));
+        }
+        let model = lump.parse().map_err(|_error| Error::new(Errno::Invalid, "a model is a lump's id"))?;
+        Ok(Worn { model, height })
+    }
+}
+
+/// Makes a glTF model the avatar of this peer's user, for all to see: as high as it is made, or this many metres. Its clips
+/// are found by their names (idle, walk, run, jump, fly, or what else these are called), and its head by its node's. `None`
+/// is the default figure.
+///
+/// ```
+/// # use hearth_sdk::prelude::*;
+/// # use hearth_std::avatar;
+/// # fn dress(fox: LumpId) -> Result<(), Error> {
+/// avatar::wear(Some(fox), Some(1.1))?;
+/// avatar::wear(None, None)
+/// # }
+/// # assert_eq!(dress(LumpId([1; 32])).unwrap_err().errno, Errno::NotFound);
+/// ```
+///
+/// # Errors
+/// [`Errno::NotFound`] if no avatar runs on this peer; else as [`hearth_sdk::send`]. What is wrong with a model is
+/// in the avatar's log.
+pub fn wear(model: Option<LumpId>, height: Option<f32>) -> Result<(), Error> {
+    let avatar = whereis(AVATAR).ok_or_else(|| Error::new(Errno::NotFound, "no avatar runs here"))?;
+    let wear = model.map(|lump| Wear::Sized { lump: lump.to_string(), height });
+    hearth_sdk::send(avatar, &Order::Model(wear))
 }
 
 /// Where the eye is and looks.
@@ -76,15 +160,9 @@ impl Pose {
         scene::pose(self.at, Quat::yaw_pitch_roll(self.yaw, self.pitch, 0.0))
     }
 
-    /// Where the body is. Between two of its steps the eye may come backwards at `speed`; the body
-    /// makes room for that.
-    fn body(&self, speed: Vec3) -> Transform {
-        let turn = Quat::yaw_pitch_roll(self.yaw, 0.0, 0.0);
-        let back = turn.rotate(Vec3::Z);
-        let room = BODY_BEHIND + speed.dot(back).max(0.0) * BODY_STEP.as_secs_f32() * 1.3;
-        // It nods where the eye looks.
-        let nod = turn * Quat::about(Vec3::X, self.pitch * 0.4);
-        scene::pose(self.at + back * room - Vec3::Y * BODY_BELOW, nod)
+    /// Who stands there.
+    fn stance(&self) -> Stance {
+        Stance::still(self.at, self.yaw, self.pitch)
     }
 }
 
@@ -95,7 +173,7 @@ impl Pose {
 pub async fn run() -> Result<(), Error> {
     let mut pose = Pose::first(&args());
     let name = peer_name(peer()).unwrap_or_else(|| format!("peer {}", peer()));
-    let body = body::make(&name, peer().number(), pose.body(Vec3::ZERO))?;
+    let mut body = Body::make(&name, peer().number(), &pose.stance())?;
     let input = match Input::subscribe(input::mask::ALL) {
         Ok(input) => input,
         Err(errno) => {
@@ -106,10 +184,14 @@ pub async fn run() -> Result<(), Error> {
                 match order.body {
                     Order::Go { at, yaw, pitch } => {
                         pose = Pose { at: at.into(), yaw, pitch };
-                        scene::set(body, pose.body(Vec3::ZERO))?;
+                        let mut batch = Batch::new();
+                        body.leap(yaw);
+                        body.follow(&pose.stance(), 0.0, time::monotonic(), &mut batch);
+                        batch.commit()?;
                     }
                     Order::Eye => answer(&order, 0),
-                    Order::Busy(_) => {}
+                    Order::Busy(_) | Order::Typing(_) => {}
+                    Order::Model(wear) => put_on(&mut body, choose(wear).await)?,
                 }
             }
         }
@@ -118,22 +200,77 @@ pub async fn run() -> Result<(), Error> {
     User::new(pose, body)?.follow(input).await
 }
 
+/// For how long a script that the user types into has the keyboard. Who ends without a word does not keep it.
+pub(crate) fn typing(millis: u64) -> Duration {
+    Duration::from_millis(millis).min(TYPING_MAX)
+}
+
 /// Answers who asked; if they are gone, nobody misses it.
 fn answer(order: &Envelope<Order>, number: u64) {
     order.reply(&number).unwrap_or_else(|error| debug!("{}: {error}", order.from));
+}
+
+/// What is to be worn, and what is known of it.
+type Chosen = Result<Option<(Worn, Rig)>, Error>;
+
+async fn choose(wear: Option<Wear>) -> Chosen {
+    let Some(wear) = wear else { return Ok(None) };
+    let worn = wear.read()?;
+    let rig = Rig::of(worn.model).await?;
+    Ok(Some((worn, rig)))
+}
+
+fn put_on(body: &mut Body, chosen: Chosen) -> Result<(), Error> {
+    match chosen {
+        Ok(None) => body.wear(None),
+        Ok(Some((worn, rig))) => {
+            info!("wears {}", worn.model);
+            body.wear(Some((&worn, rig)))
+        }
+        Err(error) => {
+            warn!("the body stays as it is: {error}");
+            Ok(())
+        }
+    }
+}
+
+/// How the user gets about.
+enum Mode {
+    /// As flight, until ground is found.
+    Undecided {
+        looked: f32,
+        left: f32,
+    },
+    Walks {
+        legs: Legs,
+        airborne: f32,
+    },
+    Flies,
+}
+
+impl Mode {
+    const UNDECIDED: Mode = Mode::Undecided { looked: LOOK_EVERY, left: LOOK_FOR };
 }
 
 /// A user with a picture.
 struct User {
     pose: Pose,
     speed: Vec3,
+    mode: Mode,
+    /// Where the ground is.
+    ground: Question,
+    /// Whether ground is wanted by who flies.
+    lands: bool,
+    /// How far the eye is from where it belongs above the feet.
+    lift: f32,
     eye: EntityId,
     eye_shown: Transform,
-    body: EntityId,
-    body_shown: Transform,
-    body_moved: Duration,
+    body: Body,
+    pointing: Pointing,
     controls: Controls,
     panel: Panel,
+    /// The model that was chosen last, once it is there, and how often one was.
+    chosen: Rc<RefCell<(u32, Option<Chosen>)>>,
     /// The scripts that have the user's hands.
     busy: BTreeSet<ProcessId>,
     /// The workshop, if it is one of them.
@@ -141,22 +278,25 @@ struct User {
 }
 
 impl User {
-    fn new(pose: Pose, body: EntityId) -> Result<User, Error> {
+    fn new(pose: Pose, body: Body) -> Result<User, Error> {
         let mut batch = Batch::new();
-        let camera = Camera { exposure_ev100: EXPOSURE_EV100, ..Camera::default() };
-        let eye = Entity::new().local().name("eye").with(pose.eye()).with(camera).add_to(&mut batch);
+        let eye = Entity::new().local().name("eye").with(pose.eye()).with(camera()).add_to(&mut batch);
         let panel = Panel::make(eye, &mut batch)?;
         batch.commit()?;
         Ok(User {
             pose,
             speed: Vec3::ZERO,
+            mode: Mode::UNDECIDED,
+            ground: Question::default(),
+            lands: false,
+            lift: 0.0,
             eye,
             eye_shown: pose.eye(),
             body,
-            body_shown: pose.body(Vec3::ZERO),
-            body_moved: time::monotonic(),
+            pointing: Pointing::new(peer().number()),
             controls: Controls::default(),
             panel,
+            chosen: Rc::default(),
             busy: BTreeSet::new(),
             workshop: None,
         })
@@ -166,28 +306,103 @@ impl User {
         loop {
             match race(input.next(), recv::<Order>()).await {
                 Either::Left(Event::Frame { step_ns, .. }) => self.frame(step_ns as f32 * 1e-9)?,
-                Either::Left(event) => match self.controls.take(&event) {
-                    Some(Wish::Capture(on)) => {
-                        if let Err(errno) = input::capture_pointer(on) {
-                            warn!("the pointer stays as it is: {errno}");
-                        }
-                    }
-                    Some(Wish::Keys) => self.panel.toggle()?,
-                    Some(Wish::Greet) => self.panel.greet(),
-                    Some(Wish::Terminal) => self.panel.settle()?,
-                    None => {}
-                },
+                Either::Left(event) => self.hear(&event)?,
                 Either::Right(order) => match order.body {
                     Order::Go { at, yaw, pitch } => {
                         self.pose = Pose { at: at.into(), yaw, pitch };
-                        self.speed = Vec3::ZERO;
-                        self.show()?;
+                        self.stay();
+                        self.body.leap(yaw);
+                        self.show(0.0)?;
                     }
                     Order::Busy(busy) => self.set_busy(order.from, busy)?,
+                    Order::Typing(millis) => self.controls.set_typing(time::monotonic() + typing(millis)),
                     Order::Eye => answer(&order, self.eye.to_bits()),
+                    Order::Model(wear) => self.choose(wear),
                 },
             }
         }
+    }
+
+    /// The user does something.
+    fn hear(&mut self, event: &Event) -> Result<(), Error> {
+        match self.controls.take(event, time::monotonic()) {
+            Some(Wish::Capture(on)) => {
+                if let Err(errno) = input::capture_pointer(on) {
+                    warn!("the pointer stays as it is: {errno}");
+                }
+            }
+            Some(Wish::Keys) => self.panel.toggle()?,
+            Some(Wish::Greet) => self.panel.greet(),
+            Some(Wish::Terminal) => self.panel.settle()?,
+            Some(Wish::Fly) => self.toggle()?,
+            None => {}
+        }
+        // The end of a beam does not wait for a picture.
+        if self.controls.points() { Ok(()) } else { self.point() }
+    }
+
+    /// Is where it was sent, at rest.
+    fn stay(&mut self) {
+        self.speed = Vec3::ZERO;
+        self.lift = 0.0;
+        self.ground.forget();
+        self.lands = false;
+        // Who flies goes on flying.
+        if !matches!(self.mode, Mode::Flies) {
+            self.mode = Mode::UNDECIDED;
+        }
+    }
+
+    /// Looks at a model; of several the last is worn.
+    fn choose(&mut self, wear: Option<Wear>) {
+        let chosen = Rc::clone(&self.chosen);
+        let number = {
+            let mut chosen = chosen.borrow_mut();
+            *chosen = (chosen.0.wrapping_add(1), None);
+            chosen.0
+        };
+        spawn_local(async move {
+            let this = choose(wear).await;
+            let mut chosen = chosen.borrow_mut();
+            if chosen.0 == number {
+                chosen.1 = Some(this);
+            }
+        });
+    }
+
+    /// From feet to wings, or back.
+    fn toggle(&mut self) -> Result<(), Error> {
+        if matches!(self.mode, Mode::Flies) {
+            self.ground.forget();
+            self.lands = true;
+            return Ok(());
+        }
+        self.fly(FLYING)
+    }
+
+    fn fly(&mut self, why: &str) -> Result<(), Error> {
+        self.mode = Mode::Flies;
+        self.lands = false;
+        self.lift = 0.0;
+        self.ground.forget();
+        self.panel.say(why)
+    }
+
+    /// Walks from where the eye is, on ground of this height.
+    fn walk(&mut self, ground: f32) {
+        let feet = self.pose.at - Vec3::Y * EYE;
+        let speed = Vec3 { y: 0.0, ..self.speed };
+        let high = feet.y - ground;
+        let walk = if high > STEP {
+            self.lift = 0.0;
+            Walk::new(feet, self.speed)
+        } else {
+            self.lift = high;
+            Walk::standing(Vec3 { y: ground, ..feet }, speed)
+        };
+        self.mode = Mode::Walks { legs: Legs::new(walk, self.body.root()), airborne: 0.0 };
+        self.lands = false;
+        self.ground.forget();
     }
 
     /// A script has the user's hands, or has them no more.
@@ -221,11 +436,112 @@ impl User {
         {
             warn!("the pointer stays free: {errno}");
         }
+        let chosen = self.chosen.borrow_mut().1.take();
+        if let Some(chosen) = chosen {
+            put_on(&mut self.body, chosen)?;
+            self.pointing.let_go();
+        }
         // After a long pause: not through the next wall.
         let step = step.clamp(0.0, 0.1);
         let [right, up] = self.controls.turn(step);
         self.pose.yaw = (self.pose.yaw - right) % std::f32::consts::TAU;
         self.pose.pitch = (self.pose.pitch + up).clamp(-1.54, 1.54);
+        self.look_down(step)?;
+        match self.mode {
+            Mode::Walks { .. } => self.stride(step)?,
+            _ => self.soar(step),
+        }
+        self.show(step)?;
+        self.point()
+    }
+
+    /// Finds the ground, if it is not decided yet whether there is one to walk on.
+    fn look_down(&mut self, step: f32) -> Result<(), Error> {
+        let moves = self.controls.moves();
+        let answer = self.ground.take();
+        let is_seeking = match &mut self.mode {
+            Mode::Walks { .. } => return Ok(()),
+            Mode::Flies => {
+                if let (true, Some((_, met))) = (self.lands, &answer) {
+                    self.lands = false;
+                    return match met {
+                        Ok(Some(hit)) => {
+                            self.walk(hit.point[1]);
+                            self.panel.say(WALKING)
+                        }
+                        _ => self.panel.say(NO_GROUND),
+                    };
+                }
+                self.lands
+            }
+            Mode::Undecided { looked, left } => {
+                // Without keys there is time: the scene may still be on its way.
+                *left -= if moves { step } else { 0.0 };
+                *looked += step;
+                let is_over = *left <= 0.0 || self.controls.soars();
+                let is_due = *looked >= LOOK_EVERY || moves;
+                match answer {
+                    Some((_, Err(_))) => self.mode = Mode::Flies,
+                    Some((asked, Ok(Some(hit)))) => {
+                        let high = asked.from.y - hit.point[1];
+                        let [low, far] = REACHES;
+                        let stands = (high - EYE).abs() <= STANDS;
+                        if stands || moves && (low..=far).contains(&high) && !is_over {
+                            self.walk(hit.point[1]);
+                            return Ok(());
+                        }
+                    }
+                    _ => {}
+                }
+                if is_over {
+                    self.mode = Mode::Flies;
+                    return Ok(());
+                }
+                if let (true, Mode::Undecided { looked, .. }) = (is_due, &mut self.mode) {
+                    *looked = 0.0;
+                }
+                is_due
+            }
+        };
+        if is_seeking {
+            let down = Ball { from: self.pose.at, way: -Vec3::Y, far: FAR_DOWN, radius: 0.0 };
+            self.ground.ask(down, self.body.root());
+        }
+        Ok(())
+    }
+
+    /// Walks.
+    fn stride(&mut self, step: f32) -> Result<(), Error> {
+        let jumps = self.controls.jumps(step);
+        let wish = Quat::about(Vec3::Y, self.pose.yaw).rotate(self.controls.walk());
+        let Mode::Walks { legs, airborne } = &mut self.mode else { return Ok(()) };
+        let (jumped, speed, fate, stands) = legs.with(|walk| {
+            let jumped = walk.step(wish, jumps, step);
+            (jumped, walk.speed(), walk.take_fate(), walk.stands())
+        });
+        legs.ask();
+        let feet = legs.with(|walk| walk.feet());
+        let is_blind = legs.is_blind();
+        *airborne = if stands { 0.0 } else { *airborne + step };
+        if jumped {
+            *airborne = FALLS;
+            self.controls.jumped();
+        }
+        self.speed = speed;
+        self.lift *= (-SETTLES * step).exp();
+        if self.lift.abs() < 1e-3 {
+            self.lift = 0.0;
+        }
+        self.pose.at = feet + Vec3::Y * (EYE + self.lift);
+        match fate {
+            Fate::Lost => self.fly(NO_GROUND),
+            _ if is_blind => self.fly(FLYING),
+            _ => Ok(()),
+        }
+    }
+
+    /// Flies, through everything.
+    fn soar(&mut self, step: f32) {
         let ahead = Quat::yaw_pitch_roll(self.pose.yaw, self.pose.pitch, 0.0);
         let wish = self.controls.speed();
         // Up and down are the world's, whatever the eye looks at.
@@ -235,23 +551,42 @@ impl User {
             self.speed = Vec3::ZERO;
         }
         self.pose.at += self.speed * step;
-        self.show()
     }
 
     /// Sets what has changed: the eye at once, the body at its own pace.
-    fn show(&mut self) -> Result<(), Error> {
+    fn show(&mut self, step: f32) -> Result<(), Error> {
         let mut batch = Batch::new();
         let eye = self.pose.eye();
         if eye != self.eye_shown {
             self.eye_shown = eye;
             batch.set(self.eye, eye);
         }
-        let (body, now) = (self.pose.body(self.speed), time::monotonic());
-        if body != self.body_shown && now >= self.body_moved + BODY_STEP {
-            self.body_shown = body;
-            self.body_moved = now;
-            batch.set(self.body, body);
-        }
+        let way = match self.mode {
+            Mode::Flies => Way::Flying,
+            Mode::Walks { airborne, .. } if airborne >= FALLS => Way::InTheAir,
+            _ => Way::OnFoot,
+        };
+        let feet = self.pose.at - Vec3::Y * (EYE + self.lift);
+        let Pose { yaw, pitch, .. } = self.pose;
+        let stance = Stance { feet, yaw, pitch, speed: self.speed, way };
+        self.body.follow(&stance, step, time::monotonic(), &mut batch);
         batch.commit()
     }
+
+    /// Shows others what the user points at.
+    fn point(&mut self) -> Result<(), Error> {
+        let ray = self.controls.points().then(|| {
+            let eye = self.pose.eye();
+            let ray = match self.controls.pointer() {
+                Some((at, picture)) => Ray::through(&eye, &camera(), at, picture),
+                None => Ray::centre(&eye),
+            };
+            (ray.from, ray.way)
+        });
+        self.pointing.follow(ray, &self.body, time::monotonic())
+    }
+}
+
+fn camera() -> Camera {
+    Camera { exposure_ev100: EXPOSURE_EV100, ..Camera::default() }
 }

@@ -6,15 +6,16 @@
 //! |---|---|
 //! | `place` | the furnished place under an evening sky; the server starts it |
 //! | `mover` | lanterns that circle above the hearth; the server starts it |
-//! | `avatar` | camera, controls and body of a user; each client starts it |
+//! | `avatar` | camera, controls and body of a user, on foot or in flight; each client starts it |
 //! | `workshop` | terminals that a user opens, types into and carries about; each client starts it |
+//! | `kit` | a board with everything that the interface kit has |
 //! | `hello` | a glowing orb, the first script of the guide |
 //! | `clock` | a clock that tells the time and shows it |
 //! | `echo` | sends every message back |
 //! | `expr` | compiles arithmetic to WebAssembly and runs it on any peer |
 //!
-//! Every one can be replaced by another script. This crate must depend on nothing but the SDK and
-//! pure libraries; what two scripts share is a module here.
+//! Every one can be replaced by another script. This crate must depend on nothing but the SDK, the
+//! kit and pure libraries; what two scripts share is a module here.
 
 pub mod avatar;
 pub mod chance;

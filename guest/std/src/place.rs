@@ -57,7 +57,7 @@ pub async fn run() -> Result<(), Error> {
     }
 }
 
-/// Sky, sun and land.
+/// Sky, sun and land. What has a name that begins with `~` is walked through.
 fn around(batch: &mut Batch) -> Result<(), Error> {
     let sky = Sky {
         zenith: srgb(0x1e3a7c),
@@ -70,8 +70,11 @@ fn around(batch: &mut Batch) -> Result<(), Error> {
     let from_the_left = Quat::looking(vec3(0.86, -0.34, -0.38));
     Entity::new().name("sun").light(far_light(SUN, 230.0, true)).turned(from_the_left).add_to(batch);
 
-    let meadow = Entity::new().name("meadow").mesh(ground::meadow().source()?);
-    meadow.material(painted(1.0)).add_to(batch);
+    let meadow = Entity::new().name("meadow").add_to(batch);
+    for tile in ground::meadow() {
+        let tile = Entity::new().parent(meadow).name("tile").mesh(tile.source()?);
+        tile.material(painted(1.0)).add_to(batch);
+    }
     // Far things take their light from their paint, so that the air between can be painted too.
     let air = Material { unlit: true, ..painted(1.0) };
     Entity::new().name("mountains").mesh(ground::mountains().source()?).material(air).add_to(batch);
@@ -86,7 +89,7 @@ fn around(batch: &mut Batch) -> Result<(), Error> {
         Entity::new().parent(tree).name("trunk").mesh(wood.source()?).material(painted(0.95)).add_to(batch);
         Entity::new().parent(tree).name("leaves").mesh(leaves.source()?).material(painted(0.9)).add_to(batch);
     }
-    let grass = Entity::new().name("grass").mesh(plants::tufts().source()?);
+    let grass = Entity::new().name("~grass").mesh(plants::tufts().source()?);
     grass.material(Material { double_sided: true, ..painted(1.0) }).add_to(batch);
     Ok(())
 }
@@ -148,11 +151,11 @@ impl Fire {
             let (sin, cos) = (i as f32 * 2.4).sin_cos();
             let out = 0.055 * i as f32;
             let (place, size) = (vec3(cos * out, 0.22, sin * out), 1.0 - 0.085 * i as f32);
-            let tongue = Entity::new().parent(root).name("flame").mesh(flame).material(glow(hues[i / 3]));
+            let tongue = Entity::new().parent(root).name("~flame").mesh(flame).material(glow(hues[i / 3]));
             (tongue.at_vec(place).scaled(size).add_to(batch), place, size)
         });
         let flames = flames.collect();
-        let embers = Entity::new().parent(root).name("embers").mesh(furniture::embers().source()?);
+        let embers = Entity::new().parent(root).name("~embers").mesh(furniture::embers().source()?);
         embers.material(glow(times([4.0, 0.8, 0.1], 0.5))).add_to(batch);
         let crackle = Lump::put(&sound::wav(crackle::RATE, &crackle::fire()))?;
         let crackle = Sound::new(crackle.0).looped().gain(FIRE_GAIN).reaching(FIRE_NEAR, FIRE_FAR);

@@ -13,7 +13,7 @@
 mod board;
 mod hands;
 mod others;
-mod ray;
+pub(crate) mod ray;
 mod shown;
 
 use board::{FIRST, Form, Part};
@@ -24,7 +24,7 @@ use hearth_sdk::{
         input::{Event, Press, key},
         scene::{Align, Anchor, Camera, Component, ComponentKind, Text, Transform},
     },
-    clipboard,
+    clipboard, message,
     prelude::*,
     process::whereis,
     recv_bytes,
@@ -33,7 +33,7 @@ use hearth_sdk::{
 };
 use others::{Other, Others};
 use ray::{Pose, Ray};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use shown::{Light, Shown, Words, shortened};
 use std::{cell::RefCell, rc::Rc};
 
@@ -66,6 +66,14 @@ enum Order {
     Eye,
     Busy(bool),
     Go { at: [f32; 3], yaw: f32, pitch: f32 },
+}
+
+/// What others tell the workshop.
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Told {
+    /// The user types into something else for so many milliseconds: keys are not for here. 0 gives them back.
+    Typing(u64),
 }
 
 /// Something that the user is asked on a board.
@@ -114,6 +122,8 @@ struct Workshop {
     /// The cell that the pointer was told to be on last, and of what.
     told: Option<(TerminalId, [f32; 2])>,
     typing: Option<TerminalId>,
+    /// The keyboard is another script's until then.
+    typing_until: Duration,
     /// The one that had the keyboard last.
     typed: Option<TerminalId>,
     /// The pointer was captured before a board took the keyboard.
@@ -146,8 +156,12 @@ pub async fn run() -> Result<(), Error> {
     loop {
         match race(input.next(), recv_bytes()).await {
             Either::Left(event) => take(&shared, &event),
-            // Nobody is expected to write.
-            Either::Right(message) => debug!("{} writes to the workshop", message.from),
+            Either::Right(message) => match message::decode::<Told>(&message.body) {
+                Ok(Told::Typing(millis)) => {
+                    shared.borrow_mut().typing_until = time::monotonic() + crate::avatar::typing(millis);
+                }
+                Err(error) => debug!("{} writes to the workshop: {error}", message.from),
+            },
         }
     }
 }
@@ -164,6 +178,7 @@ fn take(shared: &Shared, event: &Event) {
             }
             shared.borrow_mut().frame();
         }
+        Event::Key { .. } if time::monotonic() < shared.borrow().typing_until => {}
         Event::Key { code: key::T, press: Press::Pressed } => {
             spawn_local(open(Rc::clone(shared)));
         }
@@ -312,6 +327,7 @@ impl Workshop {
             clicks: Clicks::default(),
             told: None,
             typing: None,
+            typing_until: Duration::ZERO,
             typed: None,
             recapture: false,
             left: false,

@@ -2,7 +2,7 @@
 //! Lumps: load, get, pin, list.
 
 use super::{
-    Peer,
+    Peer, SHORT_DIGITS,
     file::{self, PIECE_BYTES, Sink},
 };
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
 };
 use hearth_abi::LumpId;
 use hearth_ipc::Answer;
-use hearth_protocol::operator::{LumpInfo, Request};
+use hearth_protocol::operator::{AssetInfo, LumpInfo, Request};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     io::Read,
@@ -83,6 +83,27 @@ pub(super) async fn fetch<T: Serialize + DeserializeOwned>(
 pub(super) async fn pin(peer: &Peer, request: &Request, output: &mut Output) -> Result<()> {
     let info: LumpInfo = peer.call(request).await?;
     if output.json { output.json_line(&info) } else { Ok(()) }
+}
+
+pub(super) async fn list_assets(peer: &Peer, output: &mut Output) -> Result<()> {
+    let assets: Vec<AssetInfo> = peer.list(&Request::ListAssets {}).await?;
+    let columns =
+        [left("LUMP"), left("CLASS"), left("STATE"), right("MEMORY"), right("USERS"), left("REASON")];
+    output.table(columns, &assets, |asset, pretty| {
+        let (mut lump, mut memory) = (asset.id.to_string(), asset.memory_bytes.to_string());
+        if pretty {
+            lump.truncate(SHORT_DIGITS);
+            memory = size(asset.memory_bytes);
+        }
+        [
+            lump,
+            asset.class.clone(),
+            asset.state.name().to_owned(),
+            memory,
+            (asset.users + asset.holds).to_string(),
+            asset.reason.clone().unwrap_or_default(),
+        ]
+    })
 }
 
 pub(super) async fn list(peer: &Peer, output: &mut Output) -> Result<()> {

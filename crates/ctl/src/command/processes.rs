@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Processes: list, spawn, kill, restart, info.
 
-use super::{Peer, file, lumps};
+use super::{Peer, SHORT_DIGITS, file, lumps};
 use crate::{
     cli::{Module, Place},
     exit::Exit,
@@ -15,9 +15,6 @@ use std::{
     io::{Cursor, Read},
     path::Path,
 };
-
-/// Digits of a module's id that are shown on a terminal.
-const SHORT_DIGITS: usize = 12;
 
 /// Most bytes of a module in text form, which is translated in memory.
 const TEXT_BYTES_MAX: usize = 64 << 20;

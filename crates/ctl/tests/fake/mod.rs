@@ -7,9 +7,9 @@ use hearth_abi::{LumpId, PeerId, ProcessId, TerminalId};
 use hearth_ipc::{Exchange, Operator, RuntimeDir, Server};
 use hearth_protocol::control::Grantable;
 use hearth_protocol::operator::{
-    ErrorCode, ExitKind, Failure, GrantInfo, Killed, Level, LogEvent, LumpInfo, PeerInfo, PictureInfo,
-    ProcessInfo, ProcessState, Replaced, Request, Role, SEND_BYTES_MAX, ScreenInfo, Spawned, Status,
-    TerminalInfo,
+    AssetInfo, AssetState, ErrorCode, ExitKind, Failure, GrantInfo, Killed, Level, LogEvent, LumpInfo,
+    PeerInfo, PictureInfo, ProcessInfo, ProcessState, Replaced, Request, Role, SEND_BYTES_MAX, ScreenInfo,
+    Spawned, Status, TerminalInfo,
 };
 use std::{
     io::{Read, Write},
@@ -326,6 +326,20 @@ impl Peer {
             Request::ListLumps {} => {
                 let lump = |n: u64| LumpInfo { id: lump(), size: n * 1000, pinned: n == 1 };
                 io.reply_all((0..20_000).map(lump)).await?;
+            }
+            Request::ListAssets {} => {
+                let asset = |class: &str, state, memory_bytes| AssetInfo {
+                    id: lump(),
+                    class: class.into(),
+                    state,
+                    memory_bytes,
+                    users: 2,
+                    holds: 1,
+                    reason: None,
+                };
+                let reason = Some("it has no triangles".to_owned());
+                io.reply(&asset("Mesh", AssetState::Ready, 1_500_000)).await?;
+                io.reply(&AssetInfo { reason, ..asset("Scene", AssetState::Failed, 0) }).await?;
             }
             Request::ListProcesses { peer: None } => io.reply_all(processes()).await?,
             Request::ListProcesses { peer: Some(id) } if id.number() == 3 => {

@@ -28,6 +28,13 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(Option<Mesh>, usize), String> {
     if has_uvs {
         out.insert_attribute(Mesh::ATTRIBUTE_UV_0, mesh.uvs);
     }
+    if !mesh.second_uvs.is_empty() {
+        // The renderer takes second uvs only beside first ones.
+        if !has_uvs {
+            out.insert_attribute(Mesh::ATTRIBUTE_UV_0, vec![[0.0f32; 2]; mesh.second_uvs.len()]);
+        }
+        out.insert_attribute(Mesh::ATTRIBUTE_UV_1, mesh.second_uvs);
+    }
     if !mesh.colors.is_empty() {
         let colors: Vec<[f32; 4]> =
             mesh.colors.iter().map(|color| color.map(|value| f32::from(value) / 255.0)).collect();
@@ -43,16 +50,24 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(Option<Mesh>, usize), String> {
             .map(|normal| Vec3::from(normal).try_normalize().unwrap_or(Vec3::Y).into())
             .collect();
         out.insert_attribute(Mesh::ATTRIBUTE_NORMAL, normals);
+        if !mesh.tangents.is_empty() {
+            out.insert_attribute(Mesh::ATTRIBUTE_TANGENT, mesh.tangents);
+        }
         out.insert_indices(Indices::U32(mesh.indices));
     }
-    if has_uvs && indices <= TANGENT_INDICES_MAX {
+    if has_uvs && !out.contains_attribute(Mesh::ATTRIBUTE_TANGENT) {
         add_tangents(&mut out);
     }
     let weight = out.get_vertex_buffer_size() + indices * 4;
     Ok((Some(out), weight))
 }
 
-fn add_tangents(mesh: &mut Mesh) {
+/// Computes tangents from the first uvs of a mesh of triangles, if it is not too large.
+pub(crate) fn add_tangents(mesh: &mut Mesh) {
+    let vertices = mesh.indices().map_or_else(|| mesh.count_vertices(), Indices::len);
+    if vertices > TANGENT_INDICES_MAX {
+        return;
+    }
     if mesh.indices().is_none() {
         let count = mesh.count_vertices() as u32;
         mesh.insert_indices(Indices::U32((0..count).collect()));
@@ -102,6 +117,35 @@ mod tests {
         let normals = mesh.attribute(Mesh::ATTRIBUTE_NORMAL).unwrap().as_float3().unwrap();
         assert_eq!(normals[0], [0.0, 1.0, 0.0]);
         assert_eq!(normals[3], [0.0, 0.0, 1.0]);
+    }
+
+    #[test]
+    fn tangents_and_second_uvs_are_as_the_lump_says() {
+        let mut lump = mesh::Mesh {
+            positions: vec![[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]],
+            normals: vec![[0.0, 0.0, 1.0]; 3],
+            uvs: vec![[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]],
+            tangents: vec![[0.0, 1.0, 0.0, -1.0]; 3],
+            second_uvs: vec![[0.25, 0.5]; 3],
+            indices: vec![0, 1, 2],
+            ..mesh::Mesh::default()
+        };
+        let tangent = |lump: &mesh::Mesh| {
+            let mesh = decode(&lump.encode()).unwrap().0.unwrap();
+            assert!(
+                mesh.contains_attribute(Mesh::ATTRIBUTE_UV_0)
+                    && mesh.contains_attribute(Mesh::ATTRIBUTE_UV_1)
+            );
+            match mesh.attribute(Mesh::ATTRIBUTE_TANGENT) {
+                Some(bevy::mesh::VertexAttributeValues::Float32x4(tangents)) => Some(tangents[0]),
+                _ => None,
+            }
+        };
+        assert_eq!(tangent(&lump), Some([0.0, 1.0, 0.0, -1.0]));
+        lump.tangents.clear();
+        assert_eq!(tangent(&lump).map(|t| [t[0], t[1], t[2]]), Some([1.0, 0.0, 0.0]));
+        lump.uvs.clear();
+        assert_eq!(tangent(&lump), None);
     }
 
     #[test]

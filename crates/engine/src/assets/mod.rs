@@ -2,17 +2,21 @@
 //! Lumps as assets: asked for when something refers to them, decoded away from the frame, shared by
 //! all who use them, and let go when nobody does.
 
+pub(crate) mod environment;
+pub(crate) mod gltf;
 pub(crate) mod mesh;
-pub(crate) mod model;
 pub(crate) mod texture;
 
-use crate::{Event, reply::Reply};
+use crate::{
+    AssetReport, AssetState, Event,
+    model::{Model, Shelves},
+    reply::Reply,
+    sky::Maps,
+};
 use bevy::{
-    asset::{AssetServer, LoadState, RecursiveDependencyLoadState, io::memory::Dir},
-    gltf::GltfLoaderSettings,
+    image::CompressedImageFormats,
     prelude::*,
     tasks::{AsyncComputeTaskPool, Task, block_on, poll_once},
-    world_serialization::WorldAsset,
 };
 use bytes::Bytes;
 use hearth_abi::{EntityId, LumpId};
@@ -20,9 +24,9 @@ use hearth_sound::Clip;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
     panic::{AssertUnwindSafe, catch_unwind},
-    path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
+use texture::Use;
 
 /// Most bytes that decoded assets take together.
 const MEMORY_MAX: usize = 4 << 30;
@@ -33,44 +37,43 @@ const WAITING_BYTES_MAX: usize = 512 << 20;
 /// Most loads of one asset that wait at once.
 const LOADS_WAITING_MAX: usize = 4096;
 
-/// Name of the asset source that the loader of glTF reads from.
-pub(crate) const SOURCE: &str = "lump";
-
 /// A lump, as what.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) enum Key {
     Mesh(LumpId),
-    /// A texture of what is seen (sRGB).
-    Color(LumpId),
-    /// A texture of numbers (linear).
-    Data(LumpId),
+    Texture(LumpId, Use),
     Model(LumpId),
     Sound(LumpId),
+    Environment(LumpId),
 }
 
 impl Key {
     fn of_class(class: &str, id: LumpId) -> Option<Key> {
         match class {
             "Mesh" => Some(Key::Mesh(id)),
-            "Texture" => Some(Key::Color(id)),
+            "Texture" => Some(Key::Texture(id, Use::Color)),
             "Scene" => Some(Key::Model(id)),
             "Sound" => Some(Key::Sound(id)),
+            "Environment" => Some(Key::Environment(id)),
             _ => None,
         }
     }
 
     pub(crate) const fn lump(self) -> LumpId {
         match self {
-            Key::Mesh(id) | Key::Color(id) | Key::Data(id) | Key::Model(id) | Key::Sound(id) => id,
+            Key::Mesh(id) | Key::Texture(id, _) | Key::Model(id) | Key::Environment(id) | Key::Sound(id) => {
+                id
+            }
         }
     }
 
     const fn class(self) -> &'static str {
         match self {
-            Key::Mesh(_) => "mesh",
-            Key::Color(_) | Key::Data(_) => "texture",
-            Key::Model(_) => "scene",
-            Key::Sound(_) => "sound",
+            Key::Mesh(_) => "Mesh",
+            Key::Texture(..) => "Texture",
+            Key::Model(_) => "Scene",
+            Key::Sound(_) => "Sound",
+            Key::Environment(_) => "Environment",
         }
     }
 }
@@ -81,7 +84,9 @@ pub(crate) enum Loaded {
     /// `None` for a mesh without triangles.
     Mesh(Option<Handle<bevy::mesh::Mesh>>),
     Texture(Handle<Image>),
-    Model(Handle<WorldAsset>),
+    Model(Arc<Model>),
+    /// Seen, diffuse and specular.
+    Environment([Handle<Image>; 3]),
     Sound(Arc<Clip>),
 }
 
@@ -95,7 +100,8 @@ pub(crate) enum Sight<'a> {
 enum Decoded {
     Mesh(Option<Box<bevy::mesh::Mesh>>),
     Texture(Box<Image>),
-    Model { scene: usize, bytes: Bytes },
+    Model(Box<gltf::Decoded>),
+    Environment(Box<Maps>),
     Sound(Arc<Clip>),
 }
 
@@ -105,8 +111,6 @@ enum State {
     /// It waits for its turn.
     Waiting,
     Decoding(Mutex<Task<Result<(Decoded, usize), String>>>),
-    /// The renderer's loader has it.
-    Loading(Handle<WorldAsset>, PathBuf, usize),
     Ready(Loaded, usize),
     Failed(String),
 }
@@ -123,23 +127,25 @@ struct Asset {
 #[derive(Resource)]
 pub(crate) struct Store {
     assets: HashMap<Key, Asset>,
+    /// As what each lump is used.
+    keys: HashMap<LumpId, BTreeSet<Key>>,
     /// Lumps that were asked for and did not come yet.
     asked: HashSet<LumpId>,
     waiting: VecDeque<(Key, Bytes)>,
     waiting_bytes: usize,
-    /// Assets being decoded or loaded.
+    /// Assets being decoded.
     busy: BTreeSet<Key>,
     memory: usize,
     changed: BTreeSet<Key>,
     failures: BTreeMap<Key, BTreeSet<EntityId>>,
     events: VecDeque<Event>,
-    files: Dir,
 }
 
 impl Store {
-    pub(crate) fn new(files: Dir) -> Store {
+    pub(crate) fn new() -> Store {
         Store {
             assets: HashMap::new(),
+            keys: HashMap::new(),
             asked: HashSet::new(),
             waiting: VecDeque::new(),
             waiting_bytes: 0,
@@ -148,7 +154,6 @@ impl Store {
             changed: BTreeSet::new(),
             failures: BTreeMap::new(),
             events: VecDeque::new(),
-            files,
         }
     }
 
@@ -226,7 +231,7 @@ impl Store {
     /// The bytes of a lump came, or there are none.
     pub(crate) fn lump(&mut self, id: LumpId, bytes: Result<Bytes, String>) {
         self.asked.remove(&id);
-        for key in [Key::Mesh(id), Key::Color(id), Key::Data(id), Key::Model(id), Key::Sound(id)] {
+        for key in self.keys.get(&id).cloned().unwrap_or_default() {
             let Some(asset) = self.assets.get_mut(&key) else { continue };
             if !matches!(asset.state, State::Wanted | State::Failed(_)) {
                 continue;
@@ -243,10 +248,13 @@ impl Store {
         }
     }
 
-    /// Textures are kept by the renderer alone, and went with its device: they are asked for again.
+    /// Textures, also those of models, are kept by the renderer alone, and went with its device: they are asked for
+    /// again.
     pub(crate) fn reload_textures(&mut self) {
         for (key, asset) in &mut self.assets {
-            if let State::Ready(Loaded::Texture(_), weight) = asset.state {
+            if let State::Ready(Loaded::Texture(_) | Loaded::Model(_) | Loaded::Environment(_), weight) =
+                asset.state
+            {
                 self.memory -= weight;
                 asset.state = State::Wanted;
                 self.changed.insert(*key);
@@ -257,10 +265,16 @@ impl Store {
         }
     }
 
+    /// Something that an entity asks of a lump is not in it.
+    pub(crate) fn complain(&mut self, lump: LumpId, entity: EntityId, reason: String) {
+        self.events.push_back(Event::AssetFailed { entities: vec![entity], lump, reason });
+    }
+
     fn want(&mut self, key: Key) -> &mut Asset {
         if !self.assets.contains_key(&key) && self.asked.insert(key.lump()) {
             self.events.push_back(Event::WantLump(key.lump()));
         }
+        self.keys.entry(key.lump()).or_default().insert(key);
         self.assets.entry(key).or_insert_with(|| Asset {
             state: State::Wanted,
             users: BTreeSet::new(),
@@ -275,14 +289,15 @@ impl Store {
             return;
         }
         // Dropping a task cancels it, dropping the last handle frees what the renderer holds.
-        if let Some(asset) = self.assets.remove(&key) {
-            match asset.state {
-                State::Ready(_, weight) => self.memory -= weight,
-                State::Loading(_, path, weight) => {
-                    self.memory -= weight;
-                    self.files.remove_asset(&path);
-                }
-                _ => {}
+        if let Some(asset) = self.assets.remove(&key)
+            && let State::Ready(_, weight) = asset.state
+        {
+            self.memory -= weight;
+        }
+        if let Some(keys) = self.keys.get_mut(&key.lump()) {
+            keys.remove(&key);
+            if keys.is_empty() {
+                self.keys.remove(&key.lump());
             }
         }
         self.busy.remove(&key);
@@ -315,19 +330,34 @@ impl Store {
         self.changed.insert(key);
     }
 
+    /// All that is known, in no order.
+    pub(crate) fn report(&self) -> Vec<AssetReport> {
+        let report = |(key, asset): (&Key, &Asset)| AssetReport {
+            lump: key.lump(),
+            class: key.class(),
+            state: match &asset.state {
+                State::Wanted => AssetState::Fetching,
+                State::Waiting | State::Decoding(_) => AssetState::Decoding,
+                State::Ready(_, memory_bytes) => AssetState::Ready { memory_bytes: *memory_bytes as u64 },
+                State::Failed(reason) => AssetState::Failed { reason: reason.clone() },
+            },
+            users: asset.users.len(),
+            holds: asset.holds,
+        };
+        self.assets.iter().map(report).collect()
+    }
+
     /// Moves on what is under way. Gives the assets that look otherwise than before.
     pub(crate) fn advance(
         &mut self,
-        meshes: &mut Assets<bevy::mesh::Mesh>,
-        images: &mut Assets<Image>,
-        server: &AssetServer,
+        shelves: &mut Shelves<'_>,
+        adapter: CompressedImageFormats,
     ) -> BTreeSet<Key> {
         for key in self.busy.iter().copied().collect::<Vec<_>>() {
-            self.advance_one(key, meshes, images, server);
+            self.advance_one(key, shelves);
         }
-        let decoding = |key: &&Key| {
-            matches!(self.assets.get(key).map(|a| &a.state), Some(State::Decoding(_) | State::Loading(..)))
-        };
+        let decoding =
+            |key: &&Key| matches!(self.assets.get(key).map(|a| &a.state), Some(State::Decoding(_)));
         let mut running = self.busy.iter().filter(decoding).count();
         while running < DECODING_MAX
             && let Some((key, bytes)) = self.waiting.pop_front()
@@ -339,7 +369,7 @@ impl Store {
             {
                 let task = AsyncComputeTaskPool::get().spawn(async move {
                     // The decoders do not panic on what their tests and fuzzers know.
-                    catch_unwind(AssertUnwindSafe(|| decode(key, bytes)))
+                    catch_unwind(AssertUnwindSafe(|| decode(key, &bytes, adapter)))
                         .unwrap_or_else(|_| Err("the decoder failed".into()))
                 });
                 asset.state = State::Decoding(Mutex::new(task));
@@ -350,64 +380,34 @@ impl Store {
         std::mem::take(&mut self.changed)
     }
 
-    fn advance_one(
-        &mut self,
-        key: Key,
-        meshes: &mut Assets<bevy::mesh::Mesh>,
-        images: &mut Assets<Image>,
-        server: &AssetServer,
-    ) {
+    fn advance_one(&mut self, key: Key, shelves: &mut Shelves<'_>) {
         let Some(asset) = self.assets.get_mut(&key) else {
             self.busy.remove(&key);
             return;
         };
-        match &mut asset.state {
-            State::Decoding(task) => {
-                let Ok(task) = task.get_mut() else { return };
-                let Some(result) = block_on(poll_once(task)) else { return };
-                let (decoded, weight) = match result {
-                    Ok(decoded) => decoded,
-                    Err(reason) => return self.fail(key, reason),
-                };
-                if self.memory.saturating_add(weight) > MEMORY_MAX {
-                    let reason = format!("assets take more than {} GiB already", MEMORY_MAX >> 30);
-                    return self.fail(key, reason);
-                }
-                self.memory += weight;
-                match decoded {
-                    Decoded::Mesh(mesh) => {
-                        let handle = mesh.map(|mesh| meshes.add(*mesh));
-                        self.succeed(key, Loaded::Mesh(handle), weight);
-                    }
-                    Decoded::Texture(image) => {
-                        self.succeed(key, Loaded::Texture(images.add(*image)), weight);
-                    }
-                    Decoded::Sound(clip) => self.succeed(key, Loaded::Sound(clip), weight),
-                    Decoded::Model { scene, bytes } => {
-                        let path = PathBuf::from(format!("{}.glb", key.lump()));
-                        self.files.insert_asset(&path, Vec::from(bytes));
-                        let handle = load_model(server, &path, scene);
-                        asset.state = State::Loading(handle, path, weight);
-                    }
-                }
-            }
-            State::Loading(handle, path, weight) => {
-                let (handle, path, weight) = (handle.clone(), path.clone(), *weight);
-                let reason = match server.get_load_states(handle.id()) {
-                    Some((LoadState::Failed(error), ..))
-                    | Some((.., RecursiveDependencyLoadState::Failed(error))) => error.to_string(),
-                    Some((LoadState::Loaded, _, RecursiveDependencyLoadState::Loaded)) => {
-                        self.files.remove_asset(&path);
-                        return self.succeed(key, Loaded::Model(handle), weight);
-                    }
-                    _ => return,
-                };
-                self.files.remove_asset(&path);
-                self.memory -= weight;
-                self.fail(key, reason);
-            }
-            _ => {}
+        let State::Decoding(task) = &mut asset.state else { return };
+        let Ok(task) = task.get_mut() else { return };
+        let Some(result) = block_on(poll_once(task)) else { return };
+        let (decoded, weight) = match result {
+            Ok(decoded) => decoded,
+            Err(reason) => return self.fail(key, reason),
+        };
+        if self.memory.saturating_add(weight) > MEMORY_MAX {
+            let reason = format!("assets take more than {} GiB already", MEMORY_MAX >> 30);
+            return self.fail(key, reason);
         }
+        self.memory += weight;
+        let loaded = match decoded {
+            Decoded::Mesh(mesh) => Loaded::Mesh(mesh.map(|mesh| shelves.meshes.add(*mesh))),
+            Decoded::Texture(image) => Loaded::Texture(shelves.images.add(*image)),
+            Decoded::Model(decoded) => Loaded::Model(Arc::new(Model::new(*decoded, shelves))),
+            Decoded::Sound(clip) => Loaded::Sound(clip),
+            Decoded::Environment(maps) => {
+                let Maps { seen, diffuse, specular } = *maps;
+                Loaded::Environment([seen, diffuse, specular].map(|map| shelves.images.add(map)))
+            }
+        };
+        self.succeed(key, loaded, weight);
     }
 
     /// What the peer is to hear, oldest first. What it has no room for is kept.
@@ -429,36 +429,29 @@ impl Store {
     }
 }
 
-fn decode(key: Key, bytes: Bytes) -> Result<(Decoded, usize), String> {
+fn decode(key: Key, bytes: &[u8], adapter: CompressedImageFormats) -> Result<(Decoded, usize), String> {
     match key {
         Key::Mesh(_) => {
-            let (mesh, weight) = mesh::decode(&bytes)?;
+            let (mesh, weight) = mesh::decode(bytes)?;
             Ok((Decoded::Mesh(mesh.map(Box::new)), weight))
         }
-        Key::Color(_) | Key::Data(_) => {
-            let (image, weight) = texture::decode(&bytes, matches!(key, Key::Color(_)))?;
+        Key::Texture(_, usage) => {
+            let (image, weight) = texture::decode(bytes, usage, adapter)?;
             Ok((Decoded::Texture(Box::new(image)), weight))
         }
         Key::Model(_) => {
-            let contents = model::inspect(&bytes)?;
-            Ok((Decoded::Model { scene: contents.scene, bytes }, contents.weight))
+            let decoded = gltf::decode(bytes, adapter)?;
+            let weight = decoded.weight;
+            Ok((Decoded::Model(Box::new(decoded)), weight))
+        }
+        Key::Environment(_) => {
+            let (maps, weight) = environment::decode(bytes)?;
+            Ok((Decoded::Environment(Box::new(maps)), weight))
         }
         Key::Sound(_) => {
-            let clip = hearth_sound::decode(&bytes).map_err(|error| error.to_string())?;
+            let clip = hearth_sound::decode(bytes).map_err(|error| error.to_string())?;
             let weight = clip.bytes();
             Ok((Decoded::Sound(Arc::new(clip)), weight))
         }
     }
-}
-
-fn load_model(server: &AssetServer, path: &Path, scene: usize) -> Handle<WorldAsset> {
-    let path = format!("{SOURCE}://{}#Scene{scene}", path.display());
-    server
-        .load_builder()
-        .with_settings(|settings: &mut GltfLoaderSettings| {
-            // The eye is ours alone.
-            settings.load_cameras = false;
-            settings.load_animations = false;
-        })
-        .load(path)
 }

@@ -9,6 +9,7 @@ use super::{
     atlas::Atlas,
     material::{GLYPH, LabelMaterial, PEN},
 };
+use crate::drawn::Flat;
 use bevy::{
     asset::RenderAssetUsages,
     light::NotShadowCaster,
@@ -194,7 +195,13 @@ impl Labels {
             });
             let material = LabelMaterial::new(atlas.shared(), vec![colors], false);
             let material = world.resource_mut::<Assets<LabelMaterial>>().add(material);
+            let (bounds, [x, y]) = (laid.bounds, if has_plate { PLATE_MARGIN } else { [0.0; 2] });
+            let flat = Flat {
+                min: Vec2::new(bounds.left - x, bounds.bottom - y),
+                max: Vec2::new(bounds.right + x, bounds.top + y),
+            };
             let look = (
+                flat,
                 Mesh3d(mesh),
                 MeshMaterial3d(material),
                 Transform::from_scale(Vec3::splat(label.text.size.clamp(1e-5, 1e4))),

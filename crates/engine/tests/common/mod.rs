@@ -14,6 +14,8 @@
 )]
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking, and says why")]
 
+pub mod glb;
+
 use hearth_abi::{
     EntityId, LumpId, PeerId, ProcessId,
     scene::{Component, Light, LightKind, Material, MeshSource, Scope, Sky, Transform},
@@ -64,7 +66,7 @@ impl Stage {
             size,
             headless: true,
             peer: PeerId::new(PEER).unwrap(),
-            fixed_step: Some(Duration::from_micros(16_667)),
+            fixed_step: config.fixed_step.or(Some(Duration::from_micros(16_667))),
             ..config
         };
         let engine = Headless::new(config, end)

@@ -266,6 +266,55 @@ pub(crate) fn painter() -> Bytes {
     )
 }
 
+/// A guest that applies what an operator sends it to the scene, and logs `y` or `n`; logs in hexadecimal what pointers
+/// do to its entities, and `m` for what processes send it.
+pub(crate) fn touched() -> Bytes {
+    let text = format!(
+        r#"(module {HEAD}
+  (func $digit (param $n i32) (result i32)
+    (i32.add (local.get $n) (select (i32.const 48) (i32.const 87) (i32.lt_u (local.get $n) (i32.const 10)))))
+  (func $hex (param $len i32) (local $n i32) (local $byte i32) (local $at i32)
+    (loop $next
+      (if (i32.lt_u (local.get $n) (local.get $len)) (then
+        (local.set $byte (i32.load8_u offset=24 (local.get $n)))
+        (local.set $at (i32.add (i32.const 4096) (i32.mul (local.get $n) (i32.const 2))))
+        (i32.store8 (local.get $at) (call $digit (i32.shr_u (local.get $byte) (i32.const 4))))
+        (i32.store8 offset=1 (local.get $at) (call $digit (i32.and (local.get $byte) (i32.const 15))))
+        (local.set $n (i32.add (local.get $n) (i32.const 1)))
+        (br $next))))
+    (call $say (i32.const 4096) (i32.mul (local.get $len) (i32.const 2))))
+  (func $apply (param $len i32)
+    (i32.store8 (i32.const 0) (select (i32.const 110) (i32.const 121)
+      (call $scene_apply (i32.const 24) (local.get $len))))
+    (call $say (i32.const 0) (i32.const 1)))
+  (func (export "start"))
+  (func (export "wake") (local $len i32)
+    (loop $next
+      (local.set $len (i32.sub (call $try_recv (i32.const 0) (i32.const 2621440)) (i32.const 24)))
+      (if (i32.ge_s (local.get $len) (i32.const 0)) (then
+        (if (i32.eq (i32.load16_u (i32.const 0)) (i32.const 8)) (then (call $hex (local.get $len))))
+        (if (i32.eq (i32.load16_u (i32.const 0)) (i32.const 1)) (then
+          (if (i64.eqz (call $from))
+            (then (call $apply (local.get $len)))
+            (else (i32.store8 (i32.const 0) (i32.const 109)) (call $say (i32.const 0) (i32.const 1))))))
+        (br $next))))))"#
+    );
+    wat::parse_str(text).unwrap().into()
+}
+
+/// A guest that applies a batch to the scene, and takes nothing out of its mailbox.
+pub(crate) fn deaf(batch: &[u8]) -> Bytes {
+    let data: String = batch.iter().map(|byte| format!("\\{byte:02x}")).collect();
+    let len = batch.len();
+    let text = format!(
+        r#"(module {HEAD}
+  (data (i32.const 64) "{data}")
+  (func (export "start") (drop (call $scene_apply (i32.const 64) (i32.const {len}))))
+  (func (export "wake")))"#
+    );
+    wat::parse_str(text).unwrap().into()
+}
+
 /// A guest that logs the number of its origin, and then `r` if it may run no program.
 pub(crate) fn who() -> Bytes {
     let text = format!(

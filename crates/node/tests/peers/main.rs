@@ -7,6 +7,7 @@ mod common;
 
 mod lumps;
 mod messages;
+mod pointers;
 mod presence;
 mod proxy;
 mod replace;

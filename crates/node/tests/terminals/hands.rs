@@ -7,6 +7,7 @@ use futures::{FutureExt, future::BoxFuture};
 use hearth_abi::{
     EntityId, Errno, LumpId, PeerId, TerminalId,
     input::{Event as Input, Press},
+    pointer,
     scene::{Component, ComponentKind, Op, Scope, TerminalView, encode_batch},
     screen::Screen,
     terminal::{Command, Event, Modifiers, Open, Stroke, View, decode_event},
@@ -21,7 +22,7 @@ use std::{
 
 /// A guest that obeys the operator, whose message begins with a number, and hears nobody else. It logs in
 /// hexadecimal: `r` and what a call returned, `a` and the answer to a request (status, body), `t` and what happened
-/// to a terminal, `i` and input, `v` and where terminals are.
+/// to a terminal, `i` and input, `v` and where terminals are, `p` and what a pointer did.
 pub(crate) fn module() -> Bytes {
     let text = r#"(module
   (import "hearth/1" "try_recv" (func $try_recv (param i32 i32) (result i32)))
@@ -71,6 +72,8 @@ pub(crate) fn module() -> Bytes {
       (if (i32.lt_s (local.get $what) (i32.const 0)) (then (return (local.get $what))))
       (call $say (i32.const 118) (i32.const 2550000) (local.get $what))
       (return (i32.const 0))))
+    (if (i32.eq (local.get $what) (i32.const 9)) (then
+      (return (call $input_subscribe (i32.load (i32.const 25))))))
     (unreachable))
   (func (export "start"))
   (func (export "wake") (local $len i32) (local $kind i32)
@@ -88,6 +91,8 @@ pub(crate) fn module() -> Bytes {
           (call $say (i32.const 105) (i32.const 24) (local.get $len))))
         (if (i32.eq (local.get $kind) (i32.const 7)) (then
           (call $say (i32.const 116) (i32.const 24) (local.get $len))))
+        (if (i32.eq (local.get $kind) (i32.const 8)) (then
+          (call $say (i32.const 112) (i32.const 24) (local.get $len))))
         (br $next))))))"#;
     wat::parse_str(text).unwrap().into()
 }
@@ -115,7 +120,7 @@ impl Hands {
         loop {
             let line = self.guest.line().await;
             let first = line.chars().next().unwrap_or(' ');
-            if !['r', 'a', 't', 'i', 'v'].contains(&first) {
+            if !['r', 'a', 't', 'i', 'v', 'p'].contains(&first) {
                 continue;
             }
             let bytes: Option<Vec<u8>> = line.as_bytes()[1..]
@@ -212,6 +217,11 @@ impl Hands {
     /// The next input event.
     pub(crate) async fn input(&mut self) -> Input {
         Input::decode(&self.line('i').await).unwrap()
+    }
+
+    /// The next thing that a pointer did.
+    pub(crate) async fn pointer(&mut self) -> pointer::Event {
+        pointer::Event::decode(&self.line('p').await).unwrap()
     }
 
     /// The answer to a request: its status and body.

@@ -6,8 +6,10 @@ use crate::{
     hands::{Hands, key, press, rows, shows, with_canvas},
 };
 use hearth_abi::{
-    Errno,
+    EntityId, Errno,
     input::{Event as Input, Press, key},
+    pointer::{Event as Pointer, Kind, MOUSE, Wants},
+    scene::{Component, Op, Scope, encode_batch},
     terminal::{Command, Event, Modifiers},
 };
 use hearth_node::{PictureEvent, join};
@@ -136,4 +138,47 @@ async fn a_program_is_told_of_the_keyboard() {
     hands.focus(None).await.unwrap();
     hands.text(terminal, "\n").await.unwrap();
     shows(&ada.node, terminal, "^[[O").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_types_touches_nothing_but_ends_what_was_begun() {
+    let space = Space::start().await;
+    let (options, _canvas) = with_canvas(space.options("ada"));
+    let ada = join(options).await.unwrap();
+    let mut hands = Hands::new(&ada.node).await;
+    let entity = EntityId::new(ada.node.id(), 50).unwrap();
+    let target = [Op::Create(entity, Scope::Local), Op::Set(entity, Component::Pointer(Wants::ALL))];
+    hands.call(4, &encode_batch(&target)).await.unwrap();
+    let touch = |kind| {
+        ada.node.picture_event(PictureEvent::Pointer(Pointer {
+            kind,
+            pointer: MOUSE,
+            button: 0,
+            buttons: 0,
+            modifiers: NONE,
+            user: ada.node.id(),
+            entity,
+            hit: Some(entity),
+            other: None,
+            from: [0.0; 3],
+            way: [0.0, 0.0, -1.0],
+            distance: 1.0,
+            point: [0.0, 0.0, -1.0],
+            normal: [0.0, 0.0, 1.0],
+            wheel: [0.0; 2],
+        }));
+    };
+    let terminal = hands.shell().await;
+    touch(Kind::Press);
+    assert_eq!(hands.pointer().await.kind, Kind::Press);
+    hands.focus(Some(terminal)).await.unwrap();
+    hands.heard(&Event::Keyboard(true)).await;
+    for kind in [Kind::Over, Kind::Move, Kind::Press, Kind::Click, Kind::Wheel, Kind::Drop, Kind::Cancel] {
+        touch(kind);
+    }
+    assert_eq!(hands.pointer().await.kind, Kind::Cancel);
+    hands.focus(None).await.unwrap();
+    hands.heard(&Event::Keyboard(false)).await;
+    touch(Kind::Click);
+    assert_eq!(hands.pointer().await.kind, Kind::Click);
 }

@@ -7,6 +7,7 @@ mod common;
 #[path = "../peers/proxy.rs"]
 mod proxy;
 
+mod dropped;
 mod forged;
 mod granted;
 mod hands;

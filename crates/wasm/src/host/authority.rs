@@ -32,7 +32,7 @@ pub(super) fn check(guest: &Guest, act: Act) -> Result<(), Errno> {
     let is_own = guest.caller.origin == guest.context.peer();
     let needs_it = match act {
         // Frames tell nothing about the user.
-        Act::Input(mask) => mask & (input::mask::KEYBOARD | input::mask::MOUSE) != 0,
+        Act::Input(mask) => mask & input::mask::OF_USER != 0,
         Act::Pointer | Act::File | Act::Command | Act::Terminal | Act::Clipboard => true,
     };
     if needs_it && !is_own { Err(Errno::Permission) } else { Ok(()) }

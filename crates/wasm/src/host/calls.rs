@@ -92,6 +92,7 @@ pub(crate) const CALLS: &[CallType] = &[
     call("entity_ids", &[I32], I64),
     call("scene_apply", &[I32, I32], I32),
     call("scene_read", &[I64, I32, I32, I32], I32),
+    call("scene_cast", &[I32, I32, I64], I32),
     call("input_subscribe", &[I32], I32),
     call("pointer_capture", &[I32], I32),
     call("peer_name", &[I32, I32, I32], I32),

@@ -10,7 +10,9 @@ use super::{
 use crate::Request;
 use bytes::Bytes;
 use hearth_abi::{
-    EntityId, Errno, IMPORT_MODULE, LumpId, ProcessId, TerminalId, input,
+    EntityId, Errno, IMPORT_MODULE, LumpId, ProcessId, TerminalId,
+    cast::Cast,
+    input,
     scene::{BATCH_LEN_MAX, ComponentKind},
     signal::{BODY_LEN_MAX, decode_args},
     terminal::{Command, Open, TEXT_LEN_MAX, VIEW_LEN},
@@ -126,6 +128,12 @@ fn link_scene(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     })?;
     linker.func_wrap(m, "scene_read", |mut call: Call<'_>, entity: u64, kind: u32, ptr: u32, cap: u32| {
         returned(scene_read(&mut call, entity, kind, ptr, cap))
+    })?;
+    linker.func_wrap(m, "scene_cast", |mut call: Call<'_>, ptr: u32, len: u32, tag: u64| {
+        returned(request(&mut call, tag, |memory, _| {
+            let cast = Cast::decode(memory::bytes(memory, ptr, len)?).or(Err(Errno::Invalid))?;
+            Ok(Request::SceneCast { cast })
+        }))
     })?;
     Ok(())
 }

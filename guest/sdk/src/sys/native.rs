@@ -35,6 +35,7 @@ pub(crate) struct Host {
     pub(crate) focuses: Vec<u64>,
     pub(crate) views: Vec<View>,
     pub(crate) clipboard: String,
+    pub(crate) casts: Vec<hearth_abi::cast::Cast>,
     next_serial: u64,
     random: u64,
 }
@@ -263,6 +264,14 @@ pub fn scene_read(entity: u64, kind: u32, out: &mut [u8]) -> i32 {
     host(|host| match host.scene.get(&(entity, kind)) {
         Some(bytes) => copy_out(bytes, out),
         None => Errno::NotFound.as_return(),
+    })
+}
+
+pub fn scene_cast(cast: &[u8], tag: u64) -> i32 {
+    let Ok(cast) = hearth_abi::cast::Cast::decode(cast) else { return Errno::Invalid.as_return() };
+    host(|host| {
+        host.casts.push(cast);
+        host.request("scene_cast", tag)
     })
 }
 

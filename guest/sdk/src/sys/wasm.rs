@@ -55,6 +55,7 @@ mod import {
         pub(super) fn entity_ids(count: u32) -> i64;
         pub(super) fn scene_apply(ptr: *const u8, len: usize) -> i32;
         pub(super) fn scene_read(entity: u64, kind: u32, ptr: *mut u8, cap: usize) -> i32;
+        pub(super) fn scene_cast(cast: *const u8, len: usize, tag: u64) -> i32;
         pub(super) fn input_subscribe(mask: u32) -> i32;
         pub(super) fn pointer_capture(on: u32) -> i32;
         pub(super) fn peer_name(peer: u32, ptr: *mut u8, cap: usize) -> i32;
@@ -244,6 +245,12 @@ pub fn scene_apply(batch: &[u8]) -> i32 {
 pub fn scene_read(entity: u64, kind: u32, out: &mut [u8]) -> i32 {
     // SAFETY: the host writes at most `len` bytes there.
     unsafe { import::scene_read(entity, kind, out.as_mut_ptr(), out.len()) }
+}
+
+/// Sends a ray or a ball through the scene.
+pub fn scene_cast(cast: &[u8], tag: u64) -> i32 {
+    // SAFETY: the host reads within the slice.
+    unsafe { import::scene_cast(cast.as_ptr(), cast.len(), tag) }
 }
 
 /// Asks for input events.

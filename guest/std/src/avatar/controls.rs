@@ -2,7 +2,10 @@
 //! Keys and mouse, and what they mean.
 
 use hearth_sdk::{
-    abi::input::{Event, Press, key},
+    abi::{
+        input::{Event, Press, key},
+        pointer::Wants,
+    },
     prelude::*,
 };
 use std::collections::BTreeSet;
@@ -11,10 +14,20 @@ use std::collections::BTreeSet;
 const TURN_PER_PIXEL: f32 = 0.0022;
 /// Radians for each second that an arrow key is held.
 const TURN_PER_SEC: f32 = 1.6;
-/// Metres a second.
+/// Metres a second in flight, and on foot.
 const SPEED: f32 = 3.2;
+const WALK: f32 = 2.6;
+/// How many times faster than that one runs with Shift, and what the wheel may make of it.
+const RUN: f32 = 2.1;
+const WHEEL_ON_FOOT: [f32; 2] = [0.4, 2.0];
+/// A jump that is asked for so shortly before the ground is reached is made there.
+const JUMP_SOON: f32 = 0.15;
+/// Held to point at something; beside F, as on most keyboards.
+const POINTS: u16 = 0x0A;
 /// A click that is meant for something else is said to be so within this many pictures.
 const CLICK_PICTURES: u8 = 2;
+/// What clicks are for.
+const TOUCHED: Wants = Wants::PRESS.and(Wants::DRAG);
 /// How many times faster with Shift.
 const FASTER: f32 = 4.0;
 
@@ -29,6 +42,8 @@ pub(super) enum Wish {
     Greet,
     /// A terminal: they know how to begin.
     Terminal,
+    /// On foot, or in flight.
+    Fly,
 }
 
 /// What is held, and what has come together since the last picture.
@@ -39,16 +54,26 @@ pub(super) struct Controls {
     greeted: bool,
     /// Something else takes clicks and the wheel.
     busy: bool,
+    /// The keyboard is something else's until then.
+    typing_until: Duration,
+    /// What the thing under the pointer takes.
+    target: Wants,
     /// Pictures until a click captures the pointer, if nobody says meanwhile that it was theirs.
     click: Option<u8>,
     mouse: [f32; 2],
     wheel: f32,
+    /// Seconds for which a jump is still asked for.
+    jump: f32,
+    /// Where the free pointer is, and the size of the picture.
+    pointer: Option<([f32; 2], [f32; 2])>,
 }
 
 impl Controls {
     /// Takes an event.
-    pub(super) fn take(&mut self, event: &Event) -> Option<Wish> {
+    pub(super) fn take(&mut self, event: &Event, now: Duration) -> Option<Wish> {
         match event {
+            // Not for the flight; what was held before is let go of as ever.
+            Event::Key { press: Press::Pressed | Press::Repeated, .. } if now < self.typing_until => {}
             Event::Key { code, press: Press::Pressed } => {
                 self.held.insert(*code);
                 match *code {
@@ -61,6 +86,11 @@ impl Controls {
                         self.greeted = true;
                         return Some(Wish::Terminal);
                     }
+                    key::F => {
+                        self.greeted = true;
+                        return Some(Wish::Fly);
+                    }
+                    key::SPACE => self.jump = JUMP_SOON,
                     _ => {}
                 }
             }
@@ -70,12 +100,16 @@ impl Controls {
             Event::Button { button: 0, press: Press::Pressed, .. } if !self.captured && !self.busy => {
                 self.click = Some(CLICK_PICTURES);
             }
+            Event::Target { wants, .. } => self.target = *wants,
             Event::Motion(by) if self.captured => {
                 self.mouse[0] += by[0];
                 self.mouse[1] += by[1];
             }
-            Event::Wheel([_, up]) if !self.busy => self.wheel = (self.wheel + up).clamp(-8.0, 8.0),
+            Event::Wheel([_, up]) if !self.busy && !self.target.any(Wants::WHEEL) => {
+                self.wheel = (self.wheel + up).clamp(-8.0, 8.0)
+            }
             Event::Captured(on) => self.captured = *on,
+            Event::Pointer { at, picture } => self.pointer = Some((*at, *picture)),
             // Whose key went up meanwhile is not told.
             Event::Focus(false) => self.held.clear(),
             _ => {}
@@ -83,6 +117,12 @@ impl Controls {
         let first = !self.greeted;
         self.greeted = true;
         first.then_some(Wish::Greet)
+    }
+
+    /// The keyboard is something else's until then.
+    pub(super) fn set_typing(&mut self, until: Duration) {
+        self.typing_until = until;
+        self.held.clear();
     }
 
     /// Something else takes clicks and the wheel, or does not.
@@ -96,6 +136,11 @@ impl Controls {
     /// Whether the last click captures the pointer now; asked once a picture.
     pub(super) fn captures_now(&mut self) -> bool {
         match self.click {
+            // What the pointer is on was told after the button.
+            Some(CLICK_PICTURES) if self.target.any(TOUCHED) => {
+                self.click = None;
+                false
+            }
             Some(0) => {
                 self.click = None;
                 true
@@ -123,7 +168,49 @@ impl Controls {
         ]
     }
 
-    /// Metres a second to the right, up and backwards that the keys ask for.
+    /// Whether the user wants to get somewhere.
+    pub(super) fn moves(&self) -> bool {
+        const KEYS: [u16; 8] = [key::W, key::A, key::S, key::D, key::SPACE, key::E, key::C, key::Q];
+        KEYS.iter().any(|key| self.held.contains(key))
+    }
+
+    /// Whether they ask for up or down, which only flight has.
+    pub(super) fn soars(&self) -> bool {
+        [key::E, key::C, key::Q].iter().any(|key| self.held.contains(key))
+    }
+
+    /// Whether they point at something.
+    pub(super) fn points(&self) -> bool {
+        self.held.contains(&POINTS)
+    }
+
+    /// Where the pointer is, if it is free, and the size of the picture.
+    pub(super) fn pointer(&self) -> Option<([f32; 2], [f32; 2])> {
+        self.pointer.filter(|_| !self.captured)
+    }
+
+    /// Whether a jump is asked for; a step later it may not be any more.
+    pub(super) fn jumps(&mut self, step: f32) -> bool {
+        let jumps = self.jump > 0.0;
+        self.jump -= step;
+        jumps
+    }
+
+    /// The jump is made.
+    pub(super) fn jumped(&mut self) {
+        self.jump = 0.0;
+    }
+
+    /// Metres a second to the right and backwards that the keys ask for, on foot.
+    pub(super) fn walk(&self) -> Vec3 {
+        let way = vec3(self.axis(&[key::D], &[key::A]), 0.0, self.axis(&[key::S], &[key::W]));
+        let fast = if self.held.contains(&key::LEFT_SHIFT) { RUN } else { 1.0 };
+        let [least, most] = WHEEL_ON_FOOT;
+        let speed = WALK * fast * 1.2f32.powf(self.wheel).clamp(least, most);
+        way.unit().map_or(Vec3::ZERO, |way| way * speed)
+    }
+
+    /// Metres a second to the right, up and backwards that the keys ask for, in flight.
     pub(super) fn speed(&self) -> Vec3 {
         let way = vec3(
             self.axis(&[key::D], &[key::A]),

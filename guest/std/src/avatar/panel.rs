@@ -17,18 +17,22 @@ const LINE: f32 = SPACING * 1.17;
 const COLUMNS: [f32; 2] = [11.2, 15.0];
 const EDGE: f32 = 1.2;
 
-const KEYS: [[&str; 2]; 13] = [
+/// How long a note is shown.
+const NOTE: Duration = Duration::from_secs(4);
+
+const KEYS: [[&str; 2]; 14] = [
     ["W A S D", "move"],
-    ["Space or E", "up"],
-    ["C or Q", "down"],
+    ["F", "walk, or fly"],
+    ["Space", "jump; fly up"],
+    ["E and C, Q", "fly up, down"],
     ["Shift", "faster"],
+    ["G", "point at something"],
     ["Wheel", "change the speed"],
     ["Click", "look with the mouse"],
     ["Esc", "free the mouse"],
     ["Arrows", "look without it"],
     ["T", "open a terminal"],
-    ["Enter", "type into the one you look at"],
-    ["", "(or click it)"],
+    ["Enter or click", "type into the one you look at"],
     ["Ctrl+Shift+Space", "back from it"],
     ["F1", "hide this"],
 ];
@@ -40,6 +44,9 @@ pub(super) struct Panel {
     hint: EntityId,
     /// The user knows what the hint says: it is not shown any more.
     is_known: Rc<Cell<bool>>,
+    /// What has changed, for a while; and how many notes there were.
+    note: EntityId,
+    notes: Rc<Cell<u32>>,
 }
 
 impl Panel {
@@ -52,8 +59,29 @@ impl Panel {
             background: GROUND,
             ..ink()
         };
-        let hint = before(eye, -0.14).name("hint of keys").with(hint).add_to(batch);
-        Ok(Panel { keys, shown: false, hint, is_known: Rc::default() })
+        let hint = before(eye, -0.14).name("~hint of keys").with(hint).add_to(batch);
+        let note = before(eye, -0.12).name("~note").with(note_of("")).add_to(batch);
+        Ok(Panel { keys, shown: false, hint, is_known: Rc::default(), note, notes: Rc::default() })
+    }
+
+    /// Says something, for a while.
+    pub(super) fn say(&self, text: &str) -> Result<(), Error> {
+        let mut batch = Batch::new();
+        batch.set(self.note, note_of(text));
+        batch.set(self.note, Component::Hidden(false));
+        batch.commit()?;
+        let (note, notes) = (self.note, Rc::clone(&self.notes));
+        let own = notes.get().wrapping_add(1);
+        notes.set(own);
+        spawn_local(async move {
+            sleep(NOTE).await;
+            if notes.get() == own
+                && let Err(error) = scene::set(note, Component::Hidden(true))
+            {
+                warn!("the note: {error}");
+            }
+        });
+        Ok(())
     }
 
     /// Shows or hides the keys.
@@ -91,6 +119,10 @@ impl Panel {
 /// The ground that writing stands on.
 const GROUND: [f32; 4] = [0.01, 0.008, 0.006, 0.93];
 
+fn note_of(text: &str) -> Text {
+    Text { text: text.into(), size: LETTERS, background: GROUND, ..ink() }
+}
+
 fn ink() -> Text {
     let [r, g, b] = srgb(0xffe2b8);
     Text { color: [r, g, b, 1.0], ..Text::default() }
@@ -109,7 +141,7 @@ fn keys(eye: EntityId, batch: &mut Batch) -> EntityId {
     // What shines behind it would shine through the least transparency.
     let [r, g, b, _] = GROUND;
     let dark = Material { unlit: true, ..matte([r, g, b]) };
-    let sheet = before(eye, 0.0).name("keys").mesh(plate).material(dark).add_to(batch);
+    let sheet = before(eye, 0.0).name("~keys").mesh(plate).material(dark).add_to(batch);
     for (column, x, bold) in [(0, EDGE, true), (1, EDGE + left, false)] {
         let lines: Vec<&str> = KEYS.iter().map(|line| line[column]).collect();
         let text = Text {
@@ -121,7 +153,7 @@ fn keys(eye: EntityId, batch: &mut Batch) -> EntityId {
             ..ink()
         };
         let at = Entity::new().local().parent(sheet).at((x - width * 0.5) * LETTERS, 0.0, 0.001);
-        at.name("column of keys").with(text).add_to(batch);
+        at.name("~column of keys").with(text).add_to(batch);
     }
     sheet
 }

@@ -18,16 +18,25 @@ pub(super) fn height(x: f32, z: f32) -> f32 {
     -0.42 + bumps * away + rise * rise * 5.0
 }
 
-/// Grass to the foot of the mountains.
-pub(super) fn meadow() -> Shape {
+/// Grass to the foot of the mountains, in tiles: whoever asks what is in the way somewhere looks through one, not through
+/// all.
+pub(super) fn meadow() -> Vec<Shape> {
+    const TILES: u32 = 4;
+    const CELLS: u32 = 13;
+    const SIDE: f32 = 150.0 / TILES as f32;
     let (near, far) = (srgb(0x5f7a35), srgb(0x857a52));
-    let land = Shape::heightfield([52, 52], [150.0, 150.0], height);
-    land.flat().painted(|place, normal| {
-        let distance = ((place.x * place.x + place.z * place.z).sqrt() / 75.0).min(1.0);
-        let dry = noise(place.x * 0.4, place.z * 0.4) * 0.5 + 0.5;
-        let grass = mix(mix(near, srgb(0x7d7a3c), dry * 0.6), far, distance);
-        mix(grass, srgb(0x57493a), ((0.93 - normal.y) * 6.0).clamp(0.0, 1.0))
-    })
+    let middle = |tile: u32| (tile as f32 + 0.5) * SIDE - 75.0;
+    let tiles = (0..TILES * TILES).map(|tile| (middle(tile % TILES), middle(tile / TILES)));
+    let tile = |(x, z): (f32, f32)| {
+        let land = Shape::heightfield([CELLS; 2], [SIDE; 2], |dx, dz| height(x + dx, z + dz));
+        land.moved(vec3(x, 0.0, z)).flat().painted(|place, normal| {
+            let distance = ((place.x * place.x + place.z * place.z).sqrt() / 75.0).min(1.0);
+            let dry = noise(place.x * 0.4, place.z * 0.4) * 0.5 + 0.5;
+            let grass = mix(mix(near, srgb(0x7d7a3c), dry * 0.6), far, distance);
+            mix(grass, srgb(0x57493a), ((0.93 - normal.y) * 6.0).clamp(0.0, 1.0))
+        })
+    };
+    tiles.map(tile).collect()
 }
 
 /// Three ranges of mountains, paler the farther they are.

@@ -8,9 +8,9 @@ use hearth_sdk::{
 
 /// A half line: where it begins, and its way, of length 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Ray {
-    pub(super) from: Vec3,
-    pub(super) way: Vec3,
+pub(crate) struct Ray {
+    pub(crate) from: Vec3,
+    pub(crate) way: Vec3,
 }
 
 /// Where a board stands: its middle, and how it is turned. It faces +Z.
@@ -27,12 +27,12 @@ fn turn_of(transform: &Transform) -> Quat {
 
 impl Ray {
     /// Through the middle of the picture.
-    pub(super) fn centre(eye: &Transform) -> Ray {
+    pub(crate) fn centre(eye: &Transform) -> Ray {
         Ray { from: eye.translation.into(), way: turn_of(eye).rotate(-Vec3::Z) }
     }
 
     /// Through a place of the picture, both in pixels from its left upper corner.
-    pub(super) fn through(eye: &Transform, camera: &Camera, at: [f32; 2], picture: [f32; 2]) -> Ray {
+    pub(crate) fn through(eye: &Transform, camera: &Camera, at: [f32; 2], picture: [f32; 2]) -> Ray {
         let [width, height] = picture.map(|side| side.max(1.0));
         let half = (camera.fov_y * 0.5).tan();
         let x = (2.0 * at[0] / width - 1.0) * half * width / height;

@@ -26,7 +26,7 @@ const MIDDLE: Area = Area { left: 0.35, top: 0.25, right: 0.65, bottom: 0.75 };
 const ABOVE: Area = Area { left: 0.0, top: 0.0, right: 1.0, bottom: 0.15 };
 
 /// The process of this name.
-fn named(peer: &Peer, name: &str) -> String {
+pub(crate) fn named(peer: &Peer, name: &str) -> String {
     wait_until(&format!("`{name}` runs"), LONG, || {
         let listed = peer.json(&["list-processes"]);
         let process = listed.into_iter().find(|process| process["names"][0] == name)?;

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Components of what is seen from elsewhere, and of what is seen only from some distances.
+
+use super::{Camera, above_zero, at_least, camera};
+use crate::{
+    DecodeError, EntityId,
+    codec::{Reader, put_floats},
+};
+use alloc::vec::Vec;
+
+/// Greatest width and height of the picture of a [`View`] in pixels.
+pub const VIEW_SIZE_MAX: u16 = 2048;
+/// Least width and height of the picture of a [`View`] in pixels.
+pub const VIEW_SIZE_MIN: u16 = 16;
+
+/// A camera whose picture is shown by [`Screen`]s in the space. It looks along the entity's −Z. As bytes: the
+/// bytes of a [`Camera`], two `u16` width and height, `f32` rate.
+///
+/// A picture costs as much as that of an eye, so each peer makes at most four of these for one of its own, those that are seen
+/// largest, and none that no screen in sight shows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct View {
+    /// What it sees; its priority counts for nothing.
+    pub camera: Camera,
+    /// Width and height in pixels, [`VIEW_SIZE_MIN`] to [`VIEW_SIZE_MAX`].
+    pub size: [u16; 2],
+    /// Most pictures a second, more than 0.
+    pub rate: f32,
+}
+
+impl Default for View {
+    fn default() -> View {
+        View { camera: Camera::default(), size: [512, 288], rate: 15.0 }
+    }
+}
+
+impl View {
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        self.camera.encode(out);
+        self.size.iter().for_each(|size| out.extend_from_slice(&size.to_le_bytes()));
+        put_floats(out, &[self.rate]);
+    }
+
+    pub(super) fn decode(r: &mut Reader<'_>) -> Result<View, DecodeError> {
+        let camera = camera(r)?;
+        let out_of_range = r.error("size of the picture is out of range");
+        let size = [r.u16()?, r.u16()?];
+        if size.iter().any(|size| !(VIEW_SIZE_MIN..=VIEW_SIZE_MAX).contains(size)) {
+            return Err(out_of_range);
+        }
+        Ok(View { camera, size, rate: above_zero(r)? })
+    }
+}
+
+/// Shows on the entity's mesh, by its uvs, what a [`View`] sees, whatever the entity's material. While there is no
+/// picture it is black. As bytes: `u64` entity, `f32` brightness.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Screen {
+    /// The entity with the view.
+    pub view: EntityId,
+    /// Factor of the picture, 0 or more: it is shown in its own colours whatever the light.
+    pub brightness: f32,
+}
+
+impl Screen {
+    /// What that entity sees.
+    pub const fn of(view: EntityId) -> Screen {
+        Screen { view, brightness: 1.0 }
+    }
+
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.view.to_bits().to_le_bytes());
+        put_floats(out, &[self.brightness]);
+    }
+
+    pub(super) fn decode(r: &mut Reader<'_>) -> Result<Screen, DecodeError> {
+        let zero = r.error("entity id is zero");
+        let view = EntityId::from_bits(r.u64()?);
+        if view.to_bits() == 0 {
+            return Err(zero);
+        }
+        Ok(Screen { view, brightness: at_least(r, 0.0)? })
+    }
+}
+
+/// The entity, and all below it, is seen only from distances within this range: one of several levels of detail, say.
+/// As bytes: two `f32`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct VisibilityRange {
+    /// Metres from the eye to the entity's origin from which on it is seen, 0 or more.
+    pub start: f32,
+    /// Metres at which it is not seen any more, more than the start.
+    pub end: f32,
+}
+
+impl VisibilityRange {
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        put_floats(out, &[self.start, self.end]);
+    }
+
+    pub(super) fn decode(r: &mut Reader<'_>) -> Result<VisibilityRange, DecodeError> {
+        let empty = r.error("range is empty");
+        let (start, end) = (at_least(r, 0.0)?, at_least(r, 0.0)?);
+        if start < end { Ok(VisibilityRange { start, end }) } else { Err(empty) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use crate::scene::{Component, ComponentKind};
+    use std::vec;
+
+    fn bytes(component: &Component) -> Vec<u8> {
+        let mut out = vec![];
+        component.encode(&mut out);
+        out
+    }
+
+    #[test]
+    fn golden_vectors() {
+        let view = View {
+            camera: Camera { fov_y: 1.0, near: 0.5, far: 100.0, exposure_ev100: 5.0, priority: -1 },
+            size: [640, 360],
+            rate: 30.0,
+        };
+        let mut expected = vec![];
+        for float in [1.0f32, 0.5, 100.0, 5.0] {
+            expected.extend(float.to_le_bytes());
+        }
+        expected.extend([0xff, 0xff, 0xff, 0xff, 0x80, 2, 0x68, 1, 0, 0, 0xf0, 0x41]);
+        assert_eq!(bytes(&Component::View(view)), expected);
+        assert_eq!(Component::decode(ComponentKind::View, &expected).unwrap(), Component::View(view));
+
+        let screen = Component::Screen(Screen::of(EntityId::from_bits(0x0102)));
+        let expected = [2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0x3f];
+        assert_eq!(bytes(&screen), expected);
+        assert_eq!(Component::decode(ComponentKind::Screen, &expected).unwrap(), screen);
+
+        let range = Component::VisibilityRange(VisibilityRange { start: 1.0, end: 2.0 });
+        let expected = [0, 0, 0x80, 0x3f, 0, 0, 0, 0x40];
+        assert_eq!(bytes(&range), expected);
+        assert_eq!(Component::decode(ComponentKind::VisibilityRange, &expected).unwrap(), range);
+    }
+
+    #[test]
+    fn what_shows_nothing_is_refused() {
+        let view = View::default();
+        for (component, problem) in [
+            (Component::View(View { size: [15, 100], ..view }), "size of the picture is out of range"),
+            (Component::View(View { size: [100, 2049], ..view }), "size of the picture is out of range"),
+            (Component::View(View { rate: 0.0, ..view }), "number is too small"),
+            (
+                Component::View(View { camera: Camera { fov_y: 4.0, ..view.camera }, ..view }),
+                "camera sees nothing",
+            ),
+            (Component::Screen(Screen::of(EntityId::from_bits(0))), "entity id is zero"),
+            (Component::VisibilityRange(VisibilityRange { start: 2.0, end: 2.0 }), "range is empty"),
+        ] {
+            let error = Component::decode(component.kind(), &bytes(&component)).unwrap_err();
+            assert_eq!(error.problem, problem, "{component:?}");
+        }
+    }
+}

@@ -1,0 +1,403 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Air, grades, lines, particles, screens and ranges: pictures beside those that are kept, and what happens when they change.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::{Stage, about, at, color, cuboid, day, floor, look, pixel, sun, turned};
+use hearth_abi::{
+    EntityId,
+    scene::{
+        Camera, ColorGrading, Component, ComponentKind, Fog, LineWay, Lines, Material, MeshSource, Particles,
+        Screen, ToneMapping, Transform, View, VisibilityRange,
+    },
+};
+use hearth_engine::{EngineConfig, Picture, Quality};
+use hearth_scene::Change;
+
+/// A row of pillars that goes far away, in the sun.
+fn avenue(stage: &mut Stage) {
+    stage.make([day()]);
+    stage.make(sun());
+    let ground = [
+        Component::Mesh(MeshSource::Plane([200.0, 200.0])),
+        look(Material { roughness: 0.9, ..color(0.35, 0.36, 0.33) }),
+    ];
+    stage.make(ground);
+    for i in 0..8 {
+        for x in [-2.0, 2.0] {
+            stage.make([at(x, 1.0, -5.0 * i as f32), cuboid(0.6, 2.0, 0.6), look(color(0.7, 0.1, 0.08))]);
+        }
+    }
+}
+
+/// Mean difference of two pictures, per channel.
+fn apart(a: &Picture, b: &Picture) -> f64 {
+    let sum: u64 = a.rgba.iter().zip(&b.rgba).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+    sum as f64 / a.rgba.len() as f64
+}
+
+fn mean(picture: &Picture) -> [f64; 3] {
+    let pixels = picture.rgba.chunks_exact(4);
+    let count = pixels.len() as f64;
+    let sums = pixels.fold([0.0; 3], |sums, pixel| [0, 1, 2].map(|i| sums[i] + f64::from(pixel[i])));
+    sums.map(|sum| sum / count)
+}
+
+/// A graded picture does not depend on what was graded before.
+fn unset(stage: &mut Stage, id: EntityId, kind: ComponentKind) {
+    stage.change(Change::Unset { id, kind });
+}
+
+#[test]
+fn fog_hides_what_is_far_away() {
+    let mut stage = Stage::new();
+    avenue(&mut stage);
+    stage.settle();
+    let clear = stage.picture();
+    let fog = Fog { color: [0.75, 0.82, 0.9], ..Fog::new(25.0, 900.0) };
+    let air = stage.make([Component::Fog(fog)]);
+    stage.step();
+    stage.check("fog");
+    // The floor at the end of the avenue has nearly the colour of the horizon; the first pillar is redder than the next.
+    let foggy = stage.picture();
+    let horizon = pixel(&foggy, 240, 131);
+    let far = pixel(&foggy, 240, 150);
+    let distance = |a: [u8; 3], b: [u8; 3]| (0..3).map(|i| u32::from(a[i].abs_diff(b[i]))).sum::<u32>();
+    assert!(distance(far, horizon) < 60, "{far:?} {horizon:?}");
+    let red = |x: u32| i32::from(pixel(&foggy, x, 160)[0]) - i32::from(pixel(&foggy, x, 160)[1]);
+    assert!(red(160) > red(195) + 5 && red(195) > 5, "{} {}", red(160), red(195));
+    // Whoever comes first by its id is seen; and without any it is clear again.
+    let thicker = stage.make([Component::Fog(Fog { visibility: 2.0, ..fog })]);
+    stage.step();
+    assert!(apart(&foggy, &stage.picture()) < 0.01);
+    unset(&mut stage, air, ComponentKind::Fog);
+    stage.step();
+    assert!(apart(&foggy, &stage.picture()) > 1.0);
+    stage.change(Change::Removed { id: thicker });
+    stage.step();
+    assert!(apart(&clear, &stage.picture()) < 0.01);
+}
+
+#[test]
+fn fog_glows_towards_the_sun() {
+    let mut stage = Stage::new();
+    avenue(&mut stage);
+    // One more sun, low, behind the avenue, that shines at us.
+    let low = Component::Transform(Transform::at(0.0, 3.0, 0.0).rotated(about([0.0, 1.0, 0.0], 3.1)));
+    let [_, light] = sun();
+    stage.make([low, light]);
+    let fog = Fog { color: [0.4, 0.45, 0.5], ..Fog::new(20.0, 900.0) };
+    let air = stage.make([Component::Fog(fog)]);
+    stage.settle();
+    let plain = stage.picture();
+    stage.set(air, Component::Fog(Fog { glow_color: [0.6, 0.4, 0.2], glow_exponent: 20.0, ..fog }));
+    stage.step();
+    let glowing = stage.picture();
+    let warmer = |x: u32| i32::from(pixel(&glowing, x, 146)[0]) - i32::from(pixel(&plain, x, 146)[0]);
+    assert!(warmer(240) > 20, "{}", warmer(240));
+    assert!(warmer(240) > warmer(20) + 10, "{} {}", warmer(240), warmer(20));
+}
+
+#[test]
+fn colours_are_graded() {
+    for quality in [Quality::Low, Quality::High] {
+        let mut stage = Stage::with(EngineConfig { quality: Some(quality), ..EngineConfig::default() });
+        avenue(&mut stage);
+        stage.make([
+            at(0.0, 1.2, 2.0),
+            Component::Mesh(MeshSource::Sphere(0.3)),
+            look(Material { emissive: [8.0, 4.0, 1.0], ..color(0.0, 0.0, 0.0) }),
+        ]);
+        stage.settle();
+        let plain = stage.picture();
+        let plain_mean = mean(&plain);
+        let grades = stage.make([]);
+        let mut graded = |grading: ColorGrading| {
+            stage.set(grades, Component::ColorGrading(grading));
+            stage.step();
+            mean(&stage.picture())
+        };
+        let as_is = ColorGrading::default();
+        let same = graded(as_is);
+        assert!((0..3).all(|i| (same[i] - plain_mean[i]).abs() < 0.01), "{same:?} {plain_mean:?}");
+        let [r, g, b] = graded(ColorGrading { saturation: 0.0, ..as_is });
+        assert!((r - g).abs() < 1.0 && (g - b).abs() < 1.0, "grey: {r} {g} {b}");
+        let brighter = graded(ColorGrading { exposure: 1.0, ..as_is });
+        assert!((0..3).all(|i| brighter[i] > plain_mean[i] + 10.0), "{brighter:?} {plain_mean:?}");
+        let warm = graded(ColorGrading { temperature: 0.5, ..as_is });
+        assert!(warm[0] - warm[2] > plain_mean[0] - plain_mean[2] + 5.0, "{warm:?} {plain_mean:?}");
+        let with_bloom = graded(ColorGrading { bloom: 0.5, ..as_is });
+        let without = graded(ColorGrading { bloom: 0.0, ..as_is });
+        let differs = (0..3).any(|i| (with_bloom[i] - without[i]).abs() > 0.3);
+        assert_eq!(differs, quality == Quality::High, "{with_bloom:?} {without:?}");
+        let mut seen: Vec<[f64; 3]> = Vec::new();
+        for tone_mapping in ToneMapping::ALL {
+            let now = graded(ColorGrading { tone_mapping, ..as_is });
+            let differs = |other: &[f64; 3]| (0..3).any(|i| (other[i] - now[i]).abs() > 0.5);
+            assert!(seen.iter().all(differs), "{tone_mapping:?} {now:?} {seen:?}");
+            seen.push(now);
+        }
+        // Taken back, all is as it was.
+        unset(&mut stage, grades, ComponentKind::ColorGrading);
+        stage.step();
+        assert!(apart(&plain, &stage.picture()) < 0.01);
+    }
+}
+
+#[test]
+fn a_graded_picture_is_kept() {
+    let mut stage = Stage::new();
+    avenue(&mut stage);
+    let grading = ColorGrading {
+        tone_mapping: ToneMapping::AgX,
+        exposure: 0.7,
+        temperature: 0.3,
+        tint: 0.1,
+        saturation: 1.3,
+        contrast: 1.15,
+        ..ColorGrading::default()
+    };
+    stage.make([Component::ColorGrading(grading)]);
+    stage.settle();
+    stage.check("graded");
+}
+
+#[test]
+fn lines_are_drawn_between_points() {
+    let mut stage = Stage::new();
+    stage.make([day()]);
+    stage.make(floor());
+    let star: Vec<[f32; 3]> = (0..10)
+        .map(|i| {
+            let angle = i as f32 * std::f32::consts::TAU / 10.0;
+            let radius = if i % 2 == 0 { 0.8 } else { 0.35 };
+            [angle.sin() * radius, angle.cos() * radius, 0.0]
+        })
+        .collect();
+    let lines = |way, width, color| {
+        let lines = Lines { way, width, color, ..Lines::through(&star[..]) };
+        Component::Lines(Box::new(lines))
+    };
+    let thick = stage.make([at(-2.0, 1.7, 1.0), lines(LineWay::Loop, 0.05, [1.0, 0.8, 0.1, 1.0])]);
+    stage.make([at(0.0, 1.7, 1.0), lines(LineWay::Pairs, 0.03, [0.1, 0.9, 0.3, 0.5])]);
+    stage.make([at(2.0, 1.7, 1.0), lines(LineWay::Strip, 0.0, [1.0, 0.2, 0.2, 1.0])]);
+    // None that would be without an end.
+    let point = Lines { width: 1e30, ..Lines::through([[1e30, 0.0, 0.0]]) };
+    stage.make([Component::Lines(Box::new(point))]);
+    stage.settle();
+    stage.check("lines");
+    stage.set(thick, Component::Lines(Box::new(Lines::through([]))));
+    stage.step();
+    let without = stage.picture();
+    unset(&mut stage, thick, ComponentKind::Lines);
+    stage.step();
+    assert!(apart(&without, &stage.picture()) < 0.01);
+}
+
+fn fire() -> Particles {
+    Particles {
+        rate: 150.0,
+        lifetime: [0.6, 1.1],
+        extent: [0.25, 0.0, 0.25],
+        speed: [0.3, 0.8],
+        spread: 0.25,
+        acceleration: [0.0, 1.2, 0.0],
+        turbulence: 0.15,
+        size: [0.28, 0.05],
+        color: [[2.5, 0.9, 0.2, 0.5], [0.8, 0.06, 0.0, 0.0]],
+        light: true,
+        ..Particles::default()
+    }
+}
+
+#[test]
+fn particles_fly_and_fade() {
+    let mut stage = Stage::new();
+    stage.make(floor());
+    let particles = |value: Particles| Component::Particles(Box::new(value));
+    stage.make([at(-1.8, 0.1, 1.0), particles(fire())]);
+    let smoke = Particles {
+        rate: 40.0,
+        lifetime: [2.0, 3.0],
+        extent: [0.1, 0.0, 0.1],
+        speed: [0.5, 0.8],
+        spread: 0.2,
+        drag: 0.3,
+        turbulence: 0.3,
+        size: [0.15, 0.9],
+        color: [[0.5, 0.5, 0.52, 0.5], [0.3, 0.3, 0.32, 0.0]],
+        ..Particles::default()
+    };
+    stage.make([at(0.3, 0.1, 1.0), particles(smoke)]);
+    // Rain falls down also from what is turned, and is scaled only where it is born.
+    let rain = Particles {
+        rate: 120.0,
+        lifetime: [0.9, 1.0],
+        extent: [0.5, 0.5, 0.02],
+        speed: [0.0, 0.0],
+        acceleration: [0.0, -5.0, 0.0],
+        size: [0.03, 0.03],
+        color: [[0.5, 0.7, 1.0, 0.9]; 2],
+        ..Particles::default()
+    };
+    let place = Transform::at(2.3, 3.2, 1.0).rotated(about([1.0, 0.0, 0.0], 1.57)).scaled(1.5);
+    let falling = stage.make([Component::Transform(place), particles(rain)]);
+    stage.settle();
+    stage.check("particles");
+    // What is born counted ends, and nothing is left of it.
+    let with_rain = stage.picture();
+    stage.set(falling, particles(Particles { count: 5, rate: 1000.0, ..rain }));
+    for _ in 0..90 {
+        stage.step();
+    }
+    let ended = stage.picture();
+    assert!(apart(&with_rain, &ended) > 0.05);
+    unset(&mut stage, falling, ComponentKind::Particles);
+    // The two others move on meanwhile: only the part of the rain is looked at.
+    stage.step();
+    let gone = stage.picture();
+    let right = |picture: &Picture| -> u64 {
+        let rows = 0..picture.height;
+        rows.flat_map(|y| (picture.width * 4 / 5..picture.width).map(move |x| (x, y)))
+            .map(|(x, y)| pixel(picture, x, y).iter().map(|v| u64::from(*v)).sum::<u64>())
+            .sum()
+    };
+    assert_eq!(right(&ended), right(&gone));
+}
+
+#[test]
+fn more_particles_than_can_be_drawn_are_thinned() {
+    let mut stage = Stage::new();
+    let many = Particles { rate: 499.0, lifetime: [1.9, 2.0], extent: [0.5; 3], ..Particles::default() };
+    let ids: Vec<EntityId> = (0..40)
+        .map(|i| {
+            let x = (i % 8) as f32 - 3.5;
+            let y = (i / 8) as f32 * 0.6;
+            stage.make([at(x, y, 0.0), Component::Particles(Box::new(many))])
+        })
+        .collect();
+    stage.settle();
+    let thinned = mean(&stage.picture());
+    // Fewer sources, of which each shows all it has.
+    ids[8..].iter().for_each(|id| stage.change(Change::Removed { id: *id }));
+    stage.step();
+    let few = mean(&stage.picture());
+    assert!(thinned[0] > few[0] && few[0] > 1.0, "{thinned:?} {few:?}");
+}
+
+/// A screen that shows a blue box from the side, beside a red one that only the eye sees.
+fn cinema(stage: &mut Stage) -> (EntityId, EntityId) {
+    stage.make([day()]);
+    stage.make(sun());
+    stage.make(floor());
+    stage.make([at(40.0, 1.0, -3.0), cuboid(1.0, 2.0, 1.0), look(color(0.05, 0.1, 0.8))]);
+    stage.make([at(-2.2, 0.7, 1.0), cuboid(0.7, 1.4, 0.7), look(color(0.8, 0.05, 0.05))]);
+    let camera = Camera { fov_y: 0.9, ..Camera::default() };
+    let view = View { camera, size: [320, 180], rate: 1000.0 };
+    let watcher = stage.make([at(40.0, 1.2, 0.5), Component::View(view)]);
+    let upright = turned(0.6, 1.6, 1.0, about([1.0, 0.0, 0.0], std::f32::consts::FRAC_PI_2));
+    let screen = stage.make([
+        upright,
+        Component::Mesh(MeshSource::Plane([3.2, 1.8])),
+        Component::Screen(Screen::of(watcher)),
+    ]);
+    (watcher, screen)
+}
+
+#[test]
+fn screens_show_what_views_see() {
+    let mut stage = Stage::new();
+    let (watcher, screen) = cinema(&mut stage);
+    stage.settle();
+    (0..4).for_each(|_| drop(stage.step()));
+    stage.check("screen");
+    // What moves there is seen to move.
+    let before = stage.picture();
+    stage.set(watcher, at(40.0, 1.2, 3.0));
+    (0..4).for_each(|_| drop(stage.step()));
+    let after = stage.picture();
+    assert!(apart(&before, &after) > 0.3, "{}", apart(&before, &after));
+    // Without its view a screen is dark, and without a screen the mesh has its material.
+    let middle = |picture: &Picture| pixel(picture, 280, 130);
+    unset(&mut stage, watcher, ComponentKind::View);
+    (0..3).for_each(|_| drop(stage.step()));
+    assert_eq!(middle(&stage.picture()), [0; 3]);
+    unset(&mut stage, screen, ComponentKind::Screen);
+    stage.step();
+    assert!(middle(&stage.picture()).iter().all(|v| *v > 60));
+}
+
+#[test]
+fn a_screen_in_its_own_view_shows_the_picture_before() {
+    let mut stage = Stage::new();
+    let (watcher, _) = cinema(&mut stage);
+    stage.set(watcher, at(0.6, 1.6, 3.6));
+    stage.settle();
+    // As many times as there are pictures, until it is too small to be seen.
+    (0..8).for_each(|_| drop(stage.picture()));
+    stage.check("screen-in-screen");
+}
+
+#[test]
+fn more_views_than_are_made_take_no_more() {
+    let mut stage = Stage::new();
+    stage.make([day()]);
+    stage.make(floor());
+    for i in 0..9 {
+        let x = (i % 3) as f32 * 1.2 - 1.2;
+        let y = (i / 3) as f32 * 0.8 + 0.6;
+        let view = View { size: [64, 64], rate: 1000.0, ..View::default() };
+        let watcher = stage.make([at(x, 1.0, -20.0), Component::View(view)]);
+        let upright = turned(x, y, 1.0, about([1.0, 0.0, 0.0], std::f32::consts::FRAC_PI_2));
+        let screen = Component::Screen(Screen::of(watcher));
+        stage.make([upright, Component::Mesh(MeshSource::Plane([1.0 + 0.01 * i as f32, 0.7])), screen]);
+    }
+    stage.settle();
+    (0..6).for_each(|_| drop(stage.step()));
+    let picture = stage.picture();
+    let lit = (0..9)
+        .filter(|i| {
+            let x = 240 + (i % 3 - 1) * 57;
+            let y = 190 - (i / 3) * 38;
+            pixel(&picture, x as u32, y as u32).iter().any(|v| *v > 20)
+        })
+        .count();
+    assert_eq!(lit, 4);
+}
+
+#[test]
+fn what_has_a_range_is_seen_only_there() {
+    let mut stage = Stage::new();
+    stage.make([day()]);
+    let ranged = |start, end| Component::VisibilityRange(VisibilityRange { start, end });
+    // The eye is 6 m before the origin.
+    let near =
+        stage.make([at(0.0, 1.7, 0.0), cuboid(1.0, 1.0, 1.0), look(color(1.0, 0.0, 0.0)), ranged(0.0, 5.0)]);
+    stage.settle();
+    let middle = |stage: &mut Stage| {
+        stage.step();
+        let [red, green, _] = pixel(&stage.picture(), 240, 135);
+        i32::from(red) - i32::from(green) > 60
+    };
+    assert!(!middle(&mut stage));
+    stage.set(near, ranged(0.0, 6.5));
+    assert!(middle(&mut stage));
+    // It goes out of sight a little farther than where it came into it.
+    stage.set(near, at(0.0, 1.7, -0.55));
+    assert!(middle(&mut stage));
+    stage.set(near, at(0.0, 1.7, -0.8));
+    assert!(!middle(&mut stage));
+    stage.set(near, at(0.0, 1.7, -0.55));
+    assert!(!middle(&mut stage));
+    // Hidden is hidden, wherever.
+    stage.set(near, Component::Hidden(true));
+    stage.set(near, at(0.0, 1.7, 0.0));
+    assert!(!middle(&mut stage));
+    unset(&mut stage, near, ComponentKind::Hidden);
+    assert!(middle(&mut stage));
+    stage.set(near, ranged(20.0, 30.0));
+    assert!(!middle(&mut stage));
+    unset(&mut stage, near, ComponentKind::VisibilityRange);
+    assert!(middle(&mut stage));
+}

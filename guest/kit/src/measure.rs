@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! How wide a text will be, as near as a script can know: by the widths of the fonts that every peer has.
+//!
+//! Kerning is left out, which makes a line at most a little narrower than what is told here. In the face of
+//! one width nothing is left out: there a caret stands exactly.
+
+use hearth_sdk::abi::scene::Face;
+use unicode_segmentation::UnicodeSegmentation;
+
+mod widths;
+
+/// Distance of two lines of the face without serifs, in heights of the font.
+pub const LINE: f32 = 1.164;
+/// Advance of each letter of the face of one width, in heights of the font.
+pub const CELL: f32 = 0.6;
+/// What stands for what was cut off.
+const CUT: &str = "…";
+
+/// Whether it is a character that is drawn twice as wide: of East Asia, or a picture.
+pub(crate) fn is_wide(character: char) -> bool {
+    matches!(character as u32,
+        0x1100..=0x115f | 0x2e80..=0x303e | 0x3041..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff
+        | 0xfe30..=0xfe6f | 0xff00..=0xff60 | 0xffe0..=0xffe6 | 0x1f300..=0x1faff | 0x20000..=0x3fffd)
+}
+
+fn sans(character: char, bold: bool) -> f32 {
+    let code = character as u32;
+    let run = widths::RUNS.partition_point(|run| run.first as u32 <= code).checked_sub(1);
+    let found = run.and_then(|run| {
+        let run = widths::RUNS.get(run)?;
+        run.widths.get((code - run.first as u32) as usize)
+    });
+    match found {
+        Some(widths) => f32::from(widths[usize::from(bold)]) * 0.001,
+        None if (0x1f300..=0x1faff).contains(&code) => 1.25,
+        None if is_wide(character) => 1.0,
+        None if character.is_whitespace() => 0.5,
+        None => 0.7,
+    }
+}
+
+/// The width of one grapheme, in heights of the font.
+pub(crate) fn grapheme(grapheme: &str, face: Face, bold: bool) -> f32 {
+    let Some(character) = grapheme.chars().next().filter(|character| !character.is_control()) else {
+        return 0.0;
+    };
+    match face {
+        Face::Mono if is_wide(character) => 2.0 * CELL,
+        Face::Mono => CELL,
+        Face::Sans => sans(character, bold),
+    }
+}
+
+/// The width of a line without serifs, in heights of the font.
+///
+/// ```
+/// let wide = hearth_kit::measure::line("WWW", false);
+/// assert!(wide > 2.0 * hearth_kit::measure::line("iii", false));
+/// ```
+pub fn line(text: &str, bold: bool) -> f32 {
+    text.graphemes(true).map(|part| grapheme(part, Face::Sans, bold)).sum()
+}
+
+/// As much of a line as has room, with `…` where something was left out. The room is in heights of the font.
+///
+/// ```
+/// use hearth_kit::measure::elided;
+/// assert_eq!(elided("a lamp", false, 9.0), "a lamp");
+/// assert_eq!(elided("a lamp above the hearth", false, 5.0), "a lamp…");
+/// ```
+pub fn elided(text: &str, bold: bool, room: f32) -> String {
+    let text = text.lines().next().unwrap_or_default();
+    // What was measured to fit must fit when it is measured again by other sums.
+    let room = room + 1e-3;
+    if line(text, bold) <= room {
+        return text.to_owned();
+    }
+    let room = room - line(CUT, bold);
+    let (mut width, mut short) = (0.0, String::new());
+    for part in text.graphemes(true) {
+        width += grapheme(part, Face::Sans, bold);
+        if width > room {
+            break;
+        }
+        short.push_str(part);
+    }
+    short.truncate(short.trim_end().len());
+    short.push_str(CUT);
+    short
+}
+
+/// A text in lines that have room, broken between words, and within those that are too long. The room is in
+/// heights of the font; there is at least one line.
+///
+/// ```
+/// use hearth_kit::measure::wrapped;
+/// assert_eq!(wrapped("take what you like", false, 5.5), ["take what", "you like"]);
+/// ```
+pub fn wrapped(text: &str, bold: bool, room: f32) -> Vec<String> {
+    let room = room + 1e-3;
+    let mut lines = Vec::new();
+    for paragraph in text.split('\n') {
+        let (mut current, mut width) = (String::new(), 0.0);
+        for word in paragraph.split_word_bounds() {
+            let is_blank = word.chars().all(char::is_whitespace);
+            let wide = line(word, bold);
+            if width + wide <= room || (is_blank && !current.is_empty()) {
+                current.push_str(word);
+                width += wide;
+                continue;
+            }
+            if !current.trim().is_empty() {
+                lines.push(current.trim_end().to_owned());
+            }
+            (current, width) = (String::new(), 0.0);
+            if is_blank {
+                continue;
+            }
+            for part in word.graphemes(true) {
+                let wide = grapheme(part, Face::Sans, bold);
+                if width + wide > room && !current.is_empty() {
+                    lines.push(std::mem::take(&mut current));
+                    width = 0.0;
+                }
+                current.push_str(part);
+                width += wide;
+            }
+        }
+        lines.push(current.trim_end().to_owned());
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn letters_are_as_wide_as_in_the_font() {
+        for (text, bold, width) in [
+            ("A", false, 0.684),
+            ("A", true, 0.774),
+            ("ü", false, 0.634),
+            ("я", false, 0.602),
+            ("漢", false, 1.0),
+        ] {
+            assert!((line(text, bold) - width).abs() < 2e-3, "{text}: {}", line(text, bold));
+        }
+        assert_eq!(grapheme("漢", Face::Mono, false), 1.2);
+        assert_eq!(line("", false), 0.0);
+    }
+
+    #[test]
+    fn runs_are_in_order() {
+        let ends = |run: &widths::Run| run.first as u32 + run.widths.len() as u32;
+        assert!(widths::RUNS.windows(2).all(|pair| ends(&pair[0]) <= pair[1].first as u32));
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_made_to_fit_fits(text in "[a-zü漢 \n]{0,60}", room in 1.5f32..20.0, bold: bool) {
+            prop_assert!(line(&elided(&text, bold, room), bold) <= room + 2e-3);
+            let lines = wrapped(&text, bold, room);
+            for one in &lines {
+                prop_assert!(line(one, bold) <= room + 2e-3, "{one}");
+            }
+            let letters = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
+            prop_assert_eq!(letters(&lines.concat()), letters(&text));
+        }
+    }
+}
