@@ -133,7 +133,7 @@ fn changing() {
     }
 }
 
-/// How long it takes until lumps are seen, and the longest picture meanwhile.
+/// How long it takes until lumps are there to be seen, and the longest picture meanwhile.
 fn assets() {
     let mut stage = ours::Stage::new([64, 64]);
     for _ in 0..60 {

@@ -190,7 +190,8 @@ impl Pictures for Moving {
 
 type Shown = fn(LumpId) -> Vec<Component>;
 
-/// Lumps that are shown: what they are called, their bytes, and what shows them.
+/// Lumps: what they are called, their bytes, and what shows them. What is large is hidden: a software renderer would take
+/// longer to draw it than all else takes.
 pub(crate) fn assets() -> Vec<(&'static str, Vec<u8>, Shown)> {
     let texture: Shown = |lump| {
         let material = Material { base_color_texture: Some(lump), ..Material::default() };
@@ -199,9 +200,11 @@ pub(crate) fn assets() -> Vec<(&'static str, Vec<u8>, Shown)> {
     vec![
         ("texture, PNG of 2048 × 2048", png(2048), texture),
         ("mesh of a million triangles", cloth(708).encode(), |lump| {
-            vec![Component::Mesh(MeshSource::Lump(lump))]
+            vec![Component::Mesh(MeshSource::Lump(lump)), Component::Hidden(true)]
         }),
-        ("glTF of a mesh and two textures", glb(1024, 2048), |lump| vec![Component::Model(lump)]),
+        ("glTF of a mesh and two textures", glb(1024, 2048), |lump| {
+            vec![Component::Model(lump), Component::Hidden(true)]
+        }),
     ]
 }
 
