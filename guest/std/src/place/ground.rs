@@ -100,7 +100,8 @@ pub(super) fn terrace() -> Shape {
         for stone in 0..stones {
             let angle = (stone as f32 + row as f32 * 0.5) / stones as f32 * TAU;
             let (sin, cos) = angle.sin_cos();
-            if cos > 0.955 {
+            // Not where the steps are, nor below the shelter.
+            if cos > 0.955 || (cos < 0.0 && sin.abs() < 0.53) {
                 continue;
             }
             let size = vec3(chance.between(0.8, 0.95), 0.3, chance.between(0.3, 0.42));
