@@ -74,7 +74,7 @@ fn around(batch: &mut Batch) -> Result<(), Error> {
     Entity::new().name("sun").light(far_light(SUN, 230.0, true)).turned(from_the_left).add_to(batch);
 
     // Air in the colour of the horizon; the mountains have theirs in their paint, and need little more.
-    let fog = Fog { glow_color: [0.12, 0.06, 0.03], ..Fog::new(1200.0, 30.0) };
+    let fog = Fog::new(1200.0, 30.0);
     let fog = Fog { color: srgb(0xe8a078), ..fog };
     Entity::new().name("air").with(fog).add_to(batch);
     let warm = ColorGrading { temperature: 0.0, saturation: 0.96, bloom: 0.12, ..ColorGrading::default() };
@@ -186,9 +186,9 @@ fn sheltered(batch: &mut Batch) -> Result<(), Error> {
         let lit = Entity::new().parent(hung).name("glass").mesh(glass).material(glow(LAMP));
         lit.add_to(batch);
     }
-    // One light for lamp and lanterns: each costs at every pixel that it reaches.
-    let light = point_light([1.0, 0.68, 0.38], 1100.0, 4.2);
-    Entity::new().parent(house).name("lamplight").light(light).at(1.2, 1.4, -5.9).add_to(batch);
+    // About the table only: a light costs at every pixel that it reaches.
+    let light = point_light([1.0, 0.68, 0.38], 1500.0, 4.4);
+    Entity::new().parent(house).name("lamplight").light(light).at(0.85, 1.25, -5.8).add_to(batch);
 
     let leaves = Material { double_sided: true, ..painted(0.9) };
     for (number, (path, seed)) in house::IVY.into_iter().enumerate() {

@@ -26,7 +26,7 @@ impl Fire {
         let light = Entity::new().parent(root).name("firelight").at(0.0, 0.95, 0.0);
         let light = light.light(outer(1.0)).add_to(batch);
         let coals = furniture::embers().source()?;
-        let coals_glow = glow([0.95, 0.27, 0.03]);
+        let coals_glow = glow([0.75, 0.17, 0.02]);
         Entity::new().parent(root).name("~coals").mesh(coals).material(coals_glow.clone()).add_to(batch);
         let particles = |name: &str, y: f32, what: Particles| {
             Entity::new().parent(root).name(name).at(0.0, y, 0.0).with(what)
@@ -66,24 +66,24 @@ impl Fire {
 }
 
 fn outer(strength: f32) -> Light {
-    point_light(WARM, FIRE_LUMENS * strength, 12.5)
+    point_light(WARM, FIRE_LUMENS * strength, 10.5)
 }
 
 fn inner_light(strength: f32) -> Light {
-    point_light(WARM, INNER_LUMENS * strength, 6.5)
+    point_light(WARM, INNER_LUMENS * strength, 5.6)
 }
 
 /// Tongues, born small between the logs, that swell as they rise, and fade.
 fn flames(size: f32, picture: LumpId) -> Particles {
     Particles {
-        rate: 22.0,
-        lifetime: [0.5, 0.95],
+        rate: 17.0,
+        lifetime: [0.5, 0.9],
         extent: [0.2 * size, 0.04 * size, 0.2 * size],
         speed: [0.35 * size, 0.75 * size],
         spread: 0.2,
         acceleration: [0.0, 0.5 * size, 0.0],
         turbulence: 0.06 * size,
-        size: [0.5 * size, 0.85 * size],
+        size: [0.52 * size, 0.74 * size],
         color: [[1.05, 0.62, 0.08, 0.95], [1.0, 0.26, 0.01, 0.0]],
         light: true,
         texture: Some(picture),
@@ -94,7 +94,7 @@ fn flames(size: f32, picture: LumpId) -> Particles {
 /// The heat about the coals.
 fn glowing(size: f32) -> Particles {
     Particles {
-        rate: 14.0,
+        rate: 9.0,
         lifetime: [0.5, 0.9],
         extent: [0.26 * size, 0.02, 0.26 * size],
         speed: [0.1, 0.3],
@@ -126,14 +126,14 @@ fn sparks() -> Particles {
 fn smoke(extent: [f32; 3], opacity: f32) -> Particles {
     let [r, g, b] = SMOKE;
     Particles {
-        rate: 4.5,
-        lifetime: [3.0, 5.0],
+        rate: 3.5,
+        lifetime: [3.0, 4.5],
         extent,
         speed: [0.35, 0.6],
         spread: 0.15,
         acceleration: [0.06, 0.05, 0.0],
         turbulence: 0.35,
-        size: [0.22, 0.9],
+        size: [0.2, 0.7],
         color: [[r, g, b, opacity], [r, g, b, 0.0]],
         ..Particles::default()
     }

@@ -226,7 +226,7 @@ pub(super) fn shelves() -> Shape {
             let color = srgb(covers[(chance.part() * 7.99) as usize]);
             let lean = if chance.part() > 0.88 { 0.12 } else { 0.0 };
             let size = vec3(width, height, chance.between(0.17, 0.22));
-            let book = Shape::block(size, 0.006).turned(Quat::about(Vec3::Z, lean)).painted(move |p, _| {
+            let book = Shape::cuboid(size).turned(Quat::about(Vec3::Z, lean)).painted(move |p, _| {
                 let band = (p.y / height - 0.3).abs() < 0.04;
                 if band { mix(color, srgb(0xd8b668), 0.7) } else { color }
             });
