@@ -153,7 +153,7 @@ fn sheltered(batch: &mut Batch) -> Result<(), Error> {
     let (corner, out) = house::fireplace_pose();
     place("fireplace", house::fireplace())?.at_vec(corner).turned(out).add_to(batch);
     let (things, candles) = comforts::on_the_mantel();
-    let mantel = corner + out.rotate(vec3(0.0, 1.405, -0.1));
+    let mantel = corner + out.rotate(vec3(0.0, 1.405, -0.01));
     place("on the mantel", things)?.at_vec(mantel).turned(out).add_to(batch);
     let lit = Entity::new().parent(house).name("~candle flames").mesh(candles.source()?);
     lit.material(glow([2.2, 1.2, 0.4])).at_vec(mantel).turned(out).add_to(batch);

@@ -26,7 +26,7 @@ impl Fire {
         let light = Entity::new().parent(root).name("firelight").at(0.0, 0.95, 0.0);
         let light = light.light(outer(1.0)).add_to(batch);
         let coals = furniture::embers().source()?;
-        let coals_glow = glow([0.75, 0.17, 0.02]);
+        let coals_glow = glow([0.62, 0.13, 0.01]);
         Entity::new().parent(root).name("~coals").mesh(coals).material(coals_glow.clone()).add_to(batch);
         let particles = |name: &str, y: f32, what: Particles| {
             Entity::new().parent(root).name(name).at(0.0, y, 0.0).with(what)
@@ -84,7 +84,7 @@ fn flames(size: f32, picture: LumpId) -> Particles {
         acceleration: [0.0, 0.5 * size, 0.0],
         turbulence: 0.06 * size,
         size: [0.52 * size, 0.74 * size],
-        color: [[1.05, 0.62, 0.08, 0.95], [1.0, 0.26, 0.01, 0.0]],
+        color: [[1.05, 0.62, 0.08, 0.95], [0.9, 0.36, 0.01, 0.0]],
         light: true,
         texture: Some(picture),
         ..Particles::default()
@@ -99,7 +99,7 @@ fn glowing(size: f32) -> Particles {
         extent: [0.26 * size, 0.02, 0.26 * size],
         speed: [0.1, 0.3],
         size: [0.55 * size, 0.3 * size],
-        color: [[1.2, 0.36, 0.04, 0.4], [0.9, 0.12, 0.0, 0.0]],
+        color: [[0.9, 0.34, 0.03, 0.28], [0.7, 0.14, 0.0, 0.0]],
         light: true,
         ..Particles::default()
     }

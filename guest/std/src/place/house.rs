@@ -272,7 +272,7 @@ pub(super) fn roof(side: f32) -> Shape {
         let wide = slant / boards as f32;
         let x = (row as f32 + 0.5) * wide;
         let tone = mix(srgb(0x54391f), srgb(0x3f2a1c), chance.part());
-        let lath = Shape::cuboid(vec3(wide - 0.008, 0.05, long - 0.12)).colored(tone);
+        let lath = Shape::cuboid(vec3(wide, 0.05, long - 0.12)).colored(tone);
         all.add(lath.moved(vec3(x, 0.025, middle)));
     }
     let rows = 15;
