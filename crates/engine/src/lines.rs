@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Lines between points: prisms of four sides, or lines of one pixel.
 
-use crate::{drawn::Unmet, look::EMISSIVE_MOST};
+use crate::drawn::Unmet;
 use bevy::{
     asset::RenderAssetUsages,
     light::{NotShadowCaster, NotShadowReceiver},
@@ -14,22 +14,30 @@ use hearth_abi::scene::{self, LineWay};
 const FAR_MOST: f32 = 1e6;
 
 /// Draws these lines under an entity, in the place of those that were there.
-pub(crate) fn show(world: &mut World, drawn: &mut Option<Entity>, entity: Entity, lines: &scene::Lines) {
+pub(crate) fn show(
+    world: &mut World,
+    drawn: &mut Option<Entity>,
+    entity: Entity,
+    lines: &scene::Lines,
+    material: Handle<StandardMaterial>,
+) {
     hide(world, drawn);
     let Some(mesh) = mesh(lines) else { return };
-    let [red, green, blue] = [0, 1, 2].map(|i| lines.color[i].clamp(0.0, EMISSIVE_MOST));
-    let opacity = lines.color[3].clamp(0.0, 1.0);
-    let material = StandardMaterial {
-        base_color: Color::linear_rgba(red, green, blue, opacity),
-        unlit: true,
-        cull_mode: None,
-        alpha_mode: if opacity < 1.0 { AlphaMode::Blend } else { AlphaMode::Opaque },
-        ..default()
-    };
     let mesh = world.resource_mut::<Assets<Mesh>>().add(mesh);
-    let material = world.resource_mut::<Assets<StandardMaterial>>().add(material);
     let part = (Mesh3d(mesh), MeshMaterial3d(material), NotShadowCaster, NotShadowReceiver, Unmet);
     *drawn = Some(world.spawn((part, ChildOf(entity))).id());
+}
+
+/// What lines are made of.
+pub(crate) fn material(lines: &scene::Lines) -> scene::Material {
+    let opacity = lines.color[3].clamp(0.0, 1.0);
+    scene::Material {
+        base_color: lines.color,
+        blend: opacity < 1.0,
+        unlit: true,
+        double_sided: true,
+        ..scene::Material::default()
+    }
 }
 
 /// Takes them away. What was drawn may be gone already.

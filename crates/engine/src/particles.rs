@@ -197,8 +197,8 @@ fn alive_at(source: &Source, place: &GlobalTransform, now_ns: u64, every: u64) -
     }
     let oldest = ((since - f64::from(wanted.lifetime[1])) * rate).max(0.0) as u64;
     let first = oldest.max(last.saturating_sub(LOOKED_AT_MAX));
-    (first..=last)
-        .filter(|number| number.is_multiple_of(every))
+    (first.next_multiple_of(every)..=last)
+        .step_by(usize::try_from(every).unwrap_or(usize::MAX))
         .filter_map(|number| particle(wanted, *seed, number, (since - number as f64 / rate) as f32, place))
         .collect()
 }
