@@ -5,8 +5,8 @@ use super::{
     picture::{self, part},
     stand::{Build, LOW, WALL, across, writing},
 };
-use hearth_sdk::{abi::mesh::Mesh, prelude::*};
-use std::f32::consts::{FRAC_PI_2, FRAC_PI_4, PI, TAU};
+use hearth_sdk::prelude::*;
+use std::f32::consts::{FRAC_PI_2, FRAC_PI_4, PI};
 
 const UPRIGHT: f32 = FRAC_PI_2;
 
@@ -165,27 +165,18 @@ fn special() -> Result<[(&'static str, MeshSource, Material); 10], Error> {
         ),
         ("occlusion", ball, Material { occlusion_texture: Some(shade.0), ..plain(0.8, 0.8, 0.8) }),
         (
-            "anisotropy",
-            MeshSource::Lump(Lump::put(&turned_ball().encode())?.0),
+            "amber",
+            ball,
             Material {
-                metallic: 1.0,
-                roughness: 0.35,
-                anisotropy: 0.9,
-                anisotropy_rotation: 0.0,
-                ..plain(0.75, 0.75, 0.78)
+                roughness: 0.05,
+                transmission: 1.0,
+                thickness: 0.34,
+                attenuation_color: [0.9, 0.35, 0.04],
+                attenuation_distance: 0.15,
+                ..plain(1.0, 1.0, 1.0)
             },
         ),
     ])
-}
-
-/// A ball that has tangents around it, as if it had been turned on a lathe: highlights are drawn out across them.
-fn turned_ball() -> Mesh {
-    let mut mesh = Shape::sphere(0.17, 48).mesh().clone();
-    mesh.uvs = mesh.positions.iter().map(|[x, y, z]| [x.atan2(*z) / TAU + 0.5, 0.5 - y / 0.34]).collect();
-    let tangent = |normal: &[f32; 3]| Vec3::Y.cross((*normal).into()).unit().unwrap_or(Vec3::X);
-    mesh.tangents =
-        mesh.normals.iter().map(|normal| tangent(normal).array()).map(|[x, y, z]| [x, y, z, 1.0]).collect();
-    mesh
 }
 
 /// A half ball, open to the viewer's side: its inside is seen only if both sides are.

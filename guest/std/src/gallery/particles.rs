@@ -125,6 +125,9 @@ fn stopped_at(particles: Particles, age_secs: f64) -> Particles {
         speed: particles.speed.map(|speed| speed / SLOW),
         acceleration: particles.acceleration.map(|by| by / SLOW / SLOW),
         drag: particles.drag / SLOW,
+        // How they stray goes on in real time: they leave their way from the beginning instead.
+        turbulence: 0.0,
+        spread: particles.spread + particles.turbulence * 1.5,
         start_ns: now_ns.saturating_sub(before_ns).max(1),
         ..particles
     }
