@@ -67,7 +67,7 @@ async fn switch(air: EntityId, place: Place) -> Result<(), Error> {
     loop {
         match ui.next().await?.message {
             Does::Fog(true) => {
-                scene::set(air, Fog { color: [0.7, 0.71, 0.73], ..Fog::new(30.0, 30.0) })?;
+                scene::set(air, Fog { color: [0.7, 0.71, 0.73], ..Fog::new(50.0, 30.0) })?;
             }
             Does::Fog(false) => clear(air)?,
             Does::Curve(number) => {

