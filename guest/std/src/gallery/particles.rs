@@ -142,9 +142,11 @@ async fn strikes(plate: EntityId, place: Vec3) -> Result<(), Error> {
             Kind::Out => scene::set(plate, glow([0.25, 0.05, 0.02]))?,
             Kind::Press => {
                 let now_ns = u64::try_from(time::wall().as_nanos()).unwrap_or(0);
-                let spray = Entity::new().name("~sparks").at_vec(place).with(sparks(now_ns)).spawn()?;
+                // Long enough to be seen where pictures come slowly.
+                let sparks = Particles { lifetime: [0.8, 1.8], ..sparks(now_ns) };
+                let spray = Entity::new().name("~sparks").at_vec(place).with(sparks).spawn()?;
                 live("stand 9", async move {
-                    sleep(Duration::from_secs(2)).await;
+                    sleep(Duration::from_secs(3)).await;
                     scene::remove(spray)
                 });
             }
