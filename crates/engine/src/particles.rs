@@ -234,8 +234,8 @@ fn particle(
         velocity * age + pull * (age * age / 2.0)
     };
     let wave = |which: u64| {
-        let pace = 2.0 + 4.0 * chance(which);
-        (age * pace + chance(which + 1) * std::f32::consts::TAU).sin() * wanted.turbulence * part
+        let pace = 3.0 + 6.0 * chance(which);
+        (part * pace + chance(which + 1) * std::f32::consts::TAU).sin() * wanted.turbulence * part
     };
     let strayed = Vec3::new(wave(7), 0.0, wave(9));
     let at = place.affine().matrix3 * born.to_vec3a() + (flown + strayed).to_vec3a();
