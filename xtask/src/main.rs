@@ -29,6 +29,7 @@ use std::process::ExitCode;
 Examples:
   cargo xtask run                 a server and a client on this machine, in a window if there is a display
   cargo xtask run --headless      the same off-screen; pictures go to a file
+  cargo xtask run --place gallery a hall that shows everything a scene can show
   cargo xtask test                every test
   cargo xtask test frame          the tests whose name contains `frame`
   cargo xtask ci                  what every change must pass

@@ -28,15 +28,48 @@ pub(crate) struct Options {
     /// Address that the server listens on
     #[arg(long, default_value = "127.0.0.1:4320", value_name = "ADDRESS", conflicts_with = "connect")]
     listen: String,
+    /// What a server that is started for the first time shows; each has a data folder of its own
+    #[arg(long, value_enum, default_value_t = Place::Hearth, conflicts_with = "connect")]
+    place: Place,
     /// Start no server; join the one at this address
     #[arg(long, value_name = "ADDRESS")]
     connect: Option<String>,
     /// File with the space's password, instead of the one that the server made at its first start
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
-    /// Keep everything in this folder instead of $XDG_DATA_HOME/hearth/run
+    /// Keep everything in this folder instead of $XDG_DATA_HOME/hearth/run, or run-gallery for the gallery
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
+}
+
+/// What there is to see in a new space.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// The furnished place, with a fire in its middle
+    Hearth,
+    /// A hall that shows everything a scene can show
+    Gallery,
+}
+
+impl Place {
+    /// The folder that keeps it, beside those of the others.
+    fn folder(self) -> &'static str {
+        match self {
+            Place::Hearth => "run",
+            Place::Gallery => "run-gallery",
+        }
+    }
+
+    /// The manifest of a new server, if it is not the one that servers write.
+    fn manifest(self) -> Option<&'static str> {
+        match self {
+            Place::Hearth => None,
+            Place::Gallery => Some(
+                "# What this space starts, in this order. `args = [\"still\"]` has nothing move by itself.\n\n\
+                 [[service]]\nname = \"gallery\"\nmodule = \"std:gallery\"\n",
+            ),
+        }
+    }
 }
 
 /// How long a server may take to listen: at first start it compiles the whole library.
@@ -88,6 +121,7 @@ fn start_server(
     running: &mut Running,
     signals: &mut Signals,
 ) -> Result<String> {
+    begin(options.place, data)?;
     let mut command = project.with_guests(exec::program(programs.join("hearth-server"), &project.root));
     command.arg("--data").arg(data).args(["--listen", &options.listen]).stdout(Stdio::piped());
     progress(format!("server: data in {}", data.display()));
@@ -96,6 +130,16 @@ fn start_server(
     let address = ready(stdout, running, signals)?;
     progress(format!("server: listening on {address}, password in {}", data.join("password").display()));
     Ok(address)
+}
+
+/// Says what a new server starts. One that was started before keeps what it has.
+fn begin(place: Place, data: &Path) -> Result<()> {
+    let manifest = data.join("space.toml");
+    match place.manifest() {
+        Some(text) if !manifest.exists() => std::fs::write(&manifest, text)
+            .map_err(|error| Failure::new(format!("could not write `{}`", manifest.display())).cause(error)),
+        _ => Ok(()),
+    }
 }
 
 /// Waits for the line `ready ADDRESS`.
@@ -290,7 +334,7 @@ fn folder(options: &Options) -> Result<PathBuf> {
     }
     let set = |variable| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
     let base = set("XDG_DATA_HOME").or_else(|| set("HOME").map(|home| home.join(".local/share")));
-    base.map(|base| base.join("hearth/run")).ok_or_else(|| {
+    base.map(|base| base.join("hearth").join(options.place.folder())).ok_or_else(|| {
         Failure::new("there is no folder to keep data in: neither $XDG_DATA_HOME nor $HOME is set")
             .hint("name one with `--data FOLDER`")
     })
@@ -309,6 +353,21 @@ fn name(text: &str) -> std::result::Result<String, String> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
+
+    #[test]
+    fn a_new_server_of_the_gallery_starts_it_and_an_old_one_keeps_what_it_has() {
+        let data = std::env::temp_dir().join(format!("hearth-xtask-place-{}", std::process::id()));
+        std::fs::create_dir_all(&data).unwrap();
+        let manifest = data.join("space.toml");
+        begin(Place::Hearth, &data).unwrap();
+        assert!(!manifest.exists());
+        begin(Place::Gallery, &data).unwrap();
+        assert!(std::fs::read_to_string(&manifest).unwrap().contains("\"std:gallery\""));
+        std::fs::write(&manifest, "# mine").unwrap();
+        begin(Place::Gallery, &data).unwrap();
+        assert_eq!(std::fs::read_to_string(&manifest).unwrap(), "# mine");
+        std::fs::remove_dir_all(&data).unwrap();
+    }
 
     fn shell(script: &str) -> Command {
         let mut command = Command::new("sh");

@@ -19,7 +19,7 @@ use crate::{
 };
 use bevy::{
     app::{PanicHandlerPlugin, PluginsState, SubApps, TerminalCtrlCHandlerPlugin},
-    asset::AssetMetaCheck,
+    asset::{AssetEventSystems, AssetMetaCheck},
     camera::visibility::VisibilitySystems,
     ecs::{message::Messages, system::NonSendMarker},
     log::LogPlugin,
@@ -273,7 +273,8 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
                 view::face,
                 monitor::keep_range,
                 light::follow,
-                particles::fly,
+                // So that they are in this picture, not in the next.
+                particles::fly.before(AssetEventSystems),
                 air::grade,
             )
                 .chain()

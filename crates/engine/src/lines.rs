@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! Lines between points: prisms of four sides, or lines of one pixel.
+//! Lines between points: prisms of four sides, and never less than a pixel across.
 
-use crate::{drawn::Unmet, look::EMISSIVE_MOST};
+use crate::drawn::Unmet;
 use bevy::{
     asset::RenderAssetUsages,
     light::{NotShadowCaster, NotShadowReceiver},
@@ -14,22 +14,39 @@ use hearth_abi::scene::{self, LineWay};
 const FAR_MOST: f32 = 1e6;
 
 /// Draws these lines under an entity, in the place of those that were there.
-pub(crate) fn show(world: &mut World, drawn: &mut Option<Entity>, entity: Entity, lines: &scene::Lines) {
+pub(crate) fn show(
+    world: &mut World,
+    drawn: &mut Option<Entity>,
+    entity: Entity,
+    lines: &scene::Lines,
+    material: Handle<StandardMaterial>,
+) {
     hide(world, drawn);
-    let Some(mesh) = mesh(lines) else { return };
-    let [red, green, blue] = [0, 1, 2].map(|i| lines.color[i].clamp(0.0, EMISSIVE_MOST));
+    let ends = ends(lines);
+    if ends.is_empty() {
+        return;
+    }
+    let mut under = entity;
+    // From afar a prism is less than a pixel across; a line never is.
+    for mesh in [thick(&ends, lines.width), Some(thin(&ends))].into_iter().flatten() {
+        let mesh = world.resource_mut::<Assets<Mesh>>().add(mesh);
+        let part =
+            (Mesh3d(mesh), MeshMaterial3d(material.clone()), NotShadowCaster, NotShadowReceiver, Unmet);
+        under = world.spawn((part, ChildOf(under))).id();
+        drawn.get_or_insert(under);
+    }
+}
+
+/// What lines are made of.
+pub(crate) fn material(lines: &scene::Lines) -> scene::Material {
     let opacity = lines.color[3].clamp(0.0, 1.0);
-    let material = StandardMaterial {
-        base_color: Color::linear_rgba(red, green, blue, opacity),
+    scene::Material {
+        base_color: lines.color,
+        blend: opacity < 1.0,
         unlit: true,
-        cull_mode: None,
-        alpha_mode: if opacity < 1.0 { AlphaMode::Blend } else { AlphaMode::Opaque },
-        ..default()
-    };
-    let mesh = world.resource_mut::<Assets<Mesh>>().add(mesh);
-    let material = world.resource_mut::<Assets<StandardMaterial>>().add(material);
-    let part = (Mesh3d(mesh), MeshMaterial3d(material), NotShadowCaster, NotShadowReceiver, Unmet);
-    *drawn = Some(world.spawn((part, ChildOf(entity))).id());
+        double_sided: true,
+        ..scene::Material::default()
+    }
 }
 
 /// Takes them away. What was drawn may be gone already.
@@ -57,20 +74,21 @@ fn ends(lines: &scene::Lines) -> Vec<[Vec3; 2]> {
     ends
 }
 
-fn mesh(lines: &scene::Lines) -> Option<Mesh> {
-    let ends = ends(lines);
-    if ends.is_empty() {
+/// Lines of one pixel.
+fn thin(ends: &[[Vec3; 2]]) -> Mesh {
+    let mesh = Mesh::new(PrimitiveTopology::LineList, RenderAssetUsages::default());
+    mesh.with_inserted_attribute(Mesh::ATTRIBUTE_POSITION, ends.concat())
+}
+
+/// Prisms, if the lines have a width.
+fn thick(ends: &[[Vec3; 2]], width: f32) -> Option<Mesh> {
+    if width == 0.0 {
         return None;
     }
-    if lines.width == 0.0 {
-        let points: Vec<Vec3> = ends.into_iter().flatten().collect();
-        let mesh = Mesh::new(PrimitiveTopology::LineList, RenderAssetUsages::default());
-        return Some(mesh.with_inserted_attribute(Mesh::ATTRIBUTE_POSITION, points));
-    }
-    let half = lines.width.min(1000.0) / 2.0;
+    let half = width.min(1000.0) / 2.0;
     let mut points = Vec::with_capacity(ends.len() * 8);
     let mut corners: Vec<u32> = Vec::with_capacity(ends.len() * 36);
-    for [from, to] in ends {
+    for &[from, to] in ends {
         let Some(along) = (to - from).try_normalize() else { continue };
         let side = along.any_orthonormal_vector();
         let up = along.cross(side);
@@ -113,6 +131,6 @@ mod tests {
             assert_eq!(count(way, &square[..1]), 0);
             assert_eq!(count(way, &[[1.0; 3]; 4]), 0, "without length");
         }
-        assert!(mesh(&scene::Lines::through([])).is_none());
+        assert_eq!(count(LineWay::Strip, &[]), 0);
     }
 }

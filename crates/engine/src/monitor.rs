@@ -2,8 +2,8 @@
 //! Views and the screens that show them: cameras in the space whose pictures are textures in it; and what is seen only from
 //! some distances.
 //!
-//! A view costs a picture, so only those are made that somebody could see now, [`WATCHED_MAX`] at most, and each no
-//! more often than it asks for. A screen that is itself seen by its view shows the picture before.
+//! A view costs a picture, so only those are made that somebody could see now, [`WATCHED_MAX`] at most, of no more than
+//! [`PIXELS_MAX`] together, and each no more often than it asks for. A screen that is itself seen by its view shows the picture before.
 
 use crate::{
     air::Graded,
@@ -23,6 +23,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Most views of which new pictures are made.
 const WATCHED_MAX: usize = 4;
+/// Most pixels of these together: each takes the graphics card some 70 bytes.
+const PIXELS_MAX: u32 = 1 << 22;
 /// Most views of which the last picture is kept.
 const KEPT_MAX: usize = 16;
 /// Brightest picture of a screen.
@@ -178,8 +180,14 @@ fn choose(
     }
     let mut views: Vec<(EntityId, f32)> = sizes.into_iter().collect();
     views.sort_by(|(_, one), (_, other)| other.total_cmp(one));
-    views.truncate(WATCHED_MAX);
-    views.into_iter().map(|(id, _)| id).collect()
+    let mut pixels = 0;
+    let fits = |(id, _): &(EntityId, f32)| {
+        let size = place.view(*id).map_or(0, |(view, _)| view.size.map(u32::from).iter().product());
+        let fits = pixels + size <= PIXELS_MAX;
+        pixels += if fits { size } else { 0 };
+        fits
+    };
+    views.into_iter().filter(fits).take(WATCHED_MAX).map(|(id, _)| id).collect()
 }
 
 /// Whether an entity is shown: it is not if it is hidden, or too near or too far.

@@ -197,8 +197,8 @@ fn alive_at(source: &Source, place: &GlobalTransform, now_ns: u64, every: u64) -
     }
     let oldest = ((since - f64::from(wanted.lifetime[1])) * rate).max(0.0) as u64;
     let first = oldest.max(last.saturating_sub(LOOKED_AT_MAX));
-    (first..=last)
-        .filter(|number| number.is_multiple_of(every))
+    (first.next_multiple_of(every)..=last)
+        .step_by(usize::try_from(every).unwrap_or(usize::MAX))
         .filter_map(|number| particle(wanted, *seed, number, (since - number as f64 / rate) as f32, place))
         .collect()
 }
@@ -234,8 +234,8 @@ fn particle(
         velocity * age + pull * (age * age / 2.0)
     };
     let wave = |which: u64| {
-        let pace = 2.0 + 4.0 * chance(which);
-        (age * pace + chance(which + 1) * std::f32::consts::TAU).sin() * wanted.turbulence * part
+        let pace = 3.0 + 6.0 * chance(which);
+        (part * pace + chance(which + 1) * std::f32::consts::TAU).sin() * wanted.turbulence * part
     };
     let strayed = Vec3::new(wave(7), 0.0, wave(9));
     let at = place.affine().matrix3 * born.to_vec3a() + (flown + strayed).to_vec3a();

@@ -338,7 +338,12 @@ impl Place {
             Component::ColorGrading(grading) => {
                 self.gradings.insert(id, grading);
             }
-            Component::Lines(value) => lines::show(world, &mut entry.lines, entity, &value),
+            Component::Lines(value) => {
+                let material = world.resource_scope(|world, mut looks: Mut<Looks>| {
+                    looks.material(&lines::material(&value), false, store, &mut world.resource_mut())
+                });
+                lines::show(world, &mut entry.lines, entity, &value, material);
+            }
             Component::Particles(value) => {
                 entry.particles = Some(value);
                 self.look_anew(store, id);

@@ -163,5 +163,6 @@ mod guide {
         models: "models.md",
         input: "input.md",
         authority: "authority.md",
+        gallery: "gallery.md",
     }
 }

@@ -1,38 +1,39 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! The furnished place: a stone terrace in a valley, on a warm evening, with a fire in its middle that is seen and
-//! heard.
+//! heard, and a shelter behind it to sit in.
 //!
-//! Who enters stands at (0, 1.7, 6) and looks along −Z: at the fire, the gate behind it, and the
-//! mountains. Light levels are those of dusk; a camera with an exposure of [`EXPOSURE_EV100`] shows
+//! Who enters stands at (0, 1.7, 6) and looks along −Z: at the fire, into the shelter, and through its
+//! window at the mountains. Light levels are those of dusk; a camera with an exposure of [`EXPOSURE_EV100`] shows
 //! them well.
 
+mod comforts;
 pub mod crackle;
+mod fire;
+mod flame;
 mod furniture;
 mod ground;
+mod house;
 mod plants;
 
-use crate::chance::noise;
-use furniture::{gate, hearth_ring, lantern_post, logs, shelves, string_of_lights, table};
+use fire::Fire;
+use furniture::{hearth_ring, lantern_post, logs, shelves, string_of_lights, table};
 use hearth_sdk::{
     font::text_mesh,
     prelude::*,
-    scene::{far_light, point_light, times},
+    scene::{far_light, point_light},
 };
+use std::f32::consts::PI;
 
 /// The exposure that suits this light (exposure value at ISO 100).
 pub const EXPOSURE_EV100: f32 = 5.0;
 /// Where the fire is.
 pub const FIRE: Vec3 = Vec3::ZERO;
-/// Light of the fire in lumens.
-const FIRE_LUMENS: f32 = 5200.0;
-/// Loudness of the fire, at most within so many metres, and how far it is heard.
-const FIRE_GAIN: f32 = 0.9;
-const FIRE_NEAR: f32 = 2.0;
-const FIRE_FAR: f32 = 30.0;
 /// Time from one flicker of the fire to the next.
 const FLICKER: Duration = Duration::from_millis(80);
+/// Glass and paper with a light behind.
+const LAMP: [f32; 3] = [1.35, 0.78, 0.34];
 /// The low sun.
-const SUN: [f32; 3] = [1.0, 0.58, 0.32];
+const SUN: [f32; 3] = [1.0, 0.63, 0.38];
 
 /// A surface that has the colours of its mesh.
 fn painted(roughness: f32) -> Material {
@@ -47,6 +48,8 @@ pub async fn run() -> Result<(), Error> {
     let mut batch = Batch::new();
     around(&mut batch)?;
     furnished(&mut batch)?;
+    sheltered(&mut batch)?;
+    fire::fireflies(&mut batch);
     let fire = Fire::light(&mut batch)?;
     batch.commit()?;
     info!("the place is ready");
@@ -57,10 +60,10 @@ pub async fn run() -> Result<(), Error> {
     }
 }
 
-/// Sky, sun and land. What has a name that begins with `~` is walked through.
+/// Sky, sun, air and land. What has a name that begins with `~` is walked through.
 fn around(batch: &mut Batch) -> Result<(), Error> {
     let sky = Sky {
-        zenith: srgb(0x1e3a7c),
+        zenith: srgb(0x1f3f8c),
         horizon: srgb(0xffa86c),
         ground: srgb(0x3a3430),
         brightness: 34.0,
@@ -69,6 +72,13 @@ fn around(batch: &mut Batch) -> Result<(), Error> {
     Entity::new().name("sky").with(sky).add_to(batch);
     let from_the_left = Quat::looking(vec3(0.86, -0.34, -0.38));
     Entity::new().name("sun").light(far_light(SUN, 230.0, true)).turned(from_the_left).add_to(batch);
+
+    // Air in the colour of the horizon; the mountains have theirs in their paint, and need little more.
+    let fog = Fog::new(1200.0, 30.0);
+    let fog = Fog { color: srgb(0xe8a078), ..fog };
+    Entity::new().name("air").with(fog).add_to(batch);
+    let warm = ColorGrading { temperature: 0.0, saturation: 0.96, bloom: 0.12, ..ColorGrading::default() };
+    Entity::new().name("grading").with(warm).add_to(batch);
 
     let meadow = Entity::new().name("meadow").add_to(batch);
     for tile in ground::meadow() {
@@ -90,7 +100,9 @@ fn around(batch: &mut Batch) -> Result<(), Error> {
         Entity::new().parent(tree).name("leaves").mesh(leaves.source()?).material(painted(0.9)).add_to(batch);
     }
     let grass = Entity::new().name("~grass").mesh(plants::tufts().source()?);
-    grass.material(Material { double_sided: true, ..painted(1.0) }).add_to(batch);
+    let blades = Material { double_sided: true, ..painted(1.0) };
+    grass.material(blades.clone()).add_to(batch);
+    Entity::new().name("~flowers").mesh(plants::flowers().source()?).material(blades).add_to(batch);
     Ok(())
 }
 
@@ -109,78 +121,87 @@ fn furnished(batch: &mut Batch) -> Result<(), Error> {
     }
     let corner = Quat::about(Vec3::Y, 0.45);
     place("table", table())?.at(3.9, 0.0, 1.2).turned(corner).add_to(batch);
-    place("shelves", shelves())?.at(-5.3, 0.0, -2.6).turned(Quat::about(Vec3::Y, 0.95)).add_to(batch);
-    place("gate", gate())?.at(0.0, 0.0, -7.2).add_to(batch);
-    let sign = text_mesh("HEARTH", 0.34).source()?;
-    let sign = Entity::new().name("sign").mesh(sign).material(glow([1.9, 1.05, 0.42]));
-    sign.at(0.0, 3.26, -6.96).add_to(batch);
 
     let (post, glass) = lantern_post();
     let (post, glass) = (post.source()?, glass.source()?);
     for (number, (x, z)) in [(-3.4, 4.1), (3.4, 4.1), (-6.6, -5.4), (6.6, -5.4)].into_iter().enumerate() {
         let lantern = Entity::new().name(format!("lantern {}", number + 1)).at(x, 0.0, z);
         let lantern = lantern.mesh(post).material(painted(0.6)).add_to(batch);
-        let lit = Entity::new().parent(lantern).mesh(glass).material(glow([3.2, 1.7, 0.6]));
+        let lit = Entity::new().parent(lantern).mesh(glass).material(glow(LAMP));
         lit.name("glass").add_to(batch);
-    }
-    // Two of the four throw light: each light costs at every pixel it reaches.
-    for (x, y, z) in [(3.7, 1.9, 1.2), (-5.0, 1.9, -3.2)] {
-        let light = point_light([1.0, 0.62, 0.28], 900.0, 7.0);
-        Entity::new().name("lantern light").light(light).at(x, y, z).add_to(batch);
     }
     let (cord, bulbs) = string_of_lights();
     Entity::new().name("cord").mesh(cord.source()?).material(painted(0.9)).add_to(batch);
-    Entity::new().name("bulbs").mesh(bulbs.source()?).material(glow([3.4, 2.0, 0.85])).add_to(batch);
+    Entity::new().name("bulbs").mesh(bulbs.source()?).material(glow([2.0, 1.2, 0.55])).add_to(batch);
     Ok(())
 }
 
-/// What of the fire moves.
-struct Fire {
-    light: EntityId,
-    flames: Vec<(EntityId, Vec3, f32)>,
-}
+/// The shelter, and what is in it.
+fn sheltered(batch: &mut Batch) -> Result<(), Error> {
+    let house = Entity::new().name("shelter").add_to(batch);
+    let place = |name: &str, shape: Shape| -> Result<Entity, Error> {
+        Ok(Entity::new().parent(house).name(name).mesh(shape.source()?).material(painted(0.85)))
+    };
+    place("floor", house::floor())?.add_to(batch);
+    place("wall 1", house::side_wall(-1.0))?.add_to(batch);
+    place("wall 2", house::side_wall(1.0))?.add_to(batch);
+    place("back wall", house::back_wall())?.add_to(batch);
+    place("roof 1", house::roof(-1.0))?.add_to(batch);
+    place("roof 2", house::roof(1.0))?.add_to(batch);
+    place("timber", house::timber())?.add_to(batch);
+    place("chimney", house::chimney())?.add_to(batch);
+    let (corner, out) = house::fireplace_pose();
+    place("fireplace", house::fireplace())?.at_vec(corner).turned(out).add_to(batch);
+    let (things, candles) = comforts::on_the_mantel();
+    let mantel = corner + out.rotate(vec3(0.0, 1.405, -0.01));
+    place("on the mantel", things)?.at_vec(mantel).turned(out).add_to(batch);
+    let lit = Entity::new().parent(house).name("~candle flames").mesh(candles.source()?);
+    lit.material(glow([2.2, 1.2, 0.4])).at_vec(mantel).turned(out).add_to(batch);
+    let sign = text_mesh("HEARTH", 0.2).source()?;
+    let sign = Entity::new().parent(house).name("sign").mesh(sign).material(glow([1.9, 1.05, 0.42]));
+    sign.at_vec(house::SIGN).add_to(batch);
 
-impl Fire {
-    fn light(batch: &mut Batch) -> Result<Fire, Error> {
-        let root = Entity::new().name("fire").at_vec(FIRE).add_to(batch);
-        let light = Entity::new().parent(root).name("firelight").at(0.0, 0.95, 0.0);
-        let light = light.light(fire_light(1.0)).add_to(batch);
-        let flame = furniture::flame().source()?;
-        let hues = [[3.4, 1.5, 0.3], [2.8, 0.85, 0.1], [2.2, 0.5, 0.05]];
-        let flames = (0..7).map(|i| {
-            let (sin, cos) = (i as f32 * 2.4).sin_cos();
-            let out = 0.055 * i as f32;
-            let (place, size) = (vec3(cos * out, 0.22, sin * out), 1.0 - 0.085 * i as f32);
-            let tongue = Entity::new().parent(root).name("~flame").mesh(flame).material(glow(hues[i / 3]));
-            (tongue.at_vec(place).scaled(size).add_to(batch), place, size)
-        });
-        let flames = flames.collect();
-        let embers = Entity::new().parent(root).name("~embers").mesh(furniture::embers().source()?);
-        embers.material(glow(times([4.0, 0.8, 0.1], 0.5))).add_to(batch);
-        let crackle = Lump::put(&sound::wav(crackle::RATE, &crackle::fire()))?;
-        let crackle = Sound::new(crackle.0).looped().gain(FIRE_GAIN).reaching(FIRE_NEAR, FIRE_FAR);
-        Entity::new().parent(root).name("crackle").at(0.0, 0.3, 0.0).sound(crackle).add_to(batch);
-        Ok(Fire { light, flames })
+    let floor = house::FLOOR;
+    let to_the_left = Quat::about(Vec3::Y, -PI * 0.5);
+    place("window seat", comforts::window_seat())?.at(0.0, floor, house::BACK).add_to(batch);
+    place("~window cushions", comforts::window_cushions())?.at(0.0, floor, house::BACK).add_to(batch);
+    place("~rug", comforts::rug())?.at(-0.1, floor, -5.75).turned(Quat::about(Vec3::Y, 0.06)).add_to(batch);
+    place("~floor cushions", comforts::floor_cushions())?.at(-0.3, floor, -5.9).add_to(batch);
+    let (table, shade) = comforts::low_table();
+    let tea = vec3(1.02, floor, -5.7);
+    let turn = Quat::about(Vec3::Y, -0.25);
+    place("low table", table)?.at_vec(tea).turned(turn).add_to(batch);
+    let lamp = Entity::new().parent(house).name("lamp").mesh(shade.source()?).material(glow(LAMP));
+    lamp.at_vec(tea).turned(turn).add_to(batch);
+    place("shelves", shelves())?.at(2.62, floor, house::BACK + 0.28).add_to(batch);
+    let boards = place("wall shelves", comforts::wall_shelves())?.at(house::SIDE, floor, -5.7);
+    boards.turned(to_the_left).add_to(batch);
+    let bench = place("wall bench", furniture::bench())?.at(-house::SIDE + 0.26, floor, -4.95);
+    bench.turned(Quat::about(Vec3::Y, PI * 0.5)).add_to(batch);
+    let (iron, glass) = comforts::hanging_lantern();
+    let (iron, glass) = (iron.source()?, glass.source()?);
+    for (number, x) in [-2.3, 2.3].into_iter().enumerate() {
+        let hung = Entity::new().parent(house).name(format!("hung lantern {}", number + 1)).mesh(iron);
+        let hung = hung.material(painted(0.6)).at(x, 2.58, -5.95).add_to(batch);
+        let lit = Entity::new().parent(hung).name("glass").mesh(glass).material(glow(LAMP));
+        lit.add_to(batch);
+    }
+    // About the table only: a light costs at every pixel that it reaches.
+    let light = point_light([1.0, 0.68, 0.38], 1500.0, 4.4);
+    Entity::new().parent(house).name("lamplight").light(light).at(0.85, 1.25, -5.8).add_to(batch);
+
+    let leaves = Material { double_sided: true, ..painted(0.9) };
+    for (number, (path, seed)) in house::IVY.into_iter().enumerate() {
+        let ivy = Entity::new().parent(house).name(format!("~ivy {}", number + 1));
+        ivy.mesh(plants::ivy(&path, seed).source()?).material(leaves.clone()).add_to(batch);
     }
 
-    fn flicker(&self, time: f32) -> Result<(), Error> {
-        let mut batch = Batch::new();
-        let strength = 1.0 + 0.16 * noise(time * 2.3, 0.5) + 0.07 * noise(time * 7.0, 3.5);
-        batch.set(self.light, fire_light(strength));
-        for (number, (flame, place, size)) in self.flames.iter().enumerate() {
-            let row = number as f32 * 17.3;
-            let tall = size * (1.0 + 0.3 * noise(time * 3.1, row));
-            let wide = size * (1.0 + 0.15 * noise(time * 2.2, row + 5.0));
-            let lean = vec3(noise(time * 1.7, row + 2.0), 0.0, noise(time * 1.9, row + 8.0));
-            let turn = Quat::about(Vec3::Y, time * 0.9 + row) * Quat::about(lean, 0.16 * lean.length());
-            let transform =
-                Transform { translation: place.array(), rotation: turn.array(), scale: [wide, tall, wide] };
-            batch.set(*flame, transform);
-        }
-        batch.commit()
+    let spots =
+        [(-4.75, -3.2, 1.25, 5), (4.75, -3.3, 1.05, 61), (4.95, -2.55, 0.8, 130), (-6.9, 1.9, 1.1, 190)];
+    for (number, (x, z, size, seed)) in spots.into_iter().enumerate() {
+        let pot =
+            Entity::new().name(format!("plant {}", number + 1)).mesh(comforts::potted(seed, size).source()?);
+        pot.material(painted(0.9)).at(x, 0.0, z).add_to(batch);
     }
-}
-
-fn fire_light(strength: f32) -> Light {
-    point_light([1.0, 0.5, 0.17], FIRE_LUMENS * strength, 16.0)
+    Ok(())
 }

@@ -16,8 +16,8 @@ pub const VIEW_SIZE_MIN: u16 = 16;
 /// A camera whose picture is shown by [`Screen`]s in the space. It looks along the entity's −Z. As bytes: the
 /// bytes of a [`Camera`], two `u16` width and height, `f32` rate.
 ///
-/// A picture costs as much as that of an eye, so each peer makes at most four of these for one of its own, those that are seen
-/// largest, and none that no screen in sight shows.
+/// A picture costs as much as that of an eye, so each peer makes at most four of these for one of its own, of no more than 4
+/// million pixels together: those that are seen largest, and none that no screen in sight shows.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct View {
     /// What it sees; its priority counts for nothing.

@@ -72,8 +72,8 @@ impl Stage {
         self.control.send(Command::Changes(changes)).unwrap();
     }
 
-    /// So many small boxes.
-    pub(crate) fn make(&mut self, count: usize) -> Vec<EntityId> {
+    /// So many small boxes, before the eye or so many metres behind that.
+    pub(crate) fn make(&mut self, count: usize, behind: f32) -> Vec<EntityId> {
         let mut changes = Vec::new();
         let edge = edge(count);
         let made = (0..count)
@@ -81,7 +81,7 @@ impl Stage {
                 let [x, y, z] = place(i, count, 0);
                 let material = Material { base_color: color(i), ..Material::default() };
                 let components = [
-                    Component::Transform(Transform::at(x, y, z)),
+                    Component::Transform(Transform::at(x, y, z + behind)),
                     Component::Mesh(MeshSource::Cuboid([edge; 3])),
                     Component::Material(Box::new(material)),
                 ];
@@ -175,7 +175,7 @@ pub(crate) struct Moving {
 impl Moving {
     pub(crate) fn new(count: usize, size: [u32; 2]) -> Moving {
         let mut stage = Stage::new(size);
-        let things = stage.make(count);
+        let things = stage.make(count, 0.0);
         stage.settle();
         Moving { stage, things }
     }
@@ -190,7 +190,8 @@ impl Pictures for Moving {
 
 type Shown = fn(LumpId) -> Vec<Component>;
 
-/// Lumps that are shown: what they are called, their bytes, and what shows them.
+/// Lumps: what they are called, their bytes, and what shows them. What is large is hidden: a software renderer would take
+/// longer to draw it than all else takes.
 pub(crate) fn assets() -> Vec<(&'static str, Vec<u8>, Shown)> {
     let texture: Shown = |lump| {
         let material = Material { base_color_texture: Some(lump), ..Material::default() };
@@ -199,9 +200,11 @@ pub(crate) fn assets() -> Vec<(&'static str, Vec<u8>, Shown)> {
     vec![
         ("texture, PNG of 2048 × 2048", png(2048), texture),
         ("mesh of a million triangles", cloth(708).encode(), |lump| {
-            vec![Component::Mesh(MeshSource::Lump(lump))]
+            vec![Component::Mesh(MeshSource::Lump(lump)), Component::Hidden(true)]
         }),
-        ("glTF of a mesh and two textures", glb(1024, 2048), |lump| vec![Component::Model(lump)]),
+        ("glTF of a mesh and two textures", glb(1024, 2048), |lump| {
+            vec![Component::Model(lump), Component::Hidden(true)]
+        }),
     ]
 }
 

@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! What people made: hearth, benches, table, shelves, gate and lanterns. Each stands at the origin.
+//! What people made: hearth, benches, table, shelves and lanterns. Each stands at the origin.
 
 use crate::chance::{Chance, mix, noise};
 use hearth_sdk::prelude::*;
 use std::f32::consts::{PI, TAU};
 
-const WOOD: u32 = 0x7d5633;
-const DARK_WOOD: u32 = 0x4d3524;
-const IRON: u32 = 0x2c2a2a;
+pub(super) const WOOD: u32 = 0x7d5633;
+pub(super) const DARK_WOOD: u32 = 0x503a2a;
+pub(super) const IRON: u32 = 0x2c2a2a;
 
 /// A board or beam about a place, with its own tone of wood.
-fn board(size: Vec3, place: Vec3, wood: u32, chance: &mut Chance) -> Shape {
+pub(super) fn board(size: Vec3, place: Vec3, wood: u32, chance: &mut Chance) -> Shape {
     let tone = mix(srgb(wood), srgb(0x2f2018), chance.between(0.0, 0.35));
+    plank(size, place, tone, chance)
+}
+
+/// A board of this colour, with a grain along its longest side.
+pub(super) fn plank(size: Vec3, place: Vec3, tone: [f32; 3], chance: &mut Chance) -> Shape {
     let long = size.x.max(size.y).max(size.z);
-    // Grain along the longest side.
     let along = if long == size.x {
         Vec3::X
     } else if long == size.y {
@@ -26,7 +30,8 @@ fn board(size: Vec3, place: Vec3, wood: u32, chance: &mut Chance) -> Shape {
         let across = p - along * p.dot(along);
         noise(across.x * 40.0 + across.z * 23.0 + shift, across.y * 40.0 + p.dot(along) * 1.5) * 0.5 + 0.5
     };
-    Shape::block(size, 0.012).painted(move |p, _| mix(tone, srgb(0x9a7048), 0.35 * grain(p))).moved(place)
+    let light = mix(tone, srgb(0x9a7048), 0.35);
+    Shape::block(size, 0.012).painted(move |p, _| mix(tone, light, grain(p))).moved(place)
 }
 
 /// Sitting height 0.45 m, facing +Z towards… whoever turns it; 1.7 m long.
@@ -107,15 +112,6 @@ pub(super) fn logs() -> Shape {
     pile
 }
 
-/// A tongue of fire, 0.8 m high.
-pub(super) fn flame() -> Shape {
-    let profile = [[0.0, 0.0], [0.1, 0.06], [0.15, 0.2], [0.12, 0.38], [0.065, 0.58], [0.0, 0.8]];
-    Shape::lathe(&profile, 9).bent(|p| {
-        let high = p.y / 0.8;
-        p + vec3((high * 5.0).sin() * 0.05 * high, 0.0, (high * 4.0 + 1.0).sin() * 0.04 * high)
-    })
-}
-
 /// Glowing coal under the fire.
 pub(super) fn embers() -> Shape {
     let mut chance = Chance::new(5);
@@ -128,21 +124,14 @@ pub(super) fn embers() -> Shape {
     all
 }
 
-/// A round table, laid for a warm drink, and two stools.
-pub(super) fn table() -> Shape {
-    let mut chance = Chance::new(14);
-    let mut all = Shape::new();
-    let foot = [[0.0, 0.0], [0.34, 0.0], [0.34, 0.05], [0.09, 0.1], [0.07, 0.6], [0.2, 0.68], [0.0, 0.68]];
-    all.add(Shape::lathe(&foot, 16).colored(srgb(DARK_WOOD)));
-    let top = [[0.0, 0.68], [0.68, 0.68], [0.72, 0.71], [0.68, 0.74], [0.0, 0.74]];
-    all.add(
-        Shape::lathe(&top, 28)
-            .painted(|p, _| mix(srgb(WOOD), srgb(0x9a7048), noise(p.x * 18.0, p.z * 1.2) * 0.5 + 0.5)),
-    );
+/// A cup without a handle, 0.1 m high.
+pub(super) fn cup(color: u32) -> Shape {
     let cup = [[0.0, 0.0], [0.038, 0.0], [0.045, 0.1], [0.039, 0.1], [0.034, 0.012], [0.0, 0.012]];
-    for (x, z, color) in [(0.3, 0.22, 0xb3563c), (-0.28, 0.3, 0x4a6a78), (-0.34, -0.22, 0xc9b48a)] {
-        all.add(Shape::lathe(&cup, 12).colored(srgb(color)).moved(vec3(x, 0.74, z)));
-    }
+    Shape::lathe(&cup, 12).colored(srgb(color))
+}
+
+/// A pot for tea, its spout towards +X.
+pub(super) fn teapot() -> Shape {
     let pot = [
         [0.0, 0.0],
         [0.09, 0.0],
@@ -162,13 +151,37 @@ pub(super) fn table() -> Shape {
         .map(|(sin, cos)| (vec3(-0.1 - sin * 0.09, 0.1 + cos * 0.06, 0.0), 0.011))
         .collect();
     pot.add(Shape::tube(&handle, 6));
-    all.add(pot.turned(Quat::about(Vec3::Y, 2.3)).colored(srgb(0x55606b)).moved(vec3(0.02, 0.74, -0.02)));
-    // An open book.
-    for (side, tilt) in [(-1.0, 0.12), (1.0, -0.12)] {
+    pot
+}
+
+/// An open book that lies on its back.
+pub(super) fn open_book() -> Shape {
+    let mut book = Shape::block(vec3(0.33, 0.012, 0.24), 0.004).colored(srgb(0x6a2f2a));
+    for (side, tilt) in [(-1.0, -0.1), (1.0, 0.1)] {
         let page = Shape::block(vec3(0.15, 0.02, 0.22), 0.005).colored(srgb(0xe8dcc0));
-        let page = page.turned(Quat::about(Vec3::Z, tilt)).moved(vec3(side * 0.075, 0.76, 0.0));
-        all.add(page.turned(Quat::about(Vec3::Y, -0.5)).moved(vec3(0.33, 0.0, -0.26)));
+        book.add(page.turned(Quat::about(Vec3::Z, -tilt)).moved(vec3(side * 0.077, 0.02, 0.0)));
     }
+    book.moved(Vec3::Y * 0.006)
+}
+
+/// A round table, laid for a warm drink, and two stools.
+pub(super) fn table() -> Shape {
+    let mut chance = Chance::new(14);
+    let mut all = Shape::new();
+    let foot = [[0.0, 0.0], [0.34, 0.0], [0.34, 0.05], [0.09, 0.1], [0.07, 0.6], [0.2, 0.68], [0.0, 0.68]];
+    all.add(Shape::lathe(&foot, 16).colored(srgb(DARK_WOOD)));
+    let top = [[0.0, 0.68], [0.68, 0.68], [0.72, 0.71], [0.68, 0.74], [0.0, 0.74]];
+    all.add(
+        Shape::lathe(&top, 28)
+            .painted(|p, _| mix(srgb(WOOD), srgb(0x9a7048), noise(p.x * 18.0, p.z * 1.2) * 0.5 + 0.5)),
+    );
+    for (x, z, color) in [(0.3, 0.22, 0xb3563c), (-0.28, 0.3, 0x4a6a78), (-0.34, -0.22, 0xc9b48a)] {
+        all.add(cup(color).moved(vec3(x, 0.74, z)));
+    }
+    all.add(
+        teapot().turned(Quat::about(Vec3::Y, 2.3)).colored(srgb(0x55606b)).moved(vec3(0.02, 0.74, -0.02)),
+    );
+    all.add(open_book().turned(Quat::about(Vec3::Y, -0.5)).moved(vec3(0.33, 0.75, -0.26)));
     for (x, z) in [(-1.05, 0.35), (0.45, -1.05)] {
         let seat = Shape::lathe(&[[0.0, 0.42], [0.2, 0.42], [0.21, 0.45], [0.19, 0.47], [0.0, 0.47]], 16);
         all.add(seat.colored(srgb(WOOD)).moved(vec3(x, 0.0, z)));
@@ -203,9 +216,7 @@ pub(super) fn shelves() -> Shape {
     for y in heights {
         all.add(board(vec3(1.66, 0.045, 0.34), vec3(0.0, y, 0.0), WOOD, &mut chance));
     }
-    // A small roof.
-    let roof = board(vec3(2.1, 0.05, 0.62), Vec3::ZERO, DARK_WOOD, &mut chance);
-    all.add(roof.turned(Quat::about(Vec3::X, 0.2)).moved(vec3(0.0, 1.97, 0.06)));
+    all.add(board(vec3(1.82, 0.05, 0.4), vec3(0.0, 1.925, 0.01), DARK_WOOD, &mut chance));
     let covers = [0x7a2e2a, 0x2f4858, 0x8a6a2f, 0x3f5a3c, 0x5b3a58, 0xa0522d, 0x28303c, 0xb59a6a];
     for (shelf, y) in heights[..3].iter().enumerate() {
         let mut x = -0.78;
@@ -215,7 +226,7 @@ pub(super) fn shelves() -> Shape {
             let color = srgb(covers[(chance.part() * 7.99) as usize]);
             let lean = if chance.part() > 0.88 { 0.12 } else { 0.0 };
             let size = vec3(width, height, chance.between(0.17, 0.22));
-            let book = Shape::block(size, 0.006).turned(Quat::about(Vec3::Z, lean)).painted(move |p, _| {
+            let book = Shape::cuboid(size).turned(Quat::about(Vec3::Z, lean)).painted(move |p, _| {
                 let band = (p.y / height - 0.3).abs() < 0.04;
                 if band { mix(color, srgb(0xd8b668), 0.7) } else { color }
             });
@@ -244,34 +255,6 @@ pub(super) fn shelves() -> Shape {
     all
 }
 
-/// Two pillars of stone with a beam across them; seen from +Z.
-pub(super) fn gate() -> Shape {
-    let mut chance = Chance::new(88);
-    let mut all = Shape::new();
-    for x in [-1.9, 1.9] {
-        for row in 0..8 {
-            let (y, lean) = (0.19 + row as f32 * 0.37, chance.between(-0.03, 0.03));
-            let (wide, shift) = (chance.between(0.62, 0.72) - row as f32 * 0.018, chance.part() * 40.0);
-            let stone = Shape::block(vec3(wide, 0.375, wide), 0.05)
-                .bent(|p| p * (1.0 + 0.03 * noise(p.x * 5.0 + shift, p.y * 5.0 + p.z * 4.0)));
-            let color = mix(srgb(0x8f8677), srgb(0x6d675f), chance.part());
-            all.add(stone.turned(Quat::about(Vec3::Y, lean * 4.0)).colored(color).moved(vec3(
-                x + lean,
-                y,
-                0.0,
-            )));
-        }
-    }
-    all.add(board(vec3(5.4, 0.5, 0.4), vec3(0.0, 3.25, 0.0), DARK_WOOD, &mut chance));
-    for x in [-2.1, -1.05, 0.0, 1.05, 2.1] {
-        all.add(board(vec3(0.16, 0.18, 1.7), vec3(x, 3.59, 0.0), WOOD, &mut chance));
-    }
-    for z in [-0.62, 0.0, 0.62] {
-        all.add(board(vec3(5.0, 0.09, 0.12), vec3(0.0, 3.72, z), WOOD, &mut chance));
-    }
-    all
-}
-
 /// A post with a lantern, 1.95 m high: the iron, and the glass that glows.
 pub(super) fn lantern_post() -> (Shape, Shape) {
     let iron = srgb(IRON);
@@ -288,16 +271,16 @@ pub(super) fn lantern_post() -> (Shape, Shape) {
     (post, Shape::lathe(&[[0.0, 1.57], [0.07, 1.57], [0.085, 1.7], [0.07, 1.82], [0.0, 1.82]], 10))
 }
 
-/// Bulbs on a cord from the gate to the trees and lanterns: the cord, and the bulbs.
+/// Bulbs on a cord from the eaves of the shelter to poles: the cord, and the bulbs.
 pub(super) fn string_of_lights() -> (Shape, Shape) {
     let (mut cord, mut bulbs) = (Shape::new(), Shape::new());
-    let poles = [(vec3(-5.6, 3.5, 1.6), 13), (vec3(5.6, 3.5, 1.6), 13)];
+    let poles = [(vec3(-5.6, 3.5, 1.6), 10), (vec3(5.6, 3.5, 1.6), 10)];
     for (side, (pole, count)) in poles.into_iter().enumerate() {
         let sign = side as f32 * 2.0 - 1.0;
         let foot = vec3(pole.x, -0.05, pole.z);
         cord.add(Shape::tube(&[(foot, 0.05), (pole + Vec3::Y * 0.1, 0.035)], 7).colored(srgb(DARK_WOOD)));
-        let gate = vec3(sign * 2.35, 3.7, -7.0);
-        let sag = |part: f32| gate.lerp(pole, part) - Vec3::Y * (part * (1.0 - part) * 3.4);
+        let eaves = vec3(sign * 4.3, 2.62, -3.9);
+        let sag = |part: f32| eaves.lerp(pole, part) - Vec3::Y * (part * (1.0 - part) * 2.2);
         let line: Vec<(Vec3, f32)> = (0..=26).map(|i| (sag(i as f32 / 26.0), 0.008)).collect();
         cord.add(Shape::tube(&line, 4).colored(srgb(IRON)));
         for i in 1..count {

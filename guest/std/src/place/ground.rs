@@ -100,12 +100,15 @@ pub(super) fn terrace() -> Shape {
         for stone in 0..stones {
             let angle = (stone as f32 + row as f32 * 0.5) / stones as f32 * TAU;
             let (sin, cos) = angle.sin_cos();
-            if cos > 0.955 {
+            // Not where the steps are, nor below the shelter.
+            if cos > 0.955 || (cos < 0.0 && sin.abs() < 0.53) {
                 continue;
             }
             let size = vec3(chance.between(0.8, 0.95), 0.3, chance.between(0.3, 0.42));
             let color = mix(srgb(0x6a6258), srgb(0x857a68), chance.part());
-            let block = Shape::block(size, 0.05).turned(Quat::about(Vec3::Y, angle)).colored(color);
+            // The lower ones hardly show.
+            let block = if row == 0 { Shape::block(size, 0.05) } else { Shape::cuboid(size) };
+            let block = block.turned(Quat::about(Vec3::Y, angle)).colored(color);
             floor.add(block.moved(vec3(sin * TERRACE, -0.17 - 0.27 * row as f32, cos * TERRACE)));
         }
     }

@@ -71,3 +71,61 @@ pub(super) fn tufts() -> Shape {
     }
     all
 }
+
+/// Flowers in clumps along the edge of the terrace.
+pub(super) fn flowers() -> Shape {
+    let mut chance = Chance::new(1400);
+    let mut all = Shape::new();
+    let hues = [0x8a6fb0, 0xc9a0c8, 0xe0b25a, 0xd8d0c0, 0xb5532f];
+    for clump in 0..44 {
+        let angle = (clump as f32 + chance.part()) / 44.0 * TAU;
+        let distance = ground::TERRACE + chance.between(0.35, 1.3);
+        let (x, z) = (angle.sin() * distance, angle.cos() * distance);
+        // Neither before the steps nor under the shelter.
+        if (x.abs() < 2.6 && z > 0.0) || (x.abs() < 4.7 && z < 0.0) {
+            continue;
+        }
+        let hue = srgb(hues[(chance.part() * 4.99) as usize]);
+        for _ in 0..7 {
+            let foot = vec3(x + chance.between(-0.3, 0.3), 0.0, z + chance.between(-0.3, 0.3));
+            let foot = foot + Vec3::Y * (ground::height(foot.x, foot.z) - 0.03);
+            let way = vec3(chance.between(-0.1, 0.1), chance.between(0.3, 0.62), chance.between(-0.1, 0.1));
+            let side = vec3(angle.cos(), 0.0, -angle.sin()) * 0.012;
+            let mut stem = Shape::new();
+            stem.polygon(&[foot - side, foot + side, foot + way]);
+            all.add(stem.colored(mix(srgb(0x46592c), srgb(0x76803c), chance.part())));
+            let head =
+                Shape::cone(0.03, 0.012, 0.14, 5).colored(mix(hue, srgb(0x4a3a48), chance.part() * 0.4));
+            all.add(head.moved(foot + way));
+        }
+    }
+    all
+}
+
+/// Ivy that climbs along a path: leaves on both sides of a stem.
+pub(super) fn ivy(path: &[Vec3], seed: u32) -> Shape {
+    let mut chance = Chance::new(seed);
+    let stem: Vec<(Vec3, f32)> = path.iter().map(|place| (*place, 0.018)).collect();
+    let mut all = Shape::tube(&stem, 5).colored(srgb(0x4c3a2c));
+    for pair in path.windows(2) {
+        let length = (pair[1] - pair[0]).length();
+        for _ in 0..(length * 46.0) as u32 {
+            let off = vec3(chance.between(-0.2, 0.2), chance.between(-0.14, 0.14), chance.between(0.0, 0.16));
+            let place = pair[0].lerp(pair[1], chance.part()) + off;
+            let size = chance.between(0.05, 0.1);
+            let turn = Quat::yaw_pitch_roll(
+                chance.between(-0.9, 0.9),
+                chance.between(-0.7, 0.3),
+                chance.between(-0.8, 0.8),
+            );
+            let corners =
+                [vec3(0.0, -1.0, 0.0), vec3(0.75, 0.1, 0.15), vec3(0.0, 0.8, 0.0), vec3(-0.75, 0.1, 0.15)];
+            let mut leaf = Shape::new();
+            leaf.polygon(&corners.map(|corner| turn.rotate(corner * size)));
+            let green = mix(srgb(0x37502b), srgb(0x7c8a3e), chance.part());
+            let turned = if chance.part() > 0.82 { srgb(0xa8452c) } else { green };
+            all.add(leaf.colored(mix(green, turned, 0.8)).moved(place));
+        }
+    }
+    all
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The gallery as a visitor sees it who comes when all is there: the pictures of the guide.
+//!
+//! Tolerance, as for the pictures of the engine: on average no channel may differ by more than [`MEAN_MAX`], and no more
+//! than [`FAR_SHARE_MAX`] of the pixels by more than [`FAR`] in any channel. `HEARTH_BLESS=1` records; look at the pictures
+//! before they are committed.
+
+use crate::{album::Album, alone, first_five_minutes::named};
+use hearth_e2e::{Area, LONG, Peer, Space, differ, screenshot, wait_until};
+use image::RgbaImage;
+use std::{
+    cell::RefCell,
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+const SIZE: &str = "960x540";
+const MEAN_MAX: f64 = 1.0;
+const FAR: u8 = 24;
+const FAR_SHARE_MAX: f32 = 0.005;
+/// Most bytes of a picture that is kept.
+const BYTES_MAX: u64 = 300_000;
+/// For how long a picture that is recorded has stood still.
+const SETTLED: Duration = Duration::from_secs(5);
+
+/// What the server starts.
+const MANIFEST: &str = "[[service]]\nname = \"gallery\"\nmodule = \"std:gallery\"\nargs = [\"still\"]\n";
+
+/// The stands that are kept as pictures, with their numbers; what `Stand::eye` of the script gives for them.
+const STANDS: [(&str, u32); 7] = [
+    ("shapes", 1),
+    ("materials", 3),
+    ("models", 4),
+    ("lights", 5),
+    ("particles", 9),
+    ("screens", 11),
+    ("broken", 15),
+];
+
+/// Where one stands to look at one: place and yaw.
+fn before(number: u32) -> ([f32; 3], f32) {
+    let (yaw, x) = match (number, number % 2) {
+        (15, _) => (0.0, 0.0),
+        (_, 1) => (1.05f32, -4.7),
+        _ => (-1.05, 4.7),
+    };
+    let z = -1.0 - 6.0 * ((number - 1) / 2) as f32;
+    ([x + 2.7 * yaw.sin(), 1.4, z + 2.7 * yaw.cos()], yaw)
+}
+
+fn go(client: &Peer, avatar: &str, ([x, y, z], yaw): ([f32; 3], f32)) {
+    let order = format!(r#"{{"go": {{"at": [{x}, {y}, {z}], "yaw": {yaw}, "pitch": 0}}}}"#);
+    client.ok(&["send", avatar, &order]);
+}
+
+fn mean_difference(one: &RgbaImage, other: &RgbaImage) -> f64 {
+    let pairs = one.pixels().zip(other.pixels());
+    let sum: u64 = pairs.map(|(a, b)| (0..3).map(|i| u64::from(a.0[i].abs_diff(b.0[i]))).sum::<u64>()).sum();
+    sum as f64 / (f64::from(one.width()) * f64::from(one.height()) * 3.0)
+}
+
+fn kept(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../docs/pictures/gallery-{name}.png"))
+}
+
+/// Compares what a client shows with the picture that is kept, until it is that one, or records it.
+fn check(album: &Album, client: &Peer, space: &Space, name: &str) {
+    let path = kept(name);
+    if std::env::var_os("HEARTH_BLESS").is_some_and(|value| value == "1") {
+        let file = space.path("now.png");
+        let last = RefCell::new((RgbaImage::new(1, 1), Instant::now()));
+        wait_until(&format!("the picture `{name}` stands still"), LONG, || {
+            let picture = screenshot(client, &file);
+            let mut last = last.borrow_mut();
+            let is_same =
+                picture.dimensions() == last.0.dimensions() && mean_difference(&picture, &last.0) < 0.01;
+            if !is_same {
+                *last = (picture, Instant::now());
+            }
+            (last.1.elapsed() > SETTLED).then_some(())
+        });
+        fs::copy(&file, &path).unwrap();
+    } else {
+        let golden = image::open(&path).unwrap().to_rgba8();
+        album.wait(client, name, |picture| {
+            assert_eq!(picture.dimensions(), golden.dimensions(), "{name}");
+            mean_difference(picture, &golden) <= MEAN_MAX
+                && differ(picture, &golden, Area::ALL, FAR) <= FAR_SHARE_MAX
+        });
+    }
+    let len = fs::metadata(&path).unwrap().len();
+    assert!(len <= BYTES_MAX, "`{name}` has {len} bytes");
+}
+
+#[test]
+fn the_gallery_is_as_the_guide_shows_it() {
+    let _alone = alone();
+    let album = Album::new("gallery");
+    let space = Space::new();
+    fs::create_dir(space.path("server")).unwrap();
+    space.write("server/space.toml", MANIFEST);
+    let server = space.server().boot().start();
+    let gallery = named(&server, "gallery");
+    wait_until("the gallery is ready", LONG, || server.log(&gallery).contains("ready").then_some(()));
+
+    // Somebody is here before, out of sight: all lumps and entities have been made when the other one comes.
+    let ada = space.client("ada", &server).boot().headless("160x90").start();
+    go(&ada, &named(&ada, "avatar"), ([0.0, 1.7, 60.0], std::f32::consts::PI));
+    album.wait(&ada, "away", |picture| picture.width() == 160);
+    let bob = space.client("bob", &server).boot().headless(SIZE).start();
+    let avatar = named(&bob, "avatar");
+
+    // A graphics card draws with more quality than the software that the pictures are from.
+    let is_comparable = bob.stderr().contains("quality=Low");
+    if !is_comparable {
+        eprintln!("\n!!! NOT COMPARED: this machine draws with another quality than that of the pictures\n");
+    }
+    // Where one enters; the yaw is what it is at first.
+    go(&bob, &avatar, ([0.0, 1.7, 6.0], 0.0));
+    if is_comparable {
+        check(&album, &bob, &space, "entrance");
+    }
+    for (name, number) in STANDS {
+        go(&bob, &avatar, before(number));
+        if is_comparable {
+            check(&album, &bob, &space, name);
+        } else {
+            screenshot(&bob, &space.path("now.png"));
+        }
+    }
+
+    // What is broken has told its reason, and nothing else has.
+    let log = server.log(&gallery);
+    for reason in [
+        "not a glTF 2.0 file",
+        "none of PNG",
+        "unexpected end of file",
+        "index points to no vertex",
+        "no connected peer has it",
+    ] {
+        wait_until(reason, LONG, || server.log(&gallery).contains(reason).then_some(()));
+    }
+    assert!(!log.contains("stand "), "{log}");
+}
