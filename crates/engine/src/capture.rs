@@ -90,6 +90,7 @@ impl Asked {
 struct UnderWay {
     entity: Entity,
     step: u64,
+    view: Option<EntityId>,
     asked: Vec<Asked>,
 }
 
@@ -118,9 +119,11 @@ impl Pending {
         self.asked.iter().any(|asked| self.steps <= WARM_UP || asked.is_due(writing))
     }
 
-    /// The views of which pictures are asked for.
+    /// The views of which pictures are asked for, or are made in this step.
     pub(crate) fn views(&self) -> impl Iterator<Item = EntityId> {
-        self.asked.iter().filter_map(|asked| asked.view)
+        let of_this_step = self.under_way.iter().filter(|under_way| under_way.step == self.steps);
+        let asked = self.asked.iter().filter_map(|asked| asked.view);
+        asked.chain(of_this_step.filter_map(|under_way| under_way.view))
     }
 
     /// Asks for a picture of what the eye sees, or an entity with a view.
@@ -187,7 +190,7 @@ pub(crate) fn take(
             (None, None) => Screenshot::primary_window(),
         };
         let entity = commands.spawn(screenshot).observe(made).id();
-        pending.under_way.push(UnderWay { entity, step, asked: of_it });
+        pending.under_way.push(UnderWay { entity, step, view, asked: of_it });
     }
 }
 

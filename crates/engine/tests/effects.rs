@@ -335,7 +335,7 @@ fn pictures_of_a_view_are_made_when_somebody_asks() {
     let (watcher, screen) = cinema(&mut stage);
     stage.change(Change::Removed { id: screen });
     stage.settle();
-    let mut of = |stage: &mut Stage, view| {
+    let of = |stage: &mut Stage, view| {
         let (tell, told) = mpsc::sync_channel(1);
         let done = Box::new(move |picture| drop(tell.send(picture)));
         stage.control.send(Command::ScreenshotOf { view, done }).unwrap();
