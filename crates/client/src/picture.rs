@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use hearth_abi::{
-    Errno, LumpId, TerminalId,
+    EntityId, Errno, LumpId, TerminalId,
     cast::{Cast, Hit},
     input::{self, Press},
     screen::Screen,
@@ -42,6 +42,29 @@ async fn send(controller: &Controller, command: Command) {
     }
 }
 
+/// Who hears of a picture.
+type Pictured = Box<dyn FnOnce(Result<hearth_engine::Picture, String>) + Send>;
+
+impl EnginePicture {
+    /// The picture that a command asks for, as PNG.
+    fn png(
+        &self,
+        command: impl FnOnce(Pictured) -> Command + Send + 'static,
+    ) -> BoxFuture<'static, Result<Vec<u8>, String>> {
+        let controller = self.controller.clone();
+        Box::pin(async move {
+            let (done, picture) = oneshot::channel();
+            let done = Box::new(move |picture| {
+                let _ = done.send(picture);
+            });
+            send(&controller, command(done)).await;
+            let picture = picture.await.map_err(|_dropped| ENDED.to_owned())??;
+            let png = tokio::task::spawn_blocking(move || picture.to_png()).await;
+            png.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+        })
+    }
+}
+
 impl Picture for EnginePicture {
     fn changes(&self, changes: Vec<Change>) -> BoxFuture<'_, ()> {
         Box::pin(send(&self.controller, Command::Changes(changes)))
@@ -57,17 +80,11 @@ impl Picture for EnginePicture {
     }
 
     fn screenshot(&self) -> BoxFuture<'static, Result<Vec<u8>, String>> {
-        let controller = self.controller.clone();
-        Box::pin(async move {
-            let (done, picture) = oneshot::channel();
-            let done = Box::new(move |picture| {
-                let _ = done.send(picture);
-            });
-            send(&controller, Command::Screenshot(done)).await;
-            let picture = picture.await.map_err(|_dropped| ENDED.to_owned())??;
-            let png = tokio::task::spawn_blocking(move || picture.to_png()).await;
-            png.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
-        })
+        self.png(Command::Screenshot)
+    }
+
+    fn view_screenshot(&self, view: EntityId) -> BoxFuture<'static, Result<Vec<u8>, String>> {
+        self.png(move |done| Command::ScreenshotOf { view, done })
     }
 
     fn load(&self, class: &str, id: LumpId) -> BoxFuture<'static, Result<(), String>> {

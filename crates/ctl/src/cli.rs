@@ -3,7 +3,7 @@
 
 use crate::{command::tools::Language, exit::Exit};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
-use hearth_abi::{LumpId, ProcessId, TerminalId};
+use hearth_abi::{EntityId, LumpId, ProcessId, TerminalId};
 use hearth_protocol::control::Grantable;
 use std::path::PathBuf;
 
@@ -325,8 +325,12 @@ Example:
     #[command(after_help = "\
 Examples:
   hearth-ctl screenshot now.png
-  hearth-ctl screenshot - | feh -")]
+  hearth-ctl screenshot - | feh -
+  while sleep 1; do hearth-ctl screenshot --view 0.17 door.png; done")]
     Screenshot {
+        /// What this entity with a `View` sees, rather than the user's eye
+        #[arg(long, value_name = "ENTITY")]
+        view: Option<EntityId>,
         /// Where to; `-` is standard output
         #[arg(value_hint = ValueHint::FilePath)]
         file: PathBuf,

@@ -59,7 +59,7 @@ pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<()>
         Command::ListPeers => peers::list(&peer, output).await,
         Command::Status => peers::status(&peer, output).await,
         Command::Shutdown => peers::shutdown(&peer, output).await,
-        Command::Screenshot { file } => peers::screenshot(&peer, &file, output).await,
+        Command::Screenshot { file, view } => peers::screenshot(&peer, &file, view, output).await,
         Command::Passwd { password_file } => peers::passwd(&peer, password_file, output).await,
         Command::Man { .. } | Command::Completions { .. } | Command::Manual => Ok(()),
     }

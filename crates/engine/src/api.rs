@@ -102,6 +102,13 @@ pub enum Command {
     /// (see [`Event::FrameShown`]). `done` is called once, on a
     /// thread of the engine, and must be quick.
     Screenshot(Box<dyn FnOnce(Result<Picture, String>) + Send>),
+    /// The same of what an entity with a [`View`](hearth_abi::scene::View) sees, whether a screen shows it or not.
+    ScreenshotOf {
+        /// The entity.
+        view: EntityId,
+        /// As for [`Command::Screenshot`]. It fails if the entity has no view.
+        done: Box<dyn FnOnce(Result<Picture, String>) + Send>,
+    },
     /// Loads a lump as an asset of a class (`Mesh`, `Texture`, `Scene`, `Environment`, `Sound`) and keeps it until
     /// [`Command::Drop`]. `done` is called once, on a thread of the engine, and must be quick.
     Load {
@@ -167,6 +174,7 @@ impl fmt::Debug for Command {
             }
             Command::CapturePointer(on) => write!(f, "CapturePointer({on})"),
             Command::Screenshot(_) => f.write_str("Screenshot"),
+            Command::ScreenshotOf { view, .. } => write!(f, "ScreenshotOf({view})"),
             Command::Load { class, id, .. } => write!(f, "Load({class}, {id})"),
             Command::Drop { class, id } => write!(f, "Drop({class}, {id})"),
             Command::Assets(_) => f.write_str("Assets"),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Screenshots: the next picture that shows everything sent before.
 
-use crate::{Picture, place::Place, reply::Reply, text::Writing, view::Settings};
+use crate::{Picture, monitor::Watches, place::Place, reply::Reply, text::Writing, view::Settings};
 use bevy::{
     mesh::morph::MeshMorphWeights,
     prelude::*,
@@ -12,9 +12,10 @@ use bevy::{
         view::screenshot::{Screenshot, ScreenshotCaptured},
     },
 };
+use hearth_abi::EntityId;
 use parking_lot::Mutex;
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -72,6 +73,8 @@ pub(crate) fn note_compiling(
 
 struct Asked {
     at: Instant,
+    /// Of what this entity sees; else of what the eye sees.
+    view: Option<EntityId>,
     /// Pictures drawn since.
     drawn: u32,
     done: Reply<Picture>,
@@ -87,6 +90,7 @@ impl Asked {
 struct UnderWay {
     entity: Entity,
     step: u64,
+    view: Option<EntityId>,
     asked: Vec<Asked>,
 }
 
@@ -115,11 +119,18 @@ impl Pending {
         self.asked.iter().any(|asked| self.steps <= WARM_UP || asked.is_due(writing))
     }
 
-    /// Asks for a picture.
-    pub(crate) fn ask(&mut self, done: Reply<Picture>) {
+    /// The views of which pictures are asked for, or are made in this step.
+    pub(crate) fn views(&self) -> impl Iterator<Item = EntityId> {
+        let of_this_step = self.under_way.iter().filter(|under_way| under_way.step == self.steps);
+        let asked = self.asked.iter().filter_map(|asked| asked.view);
+        asked.chain(of_this_step.filter_map(|under_way| under_way.view))
+    }
+
+    /// Asks for a picture of what the eye sees, or an entity with a view.
+    pub(crate) fn ask(&mut self, view: Option<EntityId>, done: Reply<Picture>) {
         let under_way: usize = self.under_way.iter().map(|under_way| under_way.asked.len()).sum();
         if self.asked.len() + under_way < PENDING_MAX {
-            self.asked.push(Asked { at: Instant::now(), drawn: 0, done });
+            self.asked.push(Asked { at: Instant::now(), view, drawn: 0, done });
         } else {
             done.answer(Err("too many pictures are being made".into()));
         }
@@ -133,6 +144,7 @@ pub(crate) fn take(
     settings: Res<Settings>,
     morphing: Query<(), With<MeshMorphWeights>>,
     place: Res<Place>,
+    watches: Res<Watches>,
     mut commands: Commands,
 ) {
     pending.steps += 1;
@@ -141,10 +153,15 @@ pub(crate) fn take(
         return;
     }
     let shapes_drawn = if morphing.is_empty() { 0 } else { SHAPES_DRAWN };
-    let screens_drawn = if place.screens().next().is_none() { 0 } else { SCREENS_DRAWN };
+    let has_views = place.screens().next().is_some() || pending.views().next().is_some();
+    let screens_drawn = if has_views { SCREENS_DRAWN } else { 0 };
     let drawn_least = shapes_drawn.max(screens_drawn);
     let mut asked = Vec::new();
     for mut one in std::mem::take(&mut pending.asked) {
+        if one.view.is_some_and(|view| place.view(view).is_none()) {
+            one.done.answer(Err("the entity has no view".into()));
+            continue;
+        }
         let is_due = one.is_due(&writing);
         if is_due && one.drawn >= drawn_least {
             asked.push(one);
@@ -157,12 +174,24 @@ pub(crate) fn take(
         return;
     }
     // One for all: the renderer makes one of each picture.
-    let screenshot = match &settings.target {
-        Some(target) => Screenshot::image(target.clone()),
-        None => Screenshot::primary_window(),
-    };
-    let entity = commands.spawn(screenshot).observe(made).id();
-    pending.under_way.push(UnderWay { entity, step, asked });
+    let views: BTreeSet<Option<EntityId>> = asked.iter().map(|one| one.view).collect();
+    for view in views {
+        let of_it: Vec<Asked> = asked.extract_if(.., |one| one.view == view).collect();
+        let screenshot = match (view, &settings.target) {
+            (Some(view), _) => match watches.image(view) {
+                Some(image) => Screenshot::image(image.clone()),
+                // There are more than are made at once: it comes when others are done.
+                None => {
+                    pending.asked.extend(of_it);
+                    continue;
+                }
+            },
+            (None, Some(target)) => Screenshot::image(target.clone()),
+            (None, None) => Screenshot::primary_window(),
+        };
+        let entity = commands.spawn(screenshot).observe(made).id();
+        pending.under_way.push(UnderWay { entity, step, view, asked: of_it });
+    }
 }
 
 fn made(event: On<ScreenshotCaptured>, mut pending: ResMut<Pending>, compiling: Res<Compiling>) {

@@ -276,7 +276,7 @@ impl Drop for EngineEnd {
         // Outside the lock: an answer may send.
         for command in dropped {
             match command {
-                Command::Screenshot(done) => drop(Reply::new(done)),
+                Command::Screenshot(done) | Command::ScreenshotOf { done, .. } => drop(Reply::new(done)),
                 Command::Load { done, .. } => drop(Reply::new(done)),
                 Command::ClipboardRead { done, .. } => drop(Reply::new(done)),
                 Command::Cast { done, .. } => drop(Reply::new(done)),

@@ -117,7 +117,10 @@ fn take_commands(world: &mut World, place: &mut Place, store: &mut Store) {
             Command::Changes(changes) => place.queue.extend(changes),
             Command::Lump { id, bytes } => store.lump(id, bytes),
             Command::CapturePointer(on) => capture_pointer(world, on),
-            Command::Screenshot(done) => world.resource_mut::<capture::Pending>().ask(Reply::new(done)),
+            Command::Screenshot(done) => world.resource_mut::<capture::Pending>().ask(None, Reply::new(done)),
+            Command::ScreenshotOf { view, done } => {
+                world.resource_mut::<capture::Pending>().ask(Some(view), Reply::new(done));
+            }
             Command::Load { class, id, done } => store.load(&class, id, Reply::new(done)),
             Command::Assets(done) => Reply::new(done).answer(Ok(store.report())),
             Command::Drop { class, id } => store.drop_load(&class, id),

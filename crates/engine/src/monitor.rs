@@ -7,6 +7,7 @@
 
 use crate::{
     air::Graded,
+    capture::Pending,
     light::rigid,
     place::Place,
     view::{self, Eye, Settings},
@@ -51,6 +52,11 @@ impl Watches {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// The last picture of a view, if it is among those of which there are any.
+    pub(crate) fn image(&self, view: EntityId) -> Option<&Handle<Image>> {
+        self.0.get(&view).map(|watch| &watch.image)
+    }
 }
 
 /// The material of a screen before there is a picture.
@@ -71,20 +77,23 @@ pub(crate) fn watch(
     helper: TransformHelper,
     eye: Single<Seeing, With<Eye>>,
     seen: Query<(&ViewVisibility, Option<&Aabb>)>,
+    pending: Res<Pending>,
     mut watches: ResMut<Watches>,
     mut images: ResMut<Assets<Image>>,
     mut materials: ResMut<Assets<StandardMaterial>>,
     mut commands: Commands,
 ) {
-    if place.screens().next().is_none() && watches.0.is_empty() {
+    let asked: BTreeSet<EntityId> = pending.views().collect();
+    if place.screens().next().is_none() && watches.0.is_empty() && asked.is_empty() {
         return;
     }
     let (eye_at, eye_camera, sky, around) = *eye;
     let now_s = time.elapsed_secs_f64();
-    let chosen = choose(&place, &helper, &seen, eye_at.translation);
+    let chosen = choose(&place, &helper, &seen, eye_at.translation, &asked);
     let watches = &mut watches.0;
     // Gone, or of another size.
-    let used: BTreeSet<EntityId> = place.screens().map(|(screen, ..)| screen.view).collect();
+    let used: BTreeSet<EntityId> =
+        place.screens().map(|(screen, ..)| screen.view).chain(asked.iter().copied()).collect();
     watches.retain(|id, watch| {
         let stays =
             used.contains(id) && place.view(*id).is_some_and(|(view, _)| view.size == watch.view.size);
@@ -105,7 +114,8 @@ pub(crate) fn watch(
         });
         watch.view = *view;
         watch.chosen_s = now_s;
-        let due = eye_camera.is_active && now_s - watch.last_s >= 1.0 / f64::from(view.rate);
+        let is_time = asked.contains(id) || now_s - watch.last_s >= 1.0 / f64::from(view.rate);
+        let due = eye_camera.is_active && is_time;
         let mut camera = commands.entity(watch.camera);
         // Before the eye, which shows it.
         let order = -1 - order as isize;
@@ -158,14 +168,16 @@ pub(crate) fn watch(
     }
 }
 
-/// The views whose screens are seen, those first that are seen largest.
+/// The views that are asked for, and those whose screens are seen, those first that are seen largest.
 fn choose(
     place: &Place,
     helper: &TransformHelper<'_, '_>,
     seen: &Query<'_, '_, (&ViewVisibility, Option<&Aabb>)>,
     eye: Vec3,
+    asked: &BTreeSet<EntityId>,
 ) -> Vec<EntityId> {
-    let mut sizes: BTreeMap<EntityId, f32> = BTreeMap::new();
+    let wanted = asked.iter().filter(|id| place.view(**id).is_some());
+    let mut sizes: BTreeMap<EntityId, f32> = wanted.map(|id| (*id, f32::INFINITY)).collect();
     for (screen, entity, _) in place.screens() {
         let Ok((visible, bounds)) = seen.get(entity) else { continue };
         if !visible.get() || place.view(screen.view).is_none() {

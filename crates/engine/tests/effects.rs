@@ -12,8 +12,9 @@ use hearth_abi::{
         Screen, ToneMapping, Transform, View, VisibilityRange,
     },
 };
-use hearth_engine::{EngineConfig, Picture, Quality};
+use hearth_engine::{Command, EngineConfig, Picture, Quality};
 use hearth_scene::Change;
+use std::sync::mpsc;
 
 /// A row of pillars that goes far away, in the sun.
 fn avenue(stage: &mut Stage) {
@@ -326,6 +327,35 @@ fn screens_show_what_views_see() {
     unset(&mut stage, screen, ComponentKind::Screen);
     stage.step();
     assert!(middle(&stage.picture()).iter().all(|v| *v > 60));
+}
+
+#[test]
+fn pictures_of_a_view_are_made_when_somebody_asks() {
+    let mut stage = Stage::new();
+    let (watcher, screen) = cinema(&mut stage);
+    stage.change(Change::Removed { id: screen });
+    stage.settle();
+    let of = |stage: &mut Stage, view| {
+        let (tell, told) = mpsc::sync_channel(1);
+        let done = Box::new(move |picture| drop(tell.send(picture)));
+        stage.control.send(Command::ScreenshotOf { view, done }).unwrap();
+        for _ in 0..200 {
+            stage.step();
+            if let Ok(picture) = told.try_recv() {
+                return picture;
+            }
+        }
+        panic!("no picture came");
+    };
+    let picture = of(&mut stage, watcher).unwrap();
+    assert_eq!([picture.width, picture.height], [320, 180]);
+    let [red, green, blue] = pixel(&picture, 160, 80);
+    assert!(blue > 100 && red < 80 && green < 100, "the blue box: {red} {green} {blue}");
+    // Beside it that of the eye, where there is none.
+    let eyes = stage.picture();
+    assert_eq!([eyes.width, eyes.height], common::SIZE);
+    let reason = of(&mut stage, screen).unwrap_err();
+    assert_eq!(reason, "the entity has no view");
 }
 
 #[test]

@@ -96,7 +96,7 @@ pub fn socket_name(role: Role, label: &str) -> String {
 pub struct Server {
     listener: UnixListener,
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl Server {
@@ -149,7 +149,7 @@ impl Server {
             Err(error) => return Err(io(&path, error)),
         }
         let listener = UnixListener::bind(&path).map_err(|error| io(&path, error))?;
-        let server = Server { listener, path, _lock: lock };
+        let server = Server { listener, path, lock };
         let private = fs::set_permissions(&server.path, fs::Permissions::from_mode(0o600));
         private.map_err(|error| io(&server.path, error))?;
         Ok(server)
@@ -212,6 +212,8 @@ impl Drop for Server {
         // The lock is still held here, so it is ours. The lock file stays: whoever removed it could
         // take it away from one who has just locked it.
         let _ = fs::remove_file(&self.path);
+        // Closing it is not enough: a program that this process is starting has it open too, until it runs.
+        let _ = self.lock.unlock();
     }
 }
 

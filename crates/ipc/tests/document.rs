@@ -70,7 +70,11 @@ fn requests() -> Vec<(Request, Value)> {
         (Request::ListPeers {}, json!({"op": "list-peers"})),
         (Request::Status {}, json!({"op": "status"})),
         (Request::Shutdown {}, json!({"op": "shutdown"})),
-        (Request::Screenshot {}, json!({"op": "screenshot"})),
+        (Request::Screenshot { view: None }, json!({"op": "screenshot"})),
+        (
+            Request::Screenshot { view: Some("0.17".parse().unwrap()) },
+            json!({"op": "screenshot", "view": "0.17"}),
+        ),
         (Request::Passwd {}, json!({"op": "passwd"})),
     ]
 }

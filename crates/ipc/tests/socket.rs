@@ -68,7 +68,9 @@ impl Operator for Peer {
                     self.0.send(Seen::HungUp).await.unwrap();
                 }
                 Request::Info { id } => return Err(Failure::no_such_process(id)),
-                Request::Screenshot {} => return Err(Failure::new(ErrorCode::Internal, "x".repeat(2 << 20))),
+                Request::Screenshot { .. } => {
+                    return Err(Failure::new(ErrorCode::Internal, "x".repeat(2 << 20)));
+                }
                 Request::Status {} => panic!("a defect of the peer"),
                 _ => return Err(Failure::new(ErrorCode::Unsupported, "not here")),
             }
@@ -168,7 +170,7 @@ async fn a_failure_arrives_with_its_code_and_hint() {
     assert_eq!(failure.to_string(), "no such process `0.99`");
 
     // One that does not fit into a frame is still a failure.
-    let result = peer.client().await.call::<LumpInfo>(&Request::Screenshot {}).await;
+    let result = peer.client().await.call::<LumpInfo>(&Request::Screenshot { view: None }).await;
     let Err(ClientError::Failed(failure)) = result else { panic!("{result:?}") };
     assert_eq!(failure.code, ErrorCode::Internal);
 }

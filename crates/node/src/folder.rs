@@ -53,7 +53,17 @@ pub enum FolderError {
 #[derive(Clone, Debug)]
 pub(crate) struct Folder {
     root: PathBuf,
-    _lock: Arc<fs::File>,
+    _lock: Arc<Lock>,
+}
+
+#[derive(Debug)]
+struct Lock(fs::File);
+
+impl Drop for Lock {
+    /// Closing the file is not enough: a program that this process is starting has it open too, until it runs.
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
 }
 
 impl Folder {
@@ -85,7 +95,7 @@ impl Folder {
         }
         let pid = format!("{}\n", std::process::id());
         lock.set_len(0).and_then(|()| lock.write_all(pid.as_bytes())).map_err(io(&path))?;
-        Ok(Folder { root, _lock: Arc::new(lock) })
+        Ok(Folder { root, _lock: Arc::new(Lock(lock)) })
     }
 
     /// Path of a file in the folder.

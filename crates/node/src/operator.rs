@@ -15,7 +15,7 @@ use crate::{
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use hearth_abi::{
-    Errno, LumpId, PeerId, ProcessId,
+    EntityId, Errno, LumpId, PeerId, ProcessId,
     signal::{Kind, encode_args},
 };
 use hearth_ipc::{Exchange, RuntimeDir};
@@ -162,7 +162,7 @@ impl Door {
             Request::ListPeers {} => io.reply_all(self.list_peers()).await?,
             Request::Status {} => io.reply(&self.status().await?).await?,
             Request::Shutdown {} => inner.shutdown.cancel(),
-            Request::Screenshot {} => self.screenshot(io).await?,
+            Request::Screenshot { view } => self.screenshot(view, io).await?,
             Request::Passwd {} => self.passwd(io).await?,
             request => io.reply_all(answer_here(inner, request)?).await?,
         }
@@ -443,9 +443,13 @@ impl Door {
         Ok(())
     }
 
-    async fn screenshot(&self, io: &mut Exchange) -> Result<(), Failure> {
+    async fn screenshot(&self, view: Option<EntityId>, io: &mut Exchange) -> Result<(), Failure> {
         let picture = self.picture()?;
-        let png = picture.screenshot().await.map_err(|reason| Failure::new(ErrorCode::Internal, reason))?;
+        let png = match view {
+            Some(view) => picture.view_screenshot(view).await,
+            None => picture.screenshot().await,
+        };
+        let png = png.map_err(|reason| Failure::new(ErrorCode::Internal, reason))?;
         // PNG, section 11.2.2: width and height stand at bytes 16 and 20, most significant first.
         let number = |at: usize| {
             let bytes = png.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());

@@ -31,6 +31,12 @@ pub trait Picture: Send + Sync + 'static {
     /// The next picture as PNG.
     fn screenshot(&self) -> BoxFuture<'static, Result<Vec<u8>, String>>;
 
+    /// The same of what an entity with a view sees.
+    fn view_screenshot(&self, view: EntityId) -> BoxFuture<'static, Result<Vec<u8>, String>> {
+        let _ = view;
+        Box::pin(std::future::ready(Err("this picture makes none of views".to_owned())))
+    }
+
     /// What became of all lumps that the picture needs. A picture that keeps none has none to tell of.
     fn assets(&self) -> BoxFuture<'static, Result<Vec<AssetInfo>, String>> {
         Box::pin(std::future::ready(Ok(Vec::new())))

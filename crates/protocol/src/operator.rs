@@ -15,7 +15,7 @@
 mod text;
 
 use crate::control::Grantable;
-use hearth_abi::{LumpId, PeerId, ProcessId, TerminalId};
+use hearth_abi::{EntityId, LumpId, PeerId, ProcessId, TerminalId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -226,7 +226,11 @@ pub enum Request {
     /// End this peer in good order. Answer: nothing, sent before it ends.
     Shutdown {},
     /// A picture of what this peer shows. Answer: [`PictureInfo`], then a PNG file as data.
-    Screenshot {},
+    Screenshot {
+        /// Of what this entity with a view sees, rather than the user's eye.
+        #[serde(default, with = "text::option", skip_serializing_if = "Option::is_none")]
+        view: Option<EntityId>,
+    },
     /// Give the space a new password: the bytes that follow as data, UTF-8, at most
     /// [`PASSWORD_BYTES_MAX`]. It stands in no request, so that no log of requests holds it.
     /// Answer: nothing.
@@ -261,7 +265,7 @@ impl Request {
             Request::ListPeers {} => "list-peers",
             Request::Status {} => "status",
             Request::Shutdown {} => "shutdown",
-            Request::Screenshot {} => "screenshot",
+            Request::Screenshot { .. } => "screenshot",
             Request::Passwd {} => "passwd",
         }
     }

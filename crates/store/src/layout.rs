@@ -88,7 +88,7 @@ impl Layout {
         }
         // The number only helps a person to find the holder: no harm if the disk is full.
         let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-        Ok(Lock { _file: file })
+        Ok(Lock { file })
     }
 
     /// Makes the folders in the store that are missing.
@@ -150,7 +150,14 @@ impl Layout {
 /// Holds the folder for this process; gone when it is dropped, or the process ends in any way.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    /// Closing the file is not enough: a program that this process is starting has it open too, until it runs.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
 }
 
 /// A file below `incoming/` that is removed when it is dropped.

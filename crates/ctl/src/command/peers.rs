@@ -7,6 +7,7 @@ use crate::{
     output::{Output, left, moment, right, size, span},
     problem::{Problem, Result},
 };
+use hearth_abi::EntityId;
 use hearth_protocol::operator::{PASSWORD_BYTES_MAX, PeerInfo, PictureInfo, Request, Role, Status};
 use std::{
     io::IsTerminal,
@@ -77,13 +78,19 @@ pub(super) async fn shutdown(peer: &Peer, output: &mut Output) -> Result<()> {
     output.done()
 }
 
-pub(super) async fn screenshot(peer: &Peer, path: &Path, output: &mut Output) -> Result<()> {
+pub(super) async fn screenshot(
+    peer: &Peer,
+    path: &Path,
+    view: Option<EntityId>,
+    output: &mut Output,
+) -> Result<()> {
     if file::is_dash(path) && std::io::stdout().is_terminal() {
         return Err(
             Problem::new(Exit::Usage, "standard output is a terminal").hint("name a file to write to")
         );
     }
-    lumps::fetch(peer, &Request::Screenshot {}, path, output, |picture: &PictureInfo| picture.size).await
+    lumps::fetch(peer, &Request::Screenshot { view }, path, output, |picture: &PictureInfo| picture.size)
+        .await
 }
 
 pub(super) async fn passwd(peer: &Peer, path: Option<PathBuf>, output: &mut Output) -> Result<()> {
