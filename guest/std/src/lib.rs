@@ -22,6 +22,7 @@ pub mod avatar;
 pub mod chance;
 pub mod expr;
 pub mod gallery;
+mod glb;
 pub mod mover;
 pub mod place;
 pub mod workshop;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Writes two glTF 2.0 files: a reed with a skin and two clips, and a ball with morph targets.
 
+use crate::glb::packed;
 use hearth_sdk::prelude::*;
 use serde_json::{Value, json};
 use std::f32::consts::TAU;
@@ -70,24 +71,6 @@ impl Buffer {
 /// How far a step is through a clip, as an angle.
 fn turn(step: usize) -> f32 {
     step as f32 / STEPS as f32 * TAU
-}
-
-/// The two chunks of a binary file.
-fn packed(json: &str, buffer: &[u8]) -> Vec<u8> {
-    let mut text = json.as_bytes().to_vec();
-    text.resize(text.len().next_multiple_of(4), b' ');
-    let mut out = Vec::with_capacity(28 + text.len() + buffer.len());
-    let length = |bytes: usize| (bytes as u32).to_le_bytes();
-    out.extend_from_slice(b"glTF");
-    out.extend_from_slice(&2u32.to_le_bytes());
-    out.extend_from_slice(&length(28 + text.len() + buffer.len()));
-    out.extend_from_slice(&length(text.len()));
-    out.extend_from_slice(b"JSON");
-    out.extend_from_slice(&text);
-    out.extend_from_slice(&length(buffer.len()));
-    out.extend_from_slice(b"BIN\0");
-    out.extend_from_slice(buffer);
-    out
 }
 
 /// A stalk of one mesh that bends at joints `joint 0` to `joint 4`; clips `sway` (to the sides) and `bow` (forward).

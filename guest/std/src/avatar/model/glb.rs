@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Writes a glTF 2.0 file in its binary form: jointed parts with painted shapes, and clips that turn and move them.
 
+use crate::glb::packed;
 use hearth_sdk::prelude::*;
 use serde_json::{Value, json};
 
@@ -173,22 +174,4 @@ pub(in crate::avatar) fn glb(parts: &[Part], paints: &[Paint], clips: &[Clip]) -
         "accessors": buffer.accessors,
     });
     packed(&file.to_string(), &buffer.bytes)
-}
-
-/// The two chunks of a binary file.
-pub(super) fn packed(json: &str, buffer: &[u8]) -> Vec<u8> {
-    let mut text = json.as_bytes().to_vec();
-    text.resize(text.len().next_multiple_of(4), b' ');
-    let mut out = Vec::with_capacity(28 + text.len() + buffer.len());
-    let length = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX).to_le_bytes();
-    out.extend_from_slice(b"glTF");
-    out.extend_from_slice(&2u32.to_le_bytes());
-    out.extend_from_slice(&length(28 + text.len() + buffer.len()));
-    out.extend_from_slice(&length(text.len()));
-    out.extend_from_slice(b"JSON");
-    out.extend_from_slice(&text);
-    out.extend_from_slice(&length(buffer.len()));
-    out.extend_from_slice(b"BIN\0");
-    out.extend_from_slice(buffer);
-    out
 }
