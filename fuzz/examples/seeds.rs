@@ -7,12 +7,12 @@ use hearth_abi::{
     EntityId, Errno, LumpId, PeerId, ProcessId, TerminalId,
     cast::{self, Cast},
     input::{Event, Press, key},
-    mesh::Mesh,
+    mesh::{Mesh, MorphTarget},
     pointer::{self, Wants},
     scene::{
-        self, Animation, Billboard, Camera, ColorGrading, Component, ComponentKind, Environment, Fog, Light,
-        LightKind, Lines, Material, MeshSource, ModelNode, Op, Particles, Scope, Sky, TextureTransform,
-        Transform, View, VisibilityRange, encode_batch,
+        self, Animation, Billboard, Camera, ColorGrading, Component, ComponentKind, Environment, Fog, Layers,
+        Light, LightKind, Lines, Listener, Material, MeshSource, Mirror, ModelNode, MorphWeights, Op,
+        Particles, Scope, Skin, Sky, TextureTransform, Transform, View, VisibilityRange, encode_batch,
     },
     screen::{Cursor, CursorShape, Extra, Numbers, Screen, encode_update, style},
     signal::{Header, Kind, encode_args},
@@ -96,6 +96,11 @@ fn components() -> Vec<Component> {
         Component::View(View::default()),
         Component::Screen(scene::Screen::of(entity(2))),
         Component::VisibilityRange(VisibilityRange { start: 0.0, end: 20.0 }),
+        Component::Skin(Box::new(Skin { joints: vec![entity(5), entity(6)] })),
+        Component::MorphWeights(Box::new(MorphWeights { weights: vec![0.5] })),
+        Component::Layers(Layers::of(&[1, 4])),
+        Component::Mirror(Mirror::default()),
+        Component::Listener(Listener { priority: 1 }),
     ]
 }
 
@@ -236,17 +241,24 @@ fn mesh() -> Seeds {
         colors: vec![[255, 128, 0, 255]; 3],
         tangents: vec![[1.0, 0.0, 0.0, -1.0]; 3],
         second_uvs: vec![[0.25, 0.75]; 3],
+        joints: vec![[0, 1, 0, 0]; 3],
+        weights: vec![[0.5, 0.5, 0.0, 0.0]; 3],
         indices: vec![0, 1, 2],
+        inverse_bind_matrices: vec![[0.0; 16]; 2],
+        morph_targets: vec![MorphTarget { positions: vec![[0.1; 3]; 3], normals: vec![[0.0; 3]; 3] }],
     };
     let bare = Mesh { positions: full.positions.clone(), indices: vec![2, 1, 0], ..Mesh::default() };
     let mut beyond = full.clone();
     beyond.indices[2] = 3;
-    let huge = hex("484d5348 0100 0700 00004000 00000001");
+    let mut jointless = full.clone();
+    jointless.joints[1][1] = 2;
+    let huge = hex("484d5348 0100 6700 00004000 00000001");
     vec![
         ("ok-full", full.encode()),
         ("ok-bare", bare.encode()),
         ("ok-empty", Mesh::default().encode()),
         ("index-beyond", beyond.encode()),
+        ("joint-beyond", jointless.encode()),
         ("huge-and-cut", huge),
     ]
 }

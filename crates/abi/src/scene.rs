@@ -12,6 +12,7 @@ use crate::{
 use alloc::{boxed::Box, string::String, vec::Vec};
 
 mod air;
+mod bend;
 mod material;
 mod model;
 mod monitor;
@@ -20,10 +21,11 @@ mod sprites;
 mod writing;
 
 pub use air::{ColorGrading, Fog, ToneMapping};
-pub use material::{Material, TextureTransform, second_uvs};
+pub use bend::{JOINTS_MAX, MORPH_TARGETS_MAX, MorphWeights, Skin};
+pub use material::{Extra, Material, TextureTransform, second_uvs};
 pub use model::{Animation, Clip, Environment, ModelNode, NodeMode};
-pub use monitor::{Screen, VIEW_SIZE_MAX, VIEW_SIZE_MIN, View, VisibilityRange};
-pub use sound::{DistanceModel, Sound};
+pub use monitor::{Layers, Mirror, Screen, VIEW_SIZE_MAX, VIEW_SIZE_MIN, View, VisibilityRange};
+pub use sound::{DistanceModel, Listener, Sound};
 pub use sprites::{LineWay, Lines, PARTICLES_MAX, POINTS_MAX, Particles};
 pub use writing::{Align, Anchor, Face, TEXT_LEN_MAX, TerminalView, Text};
 
@@ -264,6 +266,16 @@ components! {
     Screen(Screen) = 23,
     /// The distances from which the entity is seen.
     VisibilityRange(VisibilityRange) = 24,
+    /// The joints that bend the entity's mesh.
+    Skin(Box<Skin>) = 25,
+    /// How far the mesh has become each of its morph targets.
+    MorphWeights(Box<MorphWeights>) = 26,
+    /// The layers that the entity is in, or that its camera or view sees. `u32` bits.
+    Layers(Layers) = 27,
+    /// A mirror.
+    Mirror(Mirror) = 28,
+    /// Where the user's ears are. Only those of local scope count: the one with the highest priority. `i32` priority.
+    Listener(Listener) = 29,
 }
 
 /// Place, rotation and size relative to the parent.
@@ -494,6 +506,11 @@ impl Component {
             Component::View(view) => view.encode(out),
             Component::Screen(screen) => screen.encode(out),
             Component::VisibilityRange(range) => range.encode(out),
+            Component::Skin(skin) => skin.encode(out),
+            Component::MorphWeights(weights) => weights.encode(out),
+            Component::Layers(layers) => out.extend_from_slice(&layers.0.to_le_bytes()),
+            Component::Mirror(mirror) => mirror.encode(out),
+            Component::Listener(listener) => out.extend_from_slice(&listener.priority.to_le_bytes()),
         }
     }
 
@@ -546,6 +563,11 @@ impl Component {
             ComponentKind::View => Component::View(View::decode(r)?),
             ComponentKind::Screen => Component::Screen(Screen::decode(r)?),
             ComponentKind::VisibilityRange => Component::VisibilityRange(VisibilityRange::decode(r)?),
+            ComponentKind::Skin => Component::Skin(Box::new(Skin::decode(r)?)),
+            ComponentKind::MorphWeights => Component::MorphWeights(Box::new(MorphWeights::decode(r)?)),
+            ComponentKind::Layers => Component::Layers(Layers::decode(r)?),
+            ComponentKind::Mirror => Component::Mirror(Mirror::decode(r)?),
+            ComponentKind::Listener => Component::Listener(Listener { priority: r.i32()? }),
         };
         reader.end()?;
         Ok(component)
@@ -553,7 +575,7 @@ impl Component {
 
     /// The lumps that this component refers to.
     pub fn lumps(&self) -> impl Iterator<Item = LumpId> {
-        let mut found = [None; 5];
+        let mut found = [None; 13];
         match self {
             Component::Mesh(MeshSource::Lump(id)) | Component::Model(id) => found[0] = Some(*id),
             Component::Sound(sound) => found[0] = Some(sound.lump),
@@ -719,6 +741,11 @@ mod tests {
             Component::View(View::default()),
             Component::Screen(Screen::of(EntityId::from_bits(5))),
             Component::VisibilityRange(VisibilityRange { start: 0.0, end: 20.0 }),
+            Component::Skin(Box::new(Skin { joints: vec![EntityId::from_bits(5), EntityId::from_bits(6)] })),
+            Component::MorphWeights(Box::new(MorphWeights { weights: vec![0.25, -1.0] })),
+            Component::Layers(Layers::of(&[1, 4])),
+            Component::Mirror(Mirror::default()),
+            Component::Listener(Listener { priority: -3 }),
         ]
     }
 

@@ -29,6 +29,15 @@ pub(crate) struct Graded {
     /// What it was given.
     fog: Option<(scene::Fog, f32)>,
     grading: Option<scene::ColorGrading>,
+    /// Its picture stays light.
+    is_light: bool,
+}
+
+impl Graded {
+    /// With air, and without colours.
+    pub(crate) fn fog_alone() -> Graded {
+        Graded { is_light: true, ..Graded::default() }
+    }
 }
 
 /// Gives all cameras the fog and the grading of the scene, if these changed.
@@ -48,7 +57,7 @@ pub(crate) fn grade(
             };
         }
         let wanted = place.grading().copied().unwrap_or_default();
-        if graded.grading != Some(wanted) {
+        if graded.grading != Some(wanted) && !graded.is_light {
             graded.grading = Some(wanted);
             let mut camera = commands.entity(entity);
             camera.insert((tone_mapping(wanted.tone_mapping), color_grading(&wanted)));

@@ -8,19 +8,25 @@ use crate::{
     clipboard::Clipboard,
     drawn,
     gamepad::{self, Gamepads},
-    icon, input, light,
+    icon, input, layers, light,
     link::{self, Link},
     look::Looks,
-    model, monitor, motion, particles,
+    mirror, model, monitor, motion, particles,
     place::Place,
     sound::{self, Hearing},
     text, touch,
     view::{self, Settings},
 };
 use bevy::{
-    app::{PanicHandlerPlugin, PluginsState, SubApps, TerminalCtrlCHandlerPlugin},
+    app::{
+        HierarchyPropagatePlugin, PanicHandlerPlugin, PluginsState, PropagateSet, SubApps,
+        TerminalCtrlCHandlerPlugin,
+    },
     asset::{AssetEventSystems, AssetMetaCheck},
-    camera::visibility::VisibilitySystems,
+    camera::{
+        CameraUpdateSystems,
+        visibility::{RenderLayers, VisibilitySystems},
+    },
     ecs::{message::Messages, system::NonSendMarker},
     log::LogPlugin,
     prelude::*,
@@ -210,6 +216,11 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
     }
     app.add_plugins(plugins);
     text::build(&mut app, config);
+    mirror::build(&mut app);
+    app.add_plugins(HierarchyPropagatePlugin::<RenderLayers>::new(PostUpdate)).configure_sets(
+        PostUpdate,
+        PropagateSet::<RenderLayers>::default().before(VisibilitySystems::CheckVisibility),
+    );
     if let Some(step) = config.fixed_step {
         app.insert_resource(TimeUpdateStrategy::ManualDuration(step));
     }
@@ -262,7 +273,7 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
                 .after(bevy::input::InputSystems),
         )
         // Before it is found out anew what is in sight.
-        .add_systems(Update, (motion::lead, monitor::watch).chain())
+        .add_systems(Update, (motion::lead, monitor::watch, mirror::notice).chain())
         .add_systems(Update, (view::breathe, view::look_up))
         .add_systems(
             PostUpdate,
@@ -270,7 +281,9 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
                 model::keep_shapes,
                 model::pose,
                 view::aim,
+                layers::look,
                 view::face,
+                mirror::reflect.before(CameraUpdateSystems),
                 monitor::keep_range,
                 light::follow,
                 // So that they are in this picture, not in the next.

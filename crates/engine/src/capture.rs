@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Screenshots: the next picture that shows everything sent before.
 
-use crate::{Picture, monitor::Watches, place::Place, reply::Reply, text::Writing, view::Settings};
+use crate::{
+    Picture, mirror::Glass, monitor::Watches, place::Place, reply::Reply, text::Writing, view::Settings,
+};
 use bevy::{
     mesh::morph::MeshMorphWeights,
     prelude::*,
@@ -33,6 +35,8 @@ const SHAPES_DRAWN: u32 = 2;
 /// The same if there are screens: in the first it is found out which are in sight, in the next what they show is
 /// drawn, and then they show it.
 const SCREENS_DRAWN: u32 = 3;
+/// The same if there are mirrors: there the eye behind it is made after it is found out that one is in sight.
+const MIRRORS_DRAWN: u32 = 4;
 /// How long a picture waits for glyphs to be made.
 const GLYPHS_MOST: Duration = Duration::from_secs(10);
 /// How long a picture waits for pipelines to be compiled.
@@ -143,6 +147,7 @@ pub(crate) fn take(
     writing: Res<Writing>,
     settings: Res<Settings>,
     morphing: Query<(), With<MeshMorphWeights>>,
+    mirrors: Query<(), With<Glass>>,
     place: Res<Place>,
     watches: Res<Watches>,
     mut commands: Commands,
@@ -155,7 +160,8 @@ pub(crate) fn take(
     let shapes_drawn = if morphing.is_empty() { 0 } else { SHAPES_DRAWN };
     let has_views = place.screens().next().is_some() || pending.views().next().is_some();
     let screens_drawn = if has_views { SCREENS_DRAWN } else { 0 };
-    let drawn_least = shapes_drawn.max(screens_drawn);
+    let mirrors_drawn = if mirrors.is_empty() { 0 } else { MIRRORS_DRAWN };
+    let drawn_least = shapes_drawn.max(screens_drawn).max(mirrors_drawn);
     let mut asked = Vec::new();
     for mut one in std::mem::take(&mut pending.asked) {
         if one.view.is_some_and(|view| place.view(view).is_none()) {

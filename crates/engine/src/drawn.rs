@@ -5,12 +5,13 @@
 //! writing by their rectangles; lines and particles are not met. What is hidden is not met; whether it is in view does not matter.
 
 use crate::{
+    mirror::Glass,
     place::Known,
     reply::Reply,
     sweep::{self, Line, Meeting},
 };
 use bevy::{
-    camera::primitives::Aabb,
+    camera::{primitives::Aabb, visibility::RenderLayers},
     ecs::system::SystemParam,
     mesh::{Indices, PrimitiveTopology},
     prelude::*,
@@ -70,6 +71,7 @@ type Shape = (
     &'static InheritedVisibility,
     Option<&'static MeshMaterial3d<StandardMaterial>>,
     Option<&'static Flat>,
+    (Has<Glass>, Option<&'static RenderLayers>),
 );
 
 impl Drawn<'_, '_> {
@@ -79,7 +81,10 @@ impl Drawn<'_, '_> {
         let mut boxes: Vec<(f32, Entity)> = self
             .shapes
             .iter()
-            .filter(|(.., visibility, _, _)| visibility.get())
+            .filter(|(.., visibility, _, _, (_, layers))| {
+                let is_in = |seen: &RenderLayers| seen.intersects(layers.unwrap_or_default());
+                visibility.get() && wanted.layers.is_none_or(is_in)
+            })
             .filter_map(|(entity, _, aabb, place, ..)| {
                 let begins = meets(line, radius, aabb, place)?;
                 (begins <= distance_max).then_some((begins, entity))
@@ -138,7 +143,7 @@ impl Drawn<'_, '_> {
     }
 
     fn meeting(&self, entity: Entity, line: &Line, radius: f32, distance_max: f32) -> Option<Meeting> {
-        let (_, mesh, aabb, place, _, material, flat) = self.shapes.get(entity).ok()?;
+        let (_, mesh, aabb, place, _, material, flat, (is_glass, _)) = self.shapes.get(entity).ok()?;
         let mut nearest: Option<Meeting> = None;
         let mut take = |meeting: Meeting| {
             if meeting.along <= nearest.map_or(distance_max, |nearest| nearest.along) {
@@ -146,7 +151,8 @@ impl Drawn<'_, '_> {
             }
         };
         let affine = place.affine();
-        let Some(material) = material else {
+        let is_flat = material.is_none() && !is_glass;
+        if is_flat {
             // Terminals and writing: rectangles, seen from both sides.
             let mesh = || [Vec3::from(aabb.min()).truncate(), Vec3::from(aabb.max()).truncate()];
             let [min, max] = flat.map_or_else(mesh, |flat| [flat.min, flat.max]);
@@ -156,9 +162,10 @@ impl Drawn<'_, '_> {
                 triangle(line, radius, corners, false).into_iter().for_each(&mut take);
             }
             return nearest;
-        };
+        }
         let mesh = self.meshes.get(&mesh.0)?;
-        let one_sided = self.materials.get(&material.0).is_none_or(|material| material.cull_mode.is_some());
+        let material = material.and_then(|material| self.materials.get(&material.0));
+        let one_sided = material.is_none_or(|material| material.cull_mode.is_some());
         // Mirrored, corners go around the other way, and the renderer draws the inside.
         let is_mirrored = affine.matrix3.determinant() < 0.0;
         if radius > 0.0 {
@@ -190,11 +197,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) most: usize,
     /// Not these, nor what is below them.
     pub(crate) without: Option<&'a dyn Fn(EntityId) -> bool>,
-}
-
-impl Wanted<'_> {
-    /// The nearest.
-    pub(crate) const NEAREST: Wanted<'static> = Wanted { most: 1, without: None };
+    /// Of these layers alone.
+    pub(crate) layers: Option<&'a RenderLayers>,
 }
 
 fn towards(normal: Vec3, way: Vec3) -> Vec3 {
@@ -279,7 +283,7 @@ fn hits(drawn: &Drawn<'_, '_>, cast: &Cast) -> Vec<cast::Hit> {
     let is_without = |id: EntityId| Some(id) == cast.without;
     let without: Option<&dyn Fn(EntityId) -> bool> = cast.without.is_some().then_some(&is_without);
     let most = cast.hits_max.clamp(1, cast::HITS_MAX) as usize;
-    let met = drawn.cast(&line, cast.radius, cast.distance_max, Wanted { most, without });
+    let met = drawn.cast(&line, cast.radius, cast.distance_max, Wanted { most, without, layers: None });
     let hit = |met: Met| cast::Hit {
         entity: met.id,
         point: met.point.to_array(),

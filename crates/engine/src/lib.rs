@@ -15,7 +15,7 @@
 //! who uses what; `look` shares materials and shapes; `model` has the nodes of models and
 //! their poses; `motion` smooths what arrives in steps; `view` puts the eye where the camera is, under the `sky`;
 //! `light` has the lights; `air` the fog and the colours of the picture; `monitor` what is seen from elsewhere, on screens in
-//! the space; `lines` and `particles` are drawn without meshes of their own; `sound` tells the mixer what is heard; `text` draws terminals and
+//! the space, and `mirror` in mirrors; `layers` who sees what; `lines` and `particles` are drawn without meshes of their own; `sound` tells the mixer what is heard; `text` draws terminals and
 //! text; `input` turns the window's events into the contract's, with `stroke` for keys; `touch` tells what the
 //! pointer does to entities, by the rules of `pointing`, and `drawn` what a ray meets, with `sweep`; `gamepad` hears
 //! gamepads; `clipboard` speaks
@@ -37,10 +37,12 @@ mod gamepad;
 mod icon;
 mod input;
 mod keys;
+mod layers;
 mod light;
 mod lines;
 mod link;
 mod look;
+mod mirror;
 mod model;
 mod monitor;
 mod motion;

@@ -2,7 +2,7 @@
 //! Lights. A light is an entity of its own that follows the entity of the scene without its scale:
 //! the renderer needs directions of length one, which a squeezed or mirrored parent does not give.
 
-use crate::{Quality, view::Settings};
+use crate::{Quality, layers, view::Settings};
 use bevy::{
     light::{CascadeShadowConfig, CascadeShadowConfigBuilder, cluster::GlobalClusterSettings},
     prelude::*,
@@ -35,7 +35,7 @@ pub(crate) fn set(world: &mut World, follower: &mut Option<Entity>, entity: Enti
     let quality = world.resource::<Settings>().quality;
     let mut made = match *follower {
         Some(before) => world.entity_mut(before),
-        None => world.spawn((Follows(entity), Transform::IDENTITY, Visibility::Inherited)),
+        None => world.spawn((Follows(entity), Transform::IDENTITY, Visibility::Inherited, layers::all())),
     };
     *follower = Some(made.id());
     let [red, green, blue] = light.color.map(|v| v.clamp(0.0, 1000.0));

@@ -15,13 +15,15 @@ use bevy::{
     render::render_resource::{Extent3d, Face, TextureDimension, TextureFormat},
 };
 use half::f16;
-use hearth_abi::scene::{self, Component, MeshSource, second_uvs};
+use hearth_abi::scene::{self, Component, Extra, MeshSource, second_uvs};
 use std::collections::{BTreeSet, HashMap};
 
 /// Opacity from which what one sees through casts a shadow.
 pub(crate) const OPAQUE_ENOUGH: f32 = 0.7;
 /// Brightest emissive colour.
 pub(crate) const EMISSIVE_MOST: f32 = 10_000.0;
+/// By which reflectance is multiplied where a texture of it is: the renderer halves what it says.
+pub(crate) const SPECULAR_TEXTURE: f32 = 2.0;
 /// Shapes and materials that nobody uses are let go when there are more than this many, and again
 /// whenever their number has doubled.
 const KEPT_LEAST: usize = 256;
@@ -175,16 +177,16 @@ fn bytes_of(component: &Component) -> Vec<u8> {
 }
 
 /// The textures of a material, in the order of the component.
-fn textures(material: &scene::Material) -> [Option<Key>; 5] {
-    let [base_color, normal, metallic_roughness, emissive, occlusion] = material.textures();
-    let key = |lump: Option<_>, usage| lump.map(|lump| Key::Texture(lump, usage));
-    [
-        key(base_color, Use::Color),
-        key(normal, Use::normal(material.normal_scale)),
-        key(metallic_roughness, Use::Data),
-        key(emissive, Use::Color),
-        key(occlusion, Use::occlusion(material.occlusion_strength)),
-    ]
+fn textures(material: &scene::Material) -> [Option<Key>; 13] {
+    let mut uses = [Use::Data; 13];
+    uses[0] = Use::Color;
+    uses[1] = Use::normal(material.normal_scale);
+    uses[3] = Use::Color;
+    uses[4] = Use::occlusion(material.occlusion_strength);
+    uses[5 + Extra::Specular as usize] = Use::Specular;
+    uses[5 + Extra::SpecularColor as usize] = Use::SpecularColor;
+    let lumps = material.textures();
+    std::array::from_fn(|i| lumps[i].map(|lump| Key::Texture(lump, uses[i])))
 }
 
 /// The textures that a material has.
@@ -209,8 +211,11 @@ fn standard(value: &scene::Material, texture: impl Fn(Key) -> Option<Handle<Imag
     let [red, green, blue, opacity] = value.base_color.map(|v| v.clamp(0.0, 100.0));
     let strength = value.emissive_strength.max(0.0);
     let glow = value.emissive.map(|v| (v.max(0.0) * strength).clamp(0.0, EMISSIVE_MOST));
-    let [base_color, normal, metallic_roughness, emissive, occlusion] =
+    let [base_color, normal, metallic_roughness, emissive, occlusion, extra @ ..] =
         textures(value).map(|key| key.and_then(&texture));
+    let [clearcoat, clearcoat_roughness, clearcoat_normal, transmission, extra @ ..] = extra;
+    let [thickness, specular_map, specular_tint, anisotropy] = extra;
+    let specular_factor = if specular_map.is_some() { SPECULAR_TEXTURE } else { 1.0 };
     let channel = |bit: u8| if value.second_uvs & bit == 0 { UvChannel::Uv0 } else { UvChannel::Uv1 };
     // As in the assets of models: the renderer squares both.
     let specular = value.specular_color.map(|v| v.clamp(0.0, 100.0).sqrt());
@@ -232,12 +237,19 @@ fn standard(value: &scene::Material, texture: impl Fn(Key) -> Option<Handle<Imag
         occlusion_texture: occlusion,
         occlusion_channel: channel(second_uvs::OCCLUSION),
         clearcoat: value.clearcoat.clamp(0.0, 1.0),
+        clearcoat_texture: clearcoat,
         clearcoat_perceptual_roughness: value.clearcoat_roughness.clamp(0.0, 1.0),
+        clearcoat_roughness_texture: clearcoat_roughness,
+        clearcoat_normal_texture: clearcoat_normal,
         specular_transmission: value.transmission.clamp(0.0, 1.0),
+        specular_transmission_texture: transmission,
         ior: value.ior.clamp(1.0, 100.0),
-        reflectance: reflectance(value.ior) * value.specular.clamp(0.0, 1.0).sqrt(),
+        reflectance: reflectance(value.ior) * value.specular.clamp(0.0, 1.0).sqrt() * specular_factor,
+        specular_texture: specular_map,
+        specular_tint_texture: specular_tint,
         specular_tint: Color::linear_rgb(specular[0], specular[1], specular[2]),
         thickness: value.thickness.max(0.0),
+        thickness_texture: thickness,
         attenuation_distance: if value.attenuation_distance > 0.0 {
             value.attenuation_distance
         } else {
@@ -245,6 +257,7 @@ fn standard(value: &scene::Material, texture: impl Fn(Key) -> Option<Handle<Imag
         },
         attenuation_color: Color::linear_rgb(inside[0], inside[1], inside[2]),
         anisotropy_strength: value.anisotropy.clamp(0.0, 1.0),
+        anisotropy_texture: anisotropy,
         anisotropy_rotation: value.anisotropy_rotation,
         uv_transform: Affine2::from_scale_angle_translation(
             placed.scale.into(),

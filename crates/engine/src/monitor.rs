@@ -8,6 +8,7 @@
 use crate::{
     air::Graded,
     capture::Pending,
+    layers,
     light::rigid,
     place::Place,
     view::{self, Eye, Settings},
@@ -77,6 +78,7 @@ pub(crate) fn watch(
     helper: TransformHelper,
     eye: Single<Seeing, With<Eye>>,
     seen: Query<(&ViewVisibility, Option<&Aabb>)>,
+    said: Query<&layers::Said>,
     pending: Res<Pending>,
     mut watches: ResMut<Watches>,
     mut images: ResMut<Assets<Image>>,
@@ -132,6 +134,7 @@ pub(crate) fn watch(
             Projection::Perspective(view::perspective(&view.camera)),
             Exposure { ev100: view.camera.exposure_ev100.clamp(-10.0, 25.0) },
             rigid(&helper, *entity).unwrap_or_default(),
+            layers::of_camera(Some(*entity), &said),
         ));
         if let (Some(sky), Some(around)) = (sky, around) {
             camera.insert((sky.clone(), around.clone()));

@@ -4,8 +4,9 @@
 
 use crate::{
     assets::{Key, Loaded, Sight, Store, texture},
-    light, lines,
+    layers, light, lines,
     look::{Looks, casts_shadow, texture_keys},
+    mirror,
     model::{self, Clock, Playing, Tied},
     monitor,
     motion::{Motion, Moving},
@@ -13,7 +14,12 @@ use crate::{
     sound::Hearing,
     text::{self, Writing},
 };
-use bevy::{light::NotShadowCaster, prelude::*};
+use bevy::{
+    camera::visibility::{DynamicSkinnedMeshBounds, NoFrustumCulling},
+    light::NotShadowCaster,
+    mesh::{morph::MeshMorphWeights, skinning::SkinnedMesh},
+    prelude::*,
+};
 use hearth_abi::{
     EntityId, LumpId, PeerId,
     pointer::Wants,
@@ -27,6 +33,8 @@ const PLACE_MOST: f32 = 1e6;
 /// Smallest and greatest scale. Not zero: what has no size has no directions either.
 const SCALE_LEAST: f32 = 1e-5;
 const SCALE_MOST: f32 = 1e5;
+/// Farthest that a mesh becomes a morph target.
+const MORPH_MOST: f32 = 1000.0;
 
 /// One entity of the scene.
 struct Entry {
@@ -46,6 +54,11 @@ struct Entry {
     particles: Option<Box<scene::Particles>>,
     /// What it shows of a view, and the material for that.
     screen: Option<(scene::Screen, Handle<StandardMaterial>)>,
+    skin: Option<Box<scene::Skin>>,
+    morphs: Option<Box<scene::MorphWeights>>,
+    mirror: Option<scene::Mirror>,
+    /// What is drawn of the mirror.
+    glass: Option<Entity>,
     /// Whether it shows a terminal, and whether it bears text.
     reads: [bool; 2],
     keys: BTreeSet<Key>,
@@ -78,6 +91,9 @@ pub(crate) struct Place {
     views: BTreeMap<EntityId, (scene::View, Entity)>,
     /// Entities that show what a view sees.
     screens: BTreeSet<EntityId>,
+    /// Entities whose meshes are bent by this one.
+    bent_by: HashMap<EntityId, BTreeSet<EntityId>>,
+    listeners: BTreeMap<EntityId, (scene::Listener, Entity)>,
     /// Entities that are targets of the pointer.
     targets: BTreeMap<EntityId, Wants>,
     /// Something of the scene has arrived.
@@ -99,6 +115,8 @@ impl Place {
             gradings: BTreeMap::new(),
             views: BTreeMap::new(),
             screens: BTreeSet::new(),
+            bent_by: HashMap::new(),
+            listeners: BTreeMap::new(),
             targets: BTreeMap::new(),
             has_begun: false,
         }
@@ -144,6 +162,41 @@ impl Place {
             let (screen, material) = entry.screen.as_ref()?;
             Some((screen, entry.entity, material))
         })
+    }
+
+    /// Where the ears are, if not at the camera.
+    pub(crate) fn listener(&self) -> Option<Entity> {
+        let found = self.listeners.values().rev().max_by_key(|(listener, _)| listener.priority);
+        found.map(|(_, entity)| *entity)
+    }
+
+    /// What is bent by this entity is to be looked at again.
+    fn bend_anew(&mut self, joint: EntityId) {
+        self.dirty.extend(self.bent_by.get(&joint).into_iter().flatten());
+    }
+
+    /// An entity is bent by these.
+    fn bend(&mut self, id: EntityId, skin: Option<Box<scene::Skin>>) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let before = std::mem::replace(&mut entry.skin, skin);
+        self.unbend(id, before.as_deref());
+        for joint in
+            self.entries.get(&id).and_then(|entry| entry.skin.as_ref()).iter().flat_map(|s| &s.joints)
+        {
+            self.bent_by.entry(*joint).or_default().insert(id);
+        }
+        self.dirty.insert(id);
+    }
+
+    fn unbend(&mut self, id: EntityId, skin: Option<&scene::Skin>) {
+        for joint in skin.into_iter().flat_map(|skin| &skin.joints) {
+            if let Some(bent) = self.bent_by.get_mut(joint) {
+                bent.remove(&id);
+                if bent.is_empty() {
+                    self.bent_by.remove(joint);
+                }
+            }
+        }
     }
 
     /// The peer that shows the picture.
@@ -199,10 +252,15 @@ impl Place {
             lines: None,
             particles: None,
             screen: None,
+            skin: None,
+            morphs: None,
+            mirror: None,
+            glass: None,
             reads: [false; 2],
             keys: BTreeSet::new(),
         };
         self.entries.insert(id, entry);
+        self.bend_anew(id);
         self.has_begun = true;
     }
 
@@ -220,8 +278,11 @@ impl Place {
         if entry.sound.is_some() {
             world.resource_mut::<Hearing>().hide(id);
         }
+        self.unbend(id, entry.skin.as_deref());
+        self.bend_anew(id);
         self.dirty.remove(&id);
         self.unasked.remove(&id);
+        self.listeners.remove(&id);
         self.cameras.remove(&id);
         self.skies.remove(&id);
         self.environments.remove(&id);
@@ -363,6 +424,22 @@ impl Place {
                 self.look_anew(store, id);
             }
             Component::VisibilityRange(range) => monitor::set_range(world, entity, Some(range)),
+            Component::Skin(skin) => self.bend(id, Some(skin)),
+            Component::MorphWeights(weights) => {
+                entry.morphs = Some(weights);
+                // Most often all that changes, and before each picture.
+                if !weigh(world, entry) {
+                    self.dirty.insert(id);
+                }
+            }
+            Component::Layers(layers) => layers::set(world, entity, Some(layers)),
+            Component::Mirror(mirror) => {
+                entry.mirror = Some(mirror);
+                self.dirty.insert(id);
+            }
+            Component::Listener(listener) if entry.scope == Scope::Local => {
+                self.listeners.insert(id, (listener, entity));
+            }
             // A camera that everybody has, or a component of a later version of the contract.
             _ => {}
         }
@@ -456,6 +533,19 @@ impl Place {
                 self.look_anew(store, id);
             }
             ComponentKind::VisibilityRange => monitor::set_range(world, entity, None),
+            ComponentKind::Skin => self.bend(id, None),
+            ComponentKind::MorphWeights => {
+                entry.morphs = None;
+                self.dirty.insert(id);
+            }
+            ComponentKind::Layers => layers::set(world, entity, None),
+            ComponentKind::Mirror => {
+                entry.mirror = None;
+                self.dirty.insert(id);
+            }
+            ComponentKind::Listener => {
+                self.listeners.remove(&id);
+            }
             _ => {}
         }
     }
@@ -497,8 +587,15 @@ impl Place {
     /// Makes the looks that are out of date.
     pub(crate) fn show(&mut self, world: &mut World, store: &mut Store, looks: &mut Looks) {
         for id in std::mem::take(&mut self.dirty) {
+            let skin = self.entries.get(&id).and_then(|entry| entry.skin.as_ref());
+            let joints = skin
+                .and_then(|skin| skin.joints.iter().map(|joint| self.entity(*joint)).collect::<Option<_>>());
             if let Some(entry) = self.entries.get_mut(&id) {
-                show_mesh(world, store, looks, entry);
+                if let Some(reason) = show_mesh(world, store, looks, entry, joints)
+                    && let Some(MeshSource::Lump(lump)) = entry.mesh
+                {
+                    store.complain(lump, id, reason);
+                }
                 show_model(world, store, looks, entry);
                 show_particles(world, store, id, entry);
                 self.unasked.insert(id);
@@ -517,16 +614,50 @@ impl Place {
     }
 }
 
-fn show_mesh(world: &mut World, store: &Store, looks: &mut Looks, entry: &Entry) {
+/// What an entity shows of its mesh.
+struct Look {
+    mesh: Handle<Mesh>,
+    material: Handle<StandardMaterial>,
+    skin: Option<SkinnedMesh>,
+    /// Of its morph targets, as many as it has.
+    weights: Vec<f32>,
+}
+
+/// Shows the mesh of an entity, bent by these joints if there are any. Gives the reason if they do not fit.
+fn show_mesh(
+    world: &mut World,
+    store: &Store,
+    looks: &mut Looks,
+    entry: &mut Entry,
+    joints: Option<Vec<Entity>>,
+) -> Option<String> {
+    let mut misfit = None;
     let look = entry.mesh.as_ref().and_then(|source| {
-        let mesh = match source {
+        let plain = |(mesh, material)| Look { mesh, material, skin: None, weights: Vec::new() };
+        let (mesh, skin, targets) = match source {
             MeshSource::Lump(lump) => match store.look(Key::Mesh(*lump)) {
-                Sight::Pending => return Some(looks.pending.clone()),
-                Sight::Failed => return Some(looks.failed.clone()),
-                Sight::Ready(Loaded::Mesh(mesh)) => mesh.clone()?,
+                Sight::Pending => return Some(plain(looks.pending.clone())),
+                Sight::Failed => return Some(plain(looks.failed.clone())),
+                Sight::Ready(Loaded::Mesh(form)) => {
+                    let form = form.as_ref()?;
+                    let (mesh, skin) = match (joints, &form.skinned) {
+                        (Some(joints), Some(skinned)) if joints.len() == skinned.joints => {
+                            let inverse_bindposes = skinned.poses.clone();
+                            (skinned.mesh.clone(), Some(SkinnedMesh { inverse_bindposes, joints }))
+                        }
+                        (Some(joints), skinned) => {
+                            let has = skinned.as_ref().map_or(0, |skinned| skinned.joints);
+                            misfit =
+                                Some(format!("the skin has {} joints, and the mesh {has}", joints.len()));
+                            (form.plain.clone(), None)
+                        }
+                        (None, _) => (form.plain.clone(), None),
+                    };
+                    (mesh, skin, form.targets)
+                }
                 Sight::Ready(_) => return None,
             },
-            shape => looks.shape(shape, &mut world.resource_mut())?,
+            shape => (looks.shape(shape, &mut world.resource_mut())?, None, 0),
         };
         let material = match (&entry.screen, &entry.material) {
             (Some((_, material)), _) => material.clone(),
@@ -537,22 +668,63 @@ fn show_mesh(world: &mut World, store: &Store, looks: &mut Looks, entry: &Entry)
             }
             (None, None) => looks.plain.clone(),
         };
-        Some((mesh, material))
+        Some(Look { mesh, material, skin, weights: weights(entry, targets) })
     });
     let casts = entry.material.as_ref().is_none_or(|material| casts_shadow(material));
+    if let Some(mirror) = &entry.mirror
+        && let Some(look) = &look
+        && look.material != looks.pending.1
+    {
+        mirror::show(world, &mut entry.glass, entry.entity, mirror, look.mesh.clone());
+        bare(world, entry.entity);
+        return misfit;
+    }
+    mirror::hide(world, &mut entry.glass);
+    let Some(Look { mesh, material, skin, weights }) = look else {
+        bare(world, entry.entity);
+        return misfit;
+    };
     let mut entity = world.entity_mut(entry.entity);
-    match look {
-        Some((mesh, material)) => {
-            if !casts || material == looks.pending.1 {
-                entity.insert(NotShadowCaster);
-            } else {
-                entity.remove::<NotShadowCaster>();
-            }
-            entity.insert((Mesh3d(mesh), MeshMaterial3d(material)));
+    if !casts || material == looks.pending.1 {
+        entity.insert(NotShadowCaster);
+    } else {
+        entity.remove::<NotShadowCaster>();
+    }
+    entity.remove::<Bent>();
+    entity.insert((Mesh3d(mesh), MeshMaterial3d(material)));
+    if let Some(skin) = skin {
+        entity.insert((skin, DynamicSkinnedMeshBounds));
+    }
+    if !weights.is_empty() {
+        // Its bounds are not known to the renderer.
+        entity.insert((MeshMorphWeights::Value { weights }, NoFrustumCulling));
+    }
+    misfit
+}
+
+/// What bends a mesh.
+type Bent = (SkinnedMesh, DynamicSkinnedMeshBounds, MeshMorphWeights, NoFrustumCulling);
+
+/// Shows no mesh.
+fn bare(world: &mut World, entity: Entity) {
+    world.entity_mut(entity).remove::<(Mesh3d, MeshMaterial3d<StandardMaterial>, Bent)>();
+}
+
+/// Weights for so many morph targets, those of the entity as far as there are any.
+fn weights(entry: &Entry, targets: usize) -> Vec<f32> {
+    let given = entry.morphs.as_ref().map_or(&[][..], |morphs| &morphs.weights);
+    let most = |weight: f32| weight.clamp(-MORPH_MOST, MORPH_MOST);
+    (0..targets).map(|target| given.get(target).copied().map_or(0.0, most)).collect()
+}
+
+/// Gives a mesh that is shown already its weights.
+fn weigh(world: &mut World, entry: &Entry) -> bool {
+    match world.get_mut::<MeshMorphWeights>(entry.entity).as_deref_mut() {
+        Some(MeshMorphWeights::Value { weights: shown }) => {
+            *shown = weights(entry, shown.len());
+            true
         }
-        None => {
-            entity.remove::<(Mesh3d, MeshMaterial3d<StandardMaterial>)>();
-        }
+        _ => false,
     }
 }
 

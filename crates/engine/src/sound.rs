@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! What is heard: entities with a sound become sources of the mixer, once a frame, and only what changed or
-//! moved is told to it. The ears are where the eye is.
+//! moved is told to it. The ears are where a listener is, else where the eye is.
 
 use crate::{
     assets::{Key, Loaded, Sight, Store},
+    place::Place,
     view::Eye,
 };
 use bevy::prelude::*;
@@ -142,11 +143,15 @@ pub(crate) fn hear(
     time: Res<Time>,
     store: Res<Store>,
     mut hearing: ResMut<Hearing>,
+    place: Res<Place>,
     eye: Single<&Transform, With<Eye>>,
     places: Query<&GlobalTransform>,
 ) {
     let Hearing { desk: Some(desk), sounds, told, starts, said_full } = &mut *hearing else { return };
-    desk.listen(Listener { position: eye.translation.to_array(), rotation: eye.rotation.to_array() });
+    let ears =
+        place.listener().and_then(|entity| places.get(entity).ok()).map(GlobalTransform::compute_transform);
+    let ears = ears.filter(|ears| ears.is_finite()).unwrap_or(**eye);
+    desk.listen(Listener { position: ears.translation.to_array(), rotation: ears.rotation.to_array() });
     let mut full = false;
     for (id, heard) in sounds.iter_mut() {
         let clip = match heard.sound.stopped {

@@ -14,7 +14,7 @@ use crate::{
     sweep::Line,
     view::Eye,
 };
-use bevy::prelude::*;
+use bevy::{camera::visibility::RenderLayers, prelude::*};
 use hearth_abi::{EntityId, input, pointer::Wants, terminal::Modifiers};
 use std::path::PathBuf;
 
@@ -98,7 +98,7 @@ impl Hands {
 }
 
 /// The eye, and how it sees.
-type Seeing<'a> = (&'a Camera, &'a GlobalTransform, &'a Projection);
+type Seeing<'a> = (&'a Camera, &'a GlobalTransform, &'a Projection, Option<&'a RenderLayers>);
 
 /// Looks at what lies at a spot.
 struct Sight<'a, 'w, 's> {
@@ -117,14 +117,14 @@ impl Sight<'_, '_, '_> {
             return look;
         }
         self.left = self.left.saturating_sub(1);
-        let look = self.ray(spot).map(|(ray, far)| self.along(ray, far, Wanted::NEAREST));
+        let look = self.ray(spot).map(|(ray, far)| self.along(ray, far, None));
         self.last = Some((spot, look));
         look
     }
 
     /// The ray of a spot, and how far one sees.
     fn ray(&self, spot: Spot) -> Option<(Line, f32)> {
-        let (camera, eye, projection) = self.eye?;
+        let (camera, eye, projection, _) = self.eye?;
         let size = camera.logical_viewport_size()?;
         let at = match spot {
             Spot::Nowhere => return None,
@@ -141,7 +141,10 @@ impl Sight<'_, '_, '_> {
         (line.from.is_finite() && line.way.is_finite()).then_some((line, far))
     }
 
-    fn along(&self, ray: Line, far: f32, wanted: Wanted<'_>) -> Look {
+    fn along(&self, ray: Line, far: f32, without: Option<&dyn Fn(EntityId) -> bool>) -> Look {
+        let usual = RenderLayers::default();
+        let layers = Some(self.eye.and_then(|(.., layers)| layers).unwrap_or(&usual));
+        let wanted = Wanted { most: 1, without, layers };
         let met = self.drawn.cast(&ray, 0.0, far, wanted).first().copied();
         let target = met.and_then(|met| {
             let entity = self.place.entity(met.id)?;
@@ -154,7 +157,7 @@ impl Sight<'_, '_, '_> {
     fn onto(&self, spot: Spot, dragged: EntityId) -> Option<EntityId> {
         let (ray, far) = self.ray(spot)?;
         let is_dragged = |id: EntityId| id == dragged;
-        self.along(ray, far, Wanted { most: 1, without: Some(&is_dragged) }).target
+        self.along(ray, far, Some(&is_dragged)).target
     }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! Air, grades, lines, particles, screens and ranges: pictures beside those that are kept, and what happens when they change.
+//! Air, grades, lines, particles, screens, mirrors, layers, ranges and what bends: pictures beside those that are kept, and what happens when they change.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
@@ -7,9 +7,11 @@ mod common;
 use common::{Stage, about, at, color, cuboid, day, floor, look, pixel, sun, turned};
 use hearth_abi::{
     EntityId,
+    mesh::{self, MorphTarget},
     scene::{
-        Camera, ColorGrading, Component, ComponentKind, Fog, LineWay, Lines, Material, MeshSource, Particles,
-        Screen, ToneMapping, Transform, View, VisibilityRange,
+        Camera, ColorGrading, Component, ComponentKind, Fog, Layers, LineWay, Lines, Material, MeshSource,
+        Mirror, MorphWeights, Particles, Scope, Screen, Skin, Text, ToneMapping, Transform, View,
+        VisibilityRange,
     },
 };
 use hearth_engine::{Command, EngineConfig, Picture, Quality};
@@ -430,4 +432,196 @@ fn what_has_a_range_is_seen_only_there() {
     assert!(!middle(&mut stage));
     unset(&mut stage, near, ComponentKind::VisibilityRange);
     assert!(middle(&mut stage));
+}
+
+/// The eye at its usual place.
+fn camera(stage: &mut Stage, components: impl IntoIterator<Item = Component>) -> EntityId {
+    let camera = Component::Camera(Camera { fov_y: std::f32::consts::FRAC_PI_4, ..Camera::default() });
+    let all = [at(0.0, 1.7, 6.0), camera].into_iter().chain(components);
+    stage.make_by(common::PEER, Scope::Local, all)
+}
+
+fn layers(of: &[u8]) -> Component {
+    Component::Layers(Layers::of(of))
+}
+
+#[test]
+fn layers_say_who_sees_what() {
+    let mut stage = Stage::new();
+    stage.make([day()]);
+    let eye = camera(&mut stage, []);
+    let red =
+        stage.make([at(-1.0, 1.7, 0.0), cuboid(0.8, 0.8, 0.8), look(color(1.0, 0.0, 0.0)), layers(&[3])]);
+    let child = stage.make([at(2.0, 0.0, 0.0), cuboid(0.8, 0.8, 0.8), look(color(1.0, 0.0, 0.0))]);
+    stage.change(Change::Reparented { id: child, parent: Some(red) });
+    stage.settle();
+    let seen = |stage: &mut Stage| {
+        (0..2).for_each(|_| drop(stage.step()));
+        let picture = stage.picture();
+        [195, 285].map(|x| {
+            let [red, green, _] = pixel(&picture, x, 135);
+            i32::from(red) - i32::from(green) > 60
+        })
+    };
+    assert_eq!(seen(&mut stage), [false, false]);
+    stage.set(eye, layers(&[0, 3]));
+    assert_eq!(seen(&mut stage), [true, true]);
+    // What says nothing itself goes with what it hangs under; what does, does not.
+    stage.set(child, layers(&[0]));
+    stage.set(eye, layers(&[0]));
+    assert_eq!(seen(&mut stage), [false, true]);
+    stage.set(eye, layers(&[3]));
+    assert_eq!(seen(&mut stage), [true, false]);
+    unset(&mut stage, child, ComponentKind::Layers);
+    assert_eq!(seen(&mut stage), [true, true]);
+    unset(&mut stage, red, ComponentKind::Layers);
+    assert_eq!(seen(&mut stage), [false, false]);
+    unset(&mut stage, eye, ComponentKind::Layers);
+    assert_eq!(seen(&mut stage), [true, true]);
+    // What is made later below it, and all that hangs there.
+    stage.set(red, layers(&[7]));
+    let model = stage.lump(common::glb::two_boxes().bytes());
+    let late = stage.make([at(0.0, -0.7, 1.0), Component::Model(model)]);
+    stage.change(Change::Reparented { id: late, parent: Some(red) });
+    stage.settle();
+    let hidden = stage.picture();
+    stage.change(Change::Removed { id: late });
+    stage.step();
+    assert_eq!(apart(&hidden, &stage.picture()), 0.0);
+}
+
+/// A mirror on the right wall of a room, and one on its floor.
+fn hall(stage: &mut Stage) -> EntityId {
+    stage.make([day()]);
+    stage.make(sun());
+    stage.make(floor());
+    camera(stage, []);
+    stage.make([at(-1.6, 0.7, 1.0), cuboid(0.7, 1.4, 0.7), look(color(0.8, 0.05, 0.05))]);
+    stage.make([at(0.2, 0.5, -2.2), Component::Mesh(MeshSource::Sphere(0.5)), look(color(0.1, 0.2, 0.8))]);
+    let sign = Text { text: "MIRROR".into(), size: 0.3, ..Text::default() };
+    stage.make([at(-1.6, 1.7, 1.0), Component::Text(Box::new(sign))]);
+    // Upright, and turned to the left and the eye.
+    let upright = about([1.0, 0.0, 0.0], std::f32::consts::FRAC_PI_2);
+    let place = turned(1.5, 1.5, 0.0, common::times(about([0.0, 1.0, 0.0], -0.7), upright));
+    let mirror = Component::Mirror(Mirror { color: [0.95, 0.9, 0.8], ..Mirror::default() });
+    let water = Component::Mirror(Mirror { color: [0.5, 0.7, 0.8], size: 256, ..Mirror::default() });
+    stage.make([at(-0.1, 0.02, 0.9), Component::Mesh(MeshSource::Plane([2.0, 1.4])), water]);
+    stage.make([place, Component::Mesh(MeshSource::Plane([2.0, 2.4])), mirror])
+}
+
+#[test]
+fn mirrors_show_what_is_before_them() {
+    let mut stage = Stage::new();
+    let mirror = hall(&mut stage);
+    stage.settle();
+    (0..3).for_each(|_| drop(stage.step()));
+    stage.check("mirrors");
+    let before = stage.picture();
+    // Without the component it has its material, and what it hung under is gone with it.
+    unset(&mut stage, mirror, ComponentKind::Mirror);
+    (0..2).for_each(|_| drop(stage.step()));
+    assert!(apart(&before, &stage.picture()) > 0.5);
+    stage.set(mirror, Component::Mirror(Mirror { color: [0.95, 0.9, 0.8], ..Mirror::default() }));
+    (0..4).for_each(|_| drop(stage.step()));
+    assert!(apart(&before, &stage.picture()) < 0.05);
+    stage.change(Change::Removed { id: mirror });
+    (0..3).for_each(|_| drop(stage.step()));
+    assert!(apart(&before, &stage.picture()) > 0.5);
+}
+
+/// What stands before a mirror is not seen in it if it is in none of its layers, and is seen by itself.
+#[test]
+fn a_mirror_shows_the_layers_that_it_says() {
+    let mut stage = Stage::new();
+    let mirror = hall(&mut stage);
+    stage.settle();
+    (0..3).for_each(|_| drop(stage.step()));
+    let all = stage.picture();
+    let none = Mirror { color: [0.95, 0.9, 0.8], layers: Layers::of(&[9]), ..Mirror::default() };
+    stage.set(mirror, Component::Mirror(none));
+    (0..3).for_each(|_| drop(stage.step()));
+    let empty = stage.picture();
+    // The box itself is in the left third, its reflection in the right one.
+    let red = |picture: &Picture, columns: std::ops::Range<u32>| {
+        let pixels = columns.flat_map(|x| (0..picture.height).map(move |y| (x, y)));
+        pixels.filter(|(x, y)| matches!(pixel(picture, *x, *y), [r, g, _] if r > 90 && g < 60)).count()
+    };
+    assert!(red(&all, 0..160) > 500 && red(&all, 0..160) == red(&empty, 0..160));
+    assert!(red(&all, 240..480) > 300, "{}", red(&all, 240..480));
+    assert_eq!(red(&empty, 240..480), 0);
+}
+
+/// A bar along +Y of eight rings, which two joints bend, and which can become thick at its upper end.
+fn bending_bar() -> mesh::Mesh {
+    let mut bar = mesh::Mesh::default();
+    let mut thick = MorphTarget::default();
+    for ring in 0..9u32 {
+        let along = ring as f32 / 8.0;
+        for corner in 0..8u32 {
+            let (sin, cos) = (corner as f32 / 8.0 * std::f32::consts::TAU).sin_cos();
+            bar.positions.push([0.18 * cos, along * 1.6, 0.18 * sin]);
+            bar.normals.push([cos, 0.0, sin]);
+            bar.joints.push([0, 1, 0, 0]);
+            bar.weights.push([1.0 - along, along, 0.0, 0.0]);
+            thick.positions.push([0.3 * along * cos, 0.0, 0.3 * along * sin]);
+            thick.normals.push([0.0; 3]);
+            if ring < 8 {
+                let (a, b) = (ring * 8 + corner, ring * 8 + (corner + 1) % 8);
+                bar.indices.extend([a, a + 8, b + 8, a, b + 8, b]);
+            }
+        }
+    }
+    let identity: [f32; 16] = std::array::from_fn(|i| if i % 5 == 0 { 1.0 } else { 0.0 });
+    let mut upper = identity;
+    upper[13] = -1.6;
+    bar.inverse_bind_matrices = vec![identity, upper];
+    bar.morph_targets = vec![thick];
+    bar
+}
+
+/// Meshes of their own, bent by entities and by weights.
+#[test]
+fn meshes_bend_as_scripts_say() {
+    let mut stage = Stage::new();
+    stage.make([day()]);
+    stage.make(sun());
+    stage.make(floor());
+    let bar = stage.lump(bending_bar().encode());
+    let shape = || Component::Mesh(MeshSource::Lump(bar));
+    let weights =
+        |weights: &[f32]| Component::MorphWeights(Box::new(MorphWeights { weights: weights.to_vec() }));
+    stage.make([at(-2.4, 0.1, 1.0), shape(), look(color(0.7, 0.6, 0.5))]);
+    let morphed = stage.make([at(-1.2, 0.1, 1.0), shape(), weights(&[1.0, 9.0]), look(color(0.3, 0.6, 0.5))]);
+    let lower = stage.make([at(0.3, 0.1, 1.0)]);
+    let upper = stage.make([turned(0.8, 1.4, 1.0, about([0.0, 0.0, 1.0], -1.2))]);
+    let skin = |joints: &[EntityId]| Component::Skin(Box::new(Skin { joints: joints.to_vec() }));
+    let bent = stage.make([shape(), skin(&[lower, upper]), weights(&[0.5]), look(color(0.7, 0.3, 0.2))]);
+    // Bent by what is not there, and by too many: as they were made.
+    let missing = EntityId::from_bits(lower.to_bits() + 999);
+    stage.make([at(2.0, 0.1, 1.0), shape(), skin(&[lower, missing]), look(color(0.2, 0.3, 0.7))]);
+    let many = stage.make([at(2.9, 0.1, 1.0), shape(), skin(&[lower; 3]), look(color(0.2, 0.3, 0.7))]);
+    stage.settle();
+    let misfit = "the skin has 3 joints, and the mesh 2".to_owned();
+    assert_eq!(stage.failures, [(vec![many], bar, misfit)]);
+    stage.check("bending");
+    let first = stage.picture();
+    // A joint that moves takes the mesh along.
+    stage.set(upper, at(0.3, 1.7, 1.0));
+    (0..3).for_each(|_| drop(stage.step()));
+    let moved = stage.picture();
+    assert!(apart(&first, &moved) > 0.2, "{}", apart(&first, &moved));
+    // Without one of its joints it is as it was made, at its own place; and it bends again when that is back.
+    stage.set(bent, at(0.3, 0.1, 1.0));
+    stage.set(bent, weights(&[0.0]));
+    stage.change(Change::Removed { id: upper });
+    (0..3).for_each(|_| drop(stage.step()));
+    let without = stage.picture();
+    stage.change(Change::Unset { id: bent, kind: ComponentKind::Skin });
+    stage.change(Change::Unset { id: bent, kind: ComponentKind::MorphWeights });
+    (0..3).for_each(|_| drop(stage.step()));
+    assert!(apart(&without, &stage.picture()) < 0.02);
+    // Weights change what is shown.
+    stage.set(morphed, weights(&[0.0]));
+    (0..3).for_each(|_| drop(stage.step()));
+    assert!(apart(&without, &stage.picture()) > 0.1);
 }

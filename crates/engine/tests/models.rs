@@ -12,8 +12,8 @@ use common::{
 use hearth_abi::{
     EntityId, LumpId,
     scene::{
-        Animation, Camera, Component, ComponentKind, Environment, Material, MeshSource, ModelNode, Scope,
-        TextureTransform, Transform,
+        Animation, Camera, Component, ComponentKind, Environment, Extra, Material, MeshSource, ModelNode,
+        Scope, TextureTransform, Transform,
     },
 };
 use hearth_engine::{EngineConfig, Picture, Quality};
@@ -382,7 +382,7 @@ fn a_material_is_the_same_in_a_model_and_as_a_component() {
     let normals = encoded(&bumps(), ImageFormat::Png);
     let white = || Material { metallic: 0.0, roughness: 1.0, ..color(1.0, 1.0, 1.0) };
     type With = fn(Material, LumpId) -> Material;
-    let cases: [(&str, Value, &[u8], With); 7] = [
+    let cases: [(&str, Value, &[u8], With); 9] = [
         (
             "mask",
             json!({ "alphaMode": "MASK", "alphaCutoff": 0.3, "doubleSided": true, "pbrMetallicRoughness": { "baseColorTexture": { "index": 0 } } }),
@@ -455,6 +455,35 @@ fn a_material_is_the_same_in_a_model_and_as_a_component() {
                 ..m
             },
         ),
+        (
+            "coated",
+            json!({ "extensions": {
+                "KHR_materials_clearcoat": { "clearcoatFactor": 1, "clearcoatTexture": { "index": 0 },
+                    "clearcoatRoughnessFactor": 0.4, "clearcoatRoughnessTexture": { "index": 0 },
+                    "clearcoatNormalTexture": { "index": 0 } } } }),
+            &normals,
+            |m, lump| {
+                Material { clearcoat: 1.0, clearcoat_roughness: 0.4, ..m }
+                    .textured(Extra::Clearcoat, lump)
+                    .textured(Extra::ClearcoatRoughness, lump)
+                    .textured(Extra::ClearcoatNormal, lump)
+            },
+        ),
+        (
+            "window",
+            json!({ "pbrMetallicRoughness": { "roughnessFactor": 0.2 }, "extensions": {
+                "KHR_materials_transmission": { "transmissionFactor": 0.9, "transmissionTexture": { "index": 0 } },
+                "KHR_materials_volume": { "thicknessFactor": 0.5, "thicknessTexture": { "index": 0 } },
+                "KHR_materials_specular": { "specularTexture": { "index": 0 }, "specularColorTexture": { "index": 0 } } } }),
+            &png,
+            |m, lump| {
+                Material { roughness: 0.2, transmission: 0.9, thickness: 0.5, ..m }
+                    .textured(Extra::Transmission, lump)
+                    .textured(Extra::Thickness, lump)
+                    .textured(Extra::Specular, lump)
+                    .textured(Extra::SpecularColor, lump)
+            },
+        ),
     ];
     let mut plain = None;
     for (name, mut file, texture, with) in cases {
@@ -497,6 +526,43 @@ fn a_material_is_the_same_in_a_model_and_as_a_component() {
             assert!(apart(&before, &one) > 0.5, "{name} is nothing of its own");
         }
     }
+}
+
+/// What options say differs from place to place by textures of their own: a coat in stripes, a coat with bumps of its
+/// own, a window in a wall, and what reflects in rings and in colours.
+#[test]
+fn options_of_a_material_have_textures() {
+    let mut stage = stage();
+    let png = |picture: &RgbaImage| encoded(picture, ImageFormat::Png);
+    let stripes = RgbaImage::from_fn(64, 64, |x, _| Rgba(if x / 8 % 2 == 0 { [255; 4] } else { [0; 4] }));
+    let colors = RgbaImage::from_fn(64, 64, |x, y| Rgba([(x * 4) as u8, (y * 4) as u8, 128, 255]));
+    // Highlights along x on the left, along y on the right.
+    let brushed = RgbaImage::from_fn(64, 64, |x, _| {
+        Rgba(if x < 32 { [255, 128, 255, 255] } else { [128, 255, 255, 255] })
+    });
+    let [stripes, colors, brushed] = [stripes, colors, brushed].map(|picture| stage.lump(png(&picture)));
+    let bumps = stage.lump(png(&bumps()));
+    let dark = || Material { roughness: 0.8, ..color(0.25, 0.02, 0.03) };
+    let coated = || Material { clearcoat: 1.0, clearcoat_roughness: 0.05, ..dark() };
+    let mirror = || Material { roughness: 0.15, ..color(0.02, 0.02, 0.02) };
+    let metal = Material { metallic: 1.0, roughness: 0.35, anisotropy: 0.9, ..color(0.9, 0.7, 0.4) };
+    let materials = [
+        coated().textured(Extra::Clearcoat, stripes),
+        coated().textured(Extra::ClearcoatNormal, bumps),
+        Material { transmission: 1.0, thickness: 0.1, roughness: 0.05, ..color(0.6, 0.9, 0.7) }
+            .textured(Extra::Transmission, stripes),
+        mirror().textured(Extra::Specular, stripes),
+        Material { ior: 2.4, ..mirror() }.textured(Extra::SpecularColor, colors),
+        metal.textured(Extra::Anisotropy, brushed),
+    ];
+    for (i, material) in materials.into_iter().enumerate() {
+        let (column, row) = (i % 3, i / 3);
+        let place = at(column as f32 * 1.9 - 1.9, 2.2 - row as f32 * 1.6, 1.5);
+        stage.make([place, Component::Mesh(MeshSource::Sphere(0.72)), look(material)]);
+    }
+    stage.settle();
+    assert_eq!(stage.failures, []);
+    stage.check("extra-textures");
 }
 
 /// The box of [`Glb::cuboid`] as a lump of class `Mesh`, with tangents and second uvs of its own.

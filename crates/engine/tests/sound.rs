@@ -7,7 +7,7 @@ mod common;
 use common::{Stage, at, day};
 use hearth_abi::{
     EntityId, LumpId,
-    scene::{Camera, Component, ComponentKind, Scope, Sound, Transform},
+    scene::{Camera, Component, ComponentKind, Listener, Scope, Sound, Transform},
 };
 use hearth_engine::{Command, EngineConfig, Event, Quality, SoundOutput, SoundRecorder};
 use hearth_scene::Change;
@@ -101,6 +101,30 @@ fn tone() -> Vec<u8> {
 fn rise(seconds: usize) -> Vec<u8> {
     let samples = seconds * 8000;
     wav((0..samples).map(move |i| i as f32 / samples as f32))
+}
+
+#[test]
+fn ears_may_be_elsewhere_than_the_eye() {
+    let mut room = Room::new();
+    let lump = room.stage.lump(tone());
+    room.put(Sound::new(lump).looped(), [8.0, 0.0, 0.0]);
+    let [left, right] = room.levels();
+    assert!(right > 1.3 * left, "{left} {right}");
+    // Two metres to the right of it, and of two listeners that of the higher priority.
+    let ears = |priority| Component::Listener(Listener { priority });
+    let near = room.stage.make_by(common::PEER, Scope::Local, [at(10.0, 0.0, 0.0), ears(1)]);
+    let other = room.stage.make_by(common::PEER, Scope::Local, [at(-99.0, 0.0, 0.0), ears(0)]);
+    // A listener that everybody has is nobody's.
+    room.stage.make([at(-99.0, 0.0, 0.0), ears(5)]);
+    let [there_left, there_right] = room.levels();
+    assert!(there_left > 1.3 * there_right && there_left > 2.0 * right, "{there_left} {there_right}");
+    room.stage.set(other, ears(2));
+    assert!(room.levels().iter().all(|level| *level < 0.01));
+    for id in [near, other] {
+        room.stage.change(Change::Unset { id, kind: ComponentKind::Listener });
+    }
+    let again = room.levels();
+    assert!((again[0] - left).abs() < 0.02 && (again[1] - right).abs() < 0.02, "{again:?}");
 }
 
 #[test]

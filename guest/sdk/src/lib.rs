@@ -78,10 +78,10 @@ pub mod prelude {
         spawn_on, timeout, trace, warn,
     };
     pub use hearth_abi::scene::{
-        Align, Anchor, Animation, Billboard, Camera, ColorGrading, Component, Environment, Face, Fog, Light,
-        LightKind, LineWay, Lines, Material, MeshSource, ModelNode, NodeMode, Particles, Scope, Screen, Sky,
-        Sound, TerminalView, Text, TextureTransform, ToneMapping, Transform, View, VisibilityRange,
-        second_uvs,
+        Align, Anchor, Animation, Billboard, Camera, ColorGrading, Component, Environment, Extra, Face, Fog,
+        Layers, Light, LightKind, LineWay, Lines, Listener, Material, MeshSource, Mirror, ModelNode,
+        MorphWeights, NodeMode, Particles, Scope, Screen, Skin, Sky, Sound, TerminalView, Text,
+        TextureTransform, ToneMapping, Transform, View, VisibilityRange, second_uvs,
     };
     pub use std::time::Duration;
 }

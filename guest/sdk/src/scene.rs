@@ -32,8 +32,8 @@ use hearth_abi::{
     pointer::Wants,
     scene::{
         Animation, BATCH_LEN_MAX, Billboard, Camera, ColorGrading, Component, ComponentKind, Environment,
-        Fog, Light, Lines, Material, MeshSource, ModelNode, Op, Particles, Scope, Screen, Sky, Sound,
-        TerminalView, Text, Transform, View, VisibilityRange,
+        Fog, Layers, Light, Lines, Listener, Material, MeshSource, Mirror, ModelNode, MorphWeights, Op,
+        Particles, Scope, Screen, Skin, Sky, Sound, TerminalView, Text, Transform, View, VisibilityRange,
     },
 };
 use std::cell::Cell;
@@ -101,6 +101,11 @@ into_component! {
     View, view => Component::View(view);
     Screen, screen => Component::Screen(screen);
     VisibilityRange, range => Component::VisibilityRange(range);
+    Skin, skin => Component::Skin(Box::new(skin));
+    MorphWeights, weights => Component::MorphWeights(Box::new(weights));
+    Layers, layers => Component::Layers(layers);
+    Mirror, mirror => Component::Mirror(mirror);
+    Listener, listener => Component::Listener(listener);
 }
 
 /// A new entity, described before it is made. It belongs to this process and goes when this ends,

@@ -73,6 +73,37 @@ pub struct Material {
     pub anisotropy_rotation: f32,
     /// Option 12, `u8`: which textures use the second uvs of the mesh; a sum of the numbers of [`second_uvs`].
     pub second_uvs: u8,
+    /// Option 13, `u8` number of them, 1 to 8, and for each a `u8`, its number in [`Extra`], ascending, and 32 bytes:
+    /// textures of what the other options say, by that number.
+    pub extra_textures: [Option<LumpId>; Extra::COUNT],
+}
+
+/// A texture of what an option of a [`Material`] says: a lump of class `Texture` that is multiplied with its factor.
+/// The number is its place in [`Material::extra_textures`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Extra {
+    /// The clear coat, in red (linear).
+    Clearcoat = 0,
+    /// Its roughness, in green (linear).
+    ClearcoatRoughness = 1,
+    /// Its tangent-space normals (linear). Without them it is as smooth as the mesh, whatever its texture of normals.
+    ClearcoatNormal = 2,
+    /// Transmission, in red (linear).
+    Transmission = 3,
+    /// Thickness, in green (linear).
+    Thickness = 4,
+    /// Specular, in the opacity (linear).
+    Specular = 5,
+    /// The colour of specular (sRGB).
+    SpecularColor = 6,
+    /// The direction of anisotropy in red and green, −1 as 0 to 1 as 255, and its strength in blue (linear).
+    Anisotropy = 7,
+}
+
+impl Extra {
+    /// How many there are.
+    pub const COUNT: usize = 8;
 }
 
 /// Textures that may use the second uvs of a mesh, as bits of [`Material::second_uvs`].
@@ -145,17 +176,29 @@ impl Material {
         anisotropy: 0.0,
         anisotropy_rotation: 0.0,
         second_uvs: 0,
+        extra_textures: [None; Extra::COUNT],
     };
 
-    /// The lumps of its textures.
-    pub fn textures(&self) -> [Option<LumpId>; 5] {
-        [
+    /// With a texture of what an option says.
+    #[must_use]
+    pub fn textured(mut self, extra: Extra, texture: LumpId) -> Material {
+        self.extra_textures[extra as usize] = Some(texture);
+        self
+    }
+
+    /// The lumps of its textures: base colour, normals, roughness and metallic, emissive, occlusion, and then those
+    /// of [`Material::extra_textures`].
+    pub fn textures(&self) -> [Option<LumpId>; 5 + Extra::COUNT] {
+        let mut all = [None; 5 + Extra::COUNT];
+        all[..5].copy_from_slice(&[
             self.base_color_texture,
             self.normal_texture,
             self.metallic_roughness_texture,
             self.emissive_texture,
             self.occlusion_texture,
-        ]
+        ]);
+        all[5..].copy_from_slice(&self.extra_textures);
+        all
     }
 
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
@@ -164,9 +207,8 @@ impl Material {
         put_floats(out, &self.emissive);
         let flags = u32::from(self.unlit) | u32::from(self.double_sided) << 1 | u32::from(self.blend) << 2;
         out.extend_from_slice(&flags.to_le_bytes());
-        let [base_color, normal, metallic_roughness, emissive, _] = self.textures();
-        for texture in [base_color, normal, metallic_roughness, emissive] {
-            put_texture(out, texture);
+        for texture in &self.textures()[..4] {
+            put_texture(out, *texture);
         }
         for option in 1..=OPTIONS {
             if !self.has_default(option) {
@@ -194,7 +236,8 @@ impl Material {
             9 => a.texture_transform == b.texture_transform,
             10 => a.specular == b.specular && a.specular_color == b.specular_color,
             11 => a.anisotropy == b.anisotropy && a.anisotropy_rotation == b.anisotropy_rotation,
-            _ => a.second_uvs == b.second_uvs,
+            12 => a.second_uvs == b.second_uvs,
+            _ => a.extra_textures == b.extra_textures,
         }
     }
 
@@ -223,7 +266,15 @@ impl Material {
                 put_floats(out, &self.specular_color);
             }
             11 => put_floats(out, &[self.anisotropy, self.anisotropy_rotation]),
-            _ => out.push(self.second_uvs),
+            12 => out.push(self.second_uvs),
+            _ => {
+                let here = || (0u8..).zip(&self.extra_textures).filter_map(|(i, id)| Some((i, (*id)?)));
+                out.push(here().count() as u8);
+                for (number, id) in here() {
+                    out.push(number);
+                    out.extend_from_slice(&id.0);
+                }
+            }
         }
     }
 
@@ -303,11 +354,23 @@ impl Material {
                 self.anisotropy = part(r)?;
                 self.anisotropy_rotation = r.finite()?;
             }
-            _ => {
+            12 => {
                 let unknown = r.error("unknown texture with second uvs");
                 self.second_uvs = r.u8()?;
                 if self.second_uvs > 31 {
                     return Err(unknown);
+                }
+            }
+            _ => {
+                let mut least = 0;
+                for _ in 0..r.u8()? {
+                    let unknown = r.error("unknown texture of an option, or one out of order");
+                    let number = usize::from(r.u8()?);
+                    if number < least || number >= Extra::COUNT {
+                        return Err(unknown);
+                    }
+                    self.extra_textures[number] = Some(LumpId(r.array()?));
+                    least = number + 1;
                 }
             }
         }
@@ -322,7 +385,7 @@ impl Default for Material {
 }
 
 /// Options are numbered from 1 to this.
-const OPTIONS: u8 = 12;
+const OPTIONS: u8 = 13;
 
 fn put_texture(out: &mut Vec<u8>, texture: Option<LumpId>) {
     out.push(u8::from(texture.is_some()));
@@ -402,6 +465,7 @@ mod tests {
             Material { specular: 0.2, specular_color: [2.0, 0.0, 1.0], ..plain() },
             Material { anisotropy: 0.7, anisotropy_rotation: 0.4, ..plain() },
             Material { second_uvs: 31, ..plain() },
+            plain().textured(Extra::Clearcoat, lump).textured(Extra::Anisotropy, lump),
         ];
         assert_eq!(each.len(), usize::from(OPTIONS));
         let mut all = encoded(&plain());
@@ -416,7 +480,7 @@ mod tests {
         }
         let all = decoded(&all).unwrap();
         assert_eq!(all.ior, 1.33);
-        assert_eq!(Component::Material(Box::new(all)).lumps().collect::<Vec<_>>(), [lump]);
+        assert_eq!(Component::Material(Box::new(all)).lumps().collect::<Vec<_>>(), [lump; 3]);
     }
 
     #[test]
@@ -433,9 +497,19 @@ mod tests {
         check(both, "material has both blend and an alpha cutoff");
         let tail = |tail: &[u8]| decoded(&[&encoded(&plain()), tail].concat());
         let out_of_order = "unknown option of a material, or one out of order";
-        assert_eq!(tail(&[13]), Err(out_of_order));
+        assert_eq!(tail(&[14]), Err(out_of_order));
         assert_eq!(tail(&[0]), Err(out_of_order));
         assert_eq!(tail(&[12, 1, 12, 1]), Err(out_of_order));
         assert_eq!(tail(&[12, 0]), Err("option of a material that says nothing"));
+        assert_eq!(tail(&[13, 0]), Err("option of a material that says nothing"));
+        let one = |number: u8| [&[number][..], &[7; 32]].concat();
+        let out_of_order = "unknown texture of an option, or one out of order";
+        assert_eq!(tail(&[&[13, 1][..], &one(8)].concat()), Err(out_of_order));
+        assert_eq!(tail(&[&[13, 2][..], &one(5), &one(5)].concat()), Err(out_of_order));
+        let read = tail(&[&[13, 2][..], &one(0), &one(5)].concat()).unwrap();
+        assert_eq!(
+            read,
+            plain().textured(Extra::Clearcoat, LumpId([7; 32])).textured(Extra::Specular, LumpId([7; 32]))
+        );
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! Components of what is seen from elsewhere, and of what is seen only from some distances.
+//! Components of what is seen from elsewhere, and of what is seen only by some, or from some distances.
 
 use super::{Camera, above_zero, at_least, camera};
 use crate::{
@@ -105,11 +105,82 @@ impl VisibilityRange {
     }
 }
 
+/// The layers that the entity, and all below it that has no such component itself, is in: it is seen by those
+/// cameras and views that see one of them. On an entity with a camera or a view: the layers that this sees. Without
+/// the component it is layer 0. As bytes: `u32`, in which bit *n* is layer *n*.
+///
+/// Light comes from all layers, falls on all, and casts the shadows of all. Pointers are on what their user's camera
+/// sees; casts meet all layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Layers(pub u32);
+
+impl Layers {
+    /// The layer of all that says nothing else.
+    pub const USUAL: Layers = Layers(1);
+
+    /// In these layers; numbers above 31 count for nothing.
+    pub fn of(layers: &[u8]) -> Layers {
+        Layers(layers.iter().filter(|layer| **layer < 32).fold(0, |bits, layer| bits | 1 << layer))
+    }
+
+    pub(super) fn decode(r: &mut Reader<'_>) -> Result<Layers, DecodeError> {
+        let none = r.error("an entity is in one layer at least");
+        let bits = r.u32()?;
+        if bits == 0 { Err(none) } else { Ok(Layers(bits)) }
+    }
+}
+
+impl Default for Layers {
+    fn default() -> Layers {
+        Layers::USUAL
+    }
+}
+
+/// A mirror: the entity's mesh shows, in the place of its material, what is seen in the plane through the entity's
+/// origin, across its +Y, which is where the built-in rectangle faces. From behind that plane it is dark. As bytes: `f32` × 3
+/// colour, `u16` size, `u32` layers.
+///
+/// Each peer makes the pictures of two mirrors at most, those that its user sees largest; others are dark, and so are
+/// all in the pictures of views. No mirror is seen in a mirror.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Mirror {
+    /// Linear colour by which the picture is multiplied, each 0 or more.
+    pub color: [f32; 3],
+    /// Greatest width and height of its picture in pixels, [`VIEW_SIZE_MIN`] to [`VIEW_SIZE_MAX`].
+    pub size: u16,
+    /// The layers that are seen in it.
+    pub layers: Layers,
+}
+
+impl Default for Mirror {
+    fn default() -> Mirror {
+        Mirror { color: [0.92; 3], size: 1024, layers: Layers(u32::MAX) }
+    }
+}
+
+impl Mirror {
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        put_floats(out, &self.color);
+        out.extend_from_slice(&self.size.to_le_bytes());
+        out.extend_from_slice(&self.layers.0.to_le_bytes());
+    }
+
+    pub(super) fn decode(r: &mut Reader<'_>) -> Result<Mirror, DecodeError> {
+        let color = [at_least(r, 0.0)?, at_least(r, 0.0)?, at_least(r, 0.0)?];
+        let out_of_range = r.error("size of the picture is out of range");
+        let size = r.u16()?;
+        if !(VIEW_SIZE_MIN..=VIEW_SIZE_MAX).contains(&size) {
+            return Err(out_of_range);
+        }
+        Ok(Mirror { color, size, layers: Layers::decode(r)? })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
-    use crate::scene::{Component, ComponentKind};
+    use crate::scene::{Component, ComponentKind, Listener};
     use std::vec;
 
     fn bytes(component: &Component) -> Vec<u8> {
@@ -142,6 +213,11 @@ mod tests {
         let expected = [0, 0, 0x80, 0x3f, 0, 0, 0, 0x40];
         assert_eq!(bytes(&range), expected);
         assert_eq!(Component::decode(ComponentKind::VisibilityRange, &expected).unwrap(), range);
+
+        assert_eq!(bytes(&Component::Layers(Layers::of(&[0, 9, 31, 32]))), [1, 2, 0, 0x80]);
+        let mirror = Component::Mirror(Mirror { color: [1.0, 0.5, 0.0], size: 0x0102, layers: Layers(3) });
+        assert_eq!(bytes(&mirror), [0, 0, 0x80, 0x3f, 0, 0, 0, 0x3f, 0, 0, 0, 0, 2, 1, 3, 0, 0, 0]);
+        assert_eq!(bytes(&Component::Listener(Listener { priority: -2 })), [0xfe, 0xff, 0xff, 0xff]);
     }
 
     #[test]
@@ -157,6 +233,15 @@ mod tests {
             ),
             (Component::Screen(Screen::of(EntityId::from_bits(0))), "entity id is zero"),
             (Component::VisibilityRange(VisibilityRange { start: 2.0, end: 2.0 }), "range is empty"),
+            (Component::Layers(Layers(0)), "an entity is in one layer at least"),
+            (
+                Component::Mirror(Mirror { size: 9, ..Mirror::default() }),
+                "size of the picture is out of range",
+            ),
+            (
+                Component::Mirror(Mirror { color: [0.0, -1.0, 0.0], ..Mirror::default() }),
+                "number is too small",
+            ),
         ] {
             let error = Component::decode(component.kind(), &bytes(&component)).unwrap_err();
             assert_eq!(error.problem, problem, "{component:?}");

@@ -40,6 +40,14 @@ pub struct Sound {
     pub started_ns: u64,
 }
 
+/// Where the user's ears are: at the entity, facing its −Z. Of those of local scope that with the highest priority
+/// hears, of several that with the lowest id; without any it is the camera that is shown. As bytes: `i32` priority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Listener {
+    /// Of several the highest hears.
+    pub priority: i32,
+}
+
 /// How gain falls with distance (Web Audio API, `PannerNode`; `KHR_audio_emitter`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[repr(u8)]

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Lumps of class `Mesh`, and the built-in shapes.
 
+use super::vertices::{Target, Vertices};
 use bevy::{
-    asset::RenderAssetUsages,
     mesh::{Indices, PrimitiveTopology},
     prelude::*,
 };
@@ -14,52 +14,89 @@ const TANGENT_INDICES_MAX: usize = 600_000;
 /// Largest size of a built-in shape in metres.
 const SHAPE_SIZE_MAX: f32 = 1e5;
 
+/// A mesh for the renderer, and what bends it.
+pub(crate) struct Decoded {
+    /// As it is without a skin.
+    pub(crate) plain: Mesh,
+    /// As it is with one, and the matrices of the joints.
+    pub(crate) skinned: Option<(Mesh, Vec<Mat4>)>,
+    /// How many morph targets it has.
+    pub(crate) targets: usize,
+}
+
 /// The mesh in these bytes (`None` if it has no triangle), and its size in memory.
-pub(crate) fn decode(bytes: &[u8]) -> Result<(Option<Mesh>, usize), String> {
-    let mesh = mesh::Mesh::decode(bytes).map_err(|error| error.to_string())?;
+pub(crate) fn decode(bytes: &[u8]) -> Result<(Option<Decoded>, usize), String> {
+    let mut mesh = mesh::Mesh::decode(bytes).map_err(|error| error.to_string())?;
     if mesh.indices.is_empty() {
         return Ok((None, 0));
     }
-    let has_uvs = !mesh.uvs.is_empty();
-    let indices = mesh.indices.len();
-    let flat = mesh.normals.is_empty();
-    let mut out = Mesh::new(PrimitiveTopology::TriangleList, RenderAssetUsages::default())
-        .with_inserted_attribute(Mesh::ATTRIBUTE_POSITION, mesh.positions);
-    if has_uvs {
-        out.insert_attribute(Mesh::ATTRIBUTE_UV_0, mesh.uvs);
-    }
-    if !mesh.second_uvs.is_empty() {
-        // The renderer takes second uvs only beside first ones.
-        if !has_uvs {
-            out.insert_attribute(Mesh::ATTRIBUTE_UV_0, vec![[0.0f32; 2]; mesh.second_uvs.len()]);
-        }
-        out.insert_attribute(Mesh::ATTRIBUTE_UV_1, mesh.second_uvs);
-    }
-    if !mesh.colors.is_empty() {
-        let colors: Vec<[f32; 4]> =
-            mesh.colors.iter().map(|color| color.map(|value| f32::from(value) / 255.0)).collect();
-        out.insert_attribute(Mesh::ATTRIBUTE_COLOR, colors);
-    }
-    if flat {
-        out.insert_indices(Indices::U32(mesh.indices));
-        out = out.with_duplicated_vertices().with_computed_flat_normals();
+    let matrices = std::mem::take(&mut mesh.inverse_bind_matrices);
+    let targets = mesh.morph_targets.len();
+    let made = made(mesh);
+    let weight = |mesh: &Mesh| {
+        let morphs = mesh.get_morph_targets().map_or(0, std::mem::size_of_val);
+        mesh.get_vertex_buffer_size() + mesh.indices().map_or(0, Indices::len) * 4 + morphs
+    };
+    let mut bytes = weight(&made);
+    let (plain, skinned) = if matrices.is_empty() {
+        (made, None)
     } else {
-        let normals: Vec<[f32; 3]> = mesh
+        let mut plain = made.clone();
+        plain.remove_attribute(Mesh::ATTRIBUTE_JOINT_INDEX);
+        plain.remove_attribute(Mesh::ATTRIBUTE_JOINT_WEIGHT);
+        bytes += weight(&plain);
+        let mut skinned = made;
+        if let Err(error) = skinned.generate_skinned_mesh_bounds() {
+            tracing::debug!(%error, "no bounds for a mesh with joints");
+        }
+        (plain, Some((skinned, matrices.iter().map(Mat4::from_cols_array).collect())))
+    };
+    Ok((Some(Decoded { plain, skinned, targets }), bytes))
+}
+
+fn made(mesh: mesh::Mesh) -> Mesh {
+    let count = mesh.positions.len();
+    let (has_uvs, flat) = (!mesh.uvs.is_empty(), mesh.normals.is_empty());
+    let has_second = !mesh.second_uvs.is_empty();
+    let target = |target: mesh::MorphTarget| Target {
+        positions: target.positions,
+        normals: target.normals,
+        ..Target::default()
+    };
+    let mut vertices = Vertices {
+        positions: mesh.positions,
+        normals: mesh
             .normals
             .into_iter()
             .map(|normal| Vec3::from(normal).try_normalize().unwrap_or(Vec3::Y).into())
-            .collect();
-        out.insert_attribute(Mesh::ATTRIBUTE_NORMAL, normals);
-        if !mesh.tangents.is_empty() {
-            out.insert_attribute(Mesh::ATTRIBUTE_TANGENT, mesh.tangents);
-        }
-        out.insert_indices(Indices::U32(mesh.indices));
-    }
+            .collect(),
+        // Without normals, tangents are to be passed over.
+        tangents: if flat { Vec::new() } else { mesh.tangents },
+        // The renderer takes second uvs only beside first ones.
+        uvs: [if has_second && !has_uvs { vec![[0.0; 2]; count] } else { mesh.uvs }, mesh.second_uvs],
+        colors: mesh.colors.iter().map(|color| color.map(|value| f32::from(value) / 255.0)).collect(),
+        joints: mesh.joints,
+        weights: mesh.weights.into_iter().map(|weights| unit(weights)).collect(),
+        targets: mesh.morph_targets.into_iter().map(target).collect(),
+    };
+    let indices = if flat {
+        vertices = vertices.spread(&mesh.indices);
+        vertices.flatten();
+        (0..vertices.positions.len() as u32).collect()
+    } else {
+        mesh.indices
+    };
+    let mut out = vertices.into_mesh(PrimitiveTopology::TriangleList, indices);
     if has_uvs && !out.contains_attribute(Mesh::ATTRIBUTE_TANGENT) {
         add_tangents(&mut out);
     }
-    let weight = out.get_vertex_buffer_size() + indices * 4;
-    Ok((Some(out), weight))
+    out
+}
+
+/// Weights with a sum of one.
+fn unit(weights: [f32; 4]) -> [f32; 4] {
+    let sum: f32 = weights.iter().sum();
+    weights.map(|weight| weight / sum)
 }
 
 /// Computes tangents from the first uvs of a mesh of triangles, if it is not too large.
@@ -112,7 +149,7 @@ mod tests {
             ..mesh::Mesh::default()
         };
         let (mesh, _) = decode(&lump.encode()).unwrap();
-        let mesh = mesh.unwrap();
+        let mesh = mesh.unwrap().plain;
         assert_eq!(mesh.count_vertices(), 6);
         let normals = mesh.attribute(Mesh::ATTRIBUTE_NORMAL).unwrap().as_float3().unwrap();
         assert_eq!(normals[0], [0.0, 1.0, 0.0]);
@@ -131,7 +168,7 @@ mod tests {
             ..mesh::Mesh::default()
         };
         let tangent = |lump: &mesh::Mesh| {
-            let mesh = decode(&lump.encode()).unwrap().0.unwrap();
+            let mesh = decode(&lump.encode()).unwrap().0.unwrap().plain;
             assert!(
                 mesh.contains_attribute(Mesh::ATTRIBUTE_UV_0)
                     && mesh.contains_attribute(Mesh::ATTRIBUTE_UV_1)

@@ -6,6 +6,7 @@ pub(crate) mod environment;
 pub(crate) mod gltf;
 pub(crate) mod mesh;
 pub(crate) mod texture;
+mod vertices;
 
 use crate::{
     AssetReport, AssetState, Event,
@@ -15,6 +16,7 @@ use crate::{
 };
 use bevy::{
     image::CompressedImageFormats,
+    mesh::skinning::SkinnedMeshInverseBindposes,
     prelude::*,
     tasks::{AsyncComputeTaskPool, Task, block_on, poll_once},
 };
@@ -82,12 +84,39 @@ impl Key {
 #[derive(Clone)]
 pub(crate) enum Loaded {
     /// `None` for a mesh without triangles.
-    Mesh(Option<Handle<bevy::mesh::Mesh>>),
+    Mesh(Option<Arc<Form>>),
     Texture(Handle<Image>),
     Model(Arc<Model>),
     /// Seen, diffuse and specular.
     Environment([Handle<Image>; 3]),
     Sound(Arc<Clip>),
+}
+
+/// A mesh, and what bends it.
+pub(crate) struct Form {
+    pub(crate) plain: Handle<bevy::mesh::Mesh>,
+    pub(crate) skinned: Option<Skinned>,
+    /// How many morph targets it has.
+    pub(crate) targets: usize,
+}
+
+/// A mesh as it is with a skin.
+pub(crate) struct Skinned {
+    pub(crate) mesh: Handle<bevy::mesh::Mesh>,
+    pub(crate) poses: Handle<SkinnedMeshInverseBindposes>,
+    pub(crate) joints: usize,
+}
+
+impl Form {
+    fn new(decoded: mesh::Decoded, shelves: &mut Shelves<'_>) -> Form {
+        let mesh::Decoded { plain, skinned, targets } = decoded;
+        let skinned = skinned.map(|(mesh, matrices)| Skinned {
+            mesh: shelves.meshes.add(mesh),
+            joints: matrices.len(),
+            poses: shelves.poses.add(matrices),
+        });
+        Form { plain: shelves.meshes.add(plain), skinned, targets }
+    }
 }
 
 /// What there is to show of an asset.
@@ -98,7 +127,7 @@ pub(crate) enum Sight<'a> {
 }
 
 enum Decoded {
-    Mesh(Option<Box<bevy::mesh::Mesh>>),
+    Mesh(Option<Box<mesh::Decoded>>),
     Texture(Box<Image>),
     Model(Box<gltf::Decoded>),
     Environment(Box<Maps>),
@@ -398,7 +427,7 @@ impl Store {
         }
         self.memory += weight;
         let loaded = match decoded {
-            Decoded::Mesh(mesh) => Loaded::Mesh(mesh.map(|mesh| shelves.meshes.add(*mesh))),
+            Decoded::Mesh(mesh) => Loaded::Mesh(mesh.map(|mesh| Arc::new(Form::new(*mesh, shelves)))),
             Decoded::Texture(image) => Loaded::Texture(shelves.images.add(*image)),
             Decoded::Model(decoded) => Loaded::Model(Arc::new(Model::new(*decoded, shelves))),
             Decoded::Sound(clip) => Loaded::Sound(clip),

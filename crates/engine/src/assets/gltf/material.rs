@@ -4,7 +4,7 @@
 use super::json;
 use crate::{
     assets::texture::Use,
-    look::{EMISSIVE_MOST, OPAQUE_ENOUGH, reflectance},
+    look::{EMISSIVE_MOST, OPAQUE_ENOUGH, SPECULAR_TEXTURE, reflectance},
 };
 use bevy::{mesh::UvChannel, prelude::*, render::render_resource::Face};
 
@@ -36,6 +36,14 @@ pub(super) enum Part {
     Normal,
     Occlusion,
     Emissive,
+    Clearcoat,
+    ClearcoatRoughness,
+    ClearcoatNormal,
+    Transmission,
+    Thickness,
+    Specular,
+    SpecularColor,
+    Anisotropy,
 }
 
 impl Part {
@@ -46,6 +54,14 @@ impl Part {
             Part::Normal => &mut material.normal_map_texture,
             Part::Occlusion => &mut material.occlusion_texture,
             Part::Emissive => &mut material.emissive_texture,
+            Part::Clearcoat => &mut material.clearcoat_texture,
+            Part::ClearcoatRoughness => &mut material.clearcoat_roughness_texture,
+            Part::ClearcoatNormal => &mut material.clearcoat_normal_texture,
+            Part::Transmission => &mut material.specular_transmission_texture,
+            Part::Thickness => &mut material.thickness_texture,
+            Part::Specular => &mut material.specular_texture,
+            Part::SpecularColor => &mut material.specular_tint_texture,
+            Part::Anisotropy => &mut material.anisotropy_texture,
         };
         *place = Some(image);
     }
@@ -57,6 +73,14 @@ impl Part {
             Part::Normal => &mut material.normal_map_channel,
             Part::Occlusion => &mut material.occlusion_channel,
             Part::Emissive => &mut material.emissive_channel,
+            Part::Clearcoat => &mut material.clearcoat_channel,
+            Part::ClearcoatRoughness => &mut material.clearcoat_roughness_channel,
+            Part::ClearcoatNormal => &mut material.clearcoat_normal_channel,
+            Part::Transmission => &mut material.specular_transmission_channel,
+            Part::Thickness => &mut material.thickness_channel,
+            Part::Specular => &mut material.specular_channel,
+            Part::SpecularColor => &mut material.specular_tint_channel,
+            Part::Anisotropy => &mut material.anisotropy_channel,
         }
     }
 }
@@ -99,7 +123,7 @@ impl Placement {
 /// The material of primitives that name none.
 pub(super) fn unnamed() -> Surface {
     // The specification's defaults are finite and without textures, so that this cannot fail.
-    surface(&json::Material::default(), &[]).unwrap_or_else(|_| Surface {
+    surface(&json::Material::default()).unwrap_or_else(|_| Surface {
         material: StandardMaterial::default(),
         textures: Vec::new(),
         placements: Vec::new(),
@@ -108,22 +132,8 @@ pub(super) fn unnamed() -> Surface {
     })
 }
 
-/// Extensions whose textures are not shown, by name and textures. Where one is used, the extension is not applied to
-/// that material, as by a renderer that does not know it.
-fn is_beyond(
-    required: &[String],
-    name: &str,
-    textures: &[&Option<json::TextureInfo>],
-) -> Result<bool, String> {
-    let beyond = textures.iter().any(|texture| texture.is_some());
-    if beyond && required.iter().any(|required| required == name) {
-        return Err(format!("it requires textures of {name}, which are not shown"));
-    }
-    Ok(beyond)
-}
-
-/// The surface of a material; `required` are the extensions without which the file may not be shown.
-pub(super) fn surface(from: &json::Material, required: &[String]) -> Result<Surface, String> {
+/// The surface of a material.
+pub(super) fn surface(from: &json::Material) -> Result<Surface, String> {
     let pbr = &from.pbr_metallic_roughness;
     let extensions = &from.extensions;
     let [red, green, blue, opacity] = pbr.base_color_factor.map(|v| v.clamp(0.0, 1.0));
@@ -154,12 +164,15 @@ pub(super) fn surface(from: &json::Material, required: &[String]) -> Result<Surf
         material.ior = ior.ior.min(100.0);
         material.reflectance = reflectance(ior.ior);
     }
-    extend(&mut material, extensions, required)?;
+    extend(&mut material, extensions)?;
     let mut casts = opacity >= OPAQUE_ENOUGH || !matches!(alpha_mode, AlphaMode::Blend);
     casts &= material.specular_transmission < 1.0 - OPAQUE_ENOUGH;
 
     let mut surface = Surface {
-        needs_tangents: !unlit && (from.normal_texture.is_some() || material.anisotropy_strength > 0.0),
+        needs_tangents: !unlit
+            && (from.normal_texture.is_some()
+                || material.anisotropy_strength > 0.0
+                || extensions.clearcoat.as_ref().is_some_and(|e| e.clearcoat_normal_texture.is_some())),
         material,
         textures: Vec::new(),
         placements: Vec::new(),
@@ -181,30 +194,22 @@ pub(super) fn surface(from: &json::Material, required: &[String]) -> Result<Surf
     if let Some(info) = from.emissive_texture.as_ref().filter(|_| !unlit) {
         surface.add(Part::Emissive, info, Use::Color)?;
     }
+    if !unlit {
+        surface.add_extended(extensions)?;
+    }
     Ok(surface)
 }
 
-/// Clear coat, transmission, volume, specular and anisotropy.
-fn extend(
-    material: &mut StandardMaterial,
-    extensions: &json::MaterialExtensions,
-    required: &[String],
-) -> Result<(), String> {
+/// Clear coat, transmission, volume, specular and anisotropy, without their textures.
+fn extend(material: &mut StandardMaterial, extensions: &json::MaterialExtensions) -> Result<(), String> {
     if let Some(e) = &extensions.clearcoat {
-        let textures = [&e.clearcoat_texture, &e.clearcoat_roughness_texture, &e.clearcoat_normal_texture];
-        if !is_beyond(required, "KHR_materials_clearcoat", &textures)? {
-            material.clearcoat = e.clearcoat_factor.clamp(0.0, 1.0);
-            material.clearcoat_perceptual_roughness = e.clearcoat_roughness_factor.clamp(0.0, 1.0);
-        }
+        material.clearcoat = e.clearcoat_factor.clamp(0.0, 1.0);
+        material.clearcoat_perceptual_roughness = e.clearcoat_roughness_factor.clamp(0.0, 1.0);
     }
-    if let Some(e) = &extensions.transmission
-        && !is_beyond(required, "KHR_materials_transmission", &[&e.transmission_texture])?
-    {
+    if let Some(e) = &extensions.transmission {
         material.specular_transmission = e.transmission_factor.clamp(0.0, 1.0);
     }
-    if let Some(e) = &extensions.volume
-        && !is_beyond(required, "KHR_materials_volume", &[&e.thickness_texture])?
-    {
+    if let Some(e) = &extensions.volume {
         material.thickness = e.thickness_factor.clamp(0.0, 1e6);
         material.attenuation_distance = e.attenuation_distance.unwrap_or(f32::INFINITY);
         if material.attenuation_distance <= 0.0 {
@@ -213,17 +218,16 @@ fn extend(
         let [red, green, blue] = e.attenuation_color.map(|v| v.clamp(0.0, 1.0));
         material.attenuation_color = Color::linear_rgb(red, green, blue);
     }
-    if let Some(e) = &extensions.specular
-        && !is_beyond(required, "KHR_materials_specular", &[&e.specular_texture, &e.specular_color_texture])?
-    {
+    if let Some(e) = &extensions.specular {
         // The renderer squares both.
         material.reflectance *= e.specular_factor.clamp(0.0, 1.0).sqrt();
         let [red, green, blue] = e.specular_color_factor.map(|v| v.clamp(0.0, 100.0).sqrt());
         material.specular_tint = Color::linear_rgb(red, green, blue);
+        if e.specular_texture.is_some() {
+            material.reflectance *= SPECULAR_TEXTURE;
+        }
     }
-    if let Some(e) = &extensions.anisotropy
-        && !is_beyond(required, "KHR_materials_anisotropy", &[&e.anisotropy_texture])?
-    {
+    if let Some(e) = &extensions.anisotropy {
         material.anisotropy_strength = e.anisotropy_strength.clamp(0.0, 1.0);
         material.anisotropy_rotation = e.anisotropy_rotation.clamp(-1e3, 1e3);
     }
@@ -231,6 +235,35 @@ fn extend(
 }
 
 impl Surface {
+    /// The textures of what [`extend`] has read.
+    fn add_extended(&mut self, extensions: &json::MaterialExtensions) -> Result<(), String> {
+        let mut add = |part, info: &Option<json::TextureInfo>, usage| match info {
+            Some(info) => self.add(part, info, usage),
+            None => Ok(()),
+        };
+        if let Some(e) = &extensions.clearcoat {
+            let normals = e.clearcoat_normal_texture.as_ref();
+            let usage = Use::normal(normals.map_or(1.0, |info| info.scale));
+            add(Part::ClearcoatNormal, &e.clearcoat_normal_texture, usage)?;
+            add(Part::Clearcoat, &e.clearcoat_texture, Use::Data)?;
+            add(Part::ClearcoatRoughness, &e.clearcoat_roughness_texture, Use::Data)?;
+        }
+        if let Some(e) = &extensions.anisotropy {
+            add(Part::Anisotropy, &e.anisotropy_texture, Use::Data)?;
+        }
+        if let Some(e) = &extensions.transmission {
+            add(Part::Transmission, &e.transmission_texture, Use::Data)?;
+        }
+        if let Some(e) = &extensions.volume {
+            add(Part::Thickness, &e.thickness_texture, Use::Data)?;
+        }
+        if let Some(e) = &extensions.specular {
+            add(Part::Specular, &e.specular_texture, Use::Specular)?;
+            add(Part::SpecularColor, &e.specular_color_texture, Use::SpecularColor)?;
+        }
+        Ok(())
+    }
+
     fn add(&mut self, part: Part, info: &json::TextureInfo, usage: Use) -> Result<(), String> {
         let placement = Placement::of(info)?;
         let slot =
@@ -253,10 +286,8 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
 
-    fn read(json: &str, required: &[&str]) -> Result<Surface, String> {
-        let material = serde_json::from_str(json).unwrap();
-        let required: Vec<String> = required.iter().map(|name| (*name).into()).collect();
-        surface(&material, &required)
+    fn read(json: &str) -> Result<Surface, String> {
+        surface(&serde_json::from_str(json).unwrap())
     }
 
     #[test]
@@ -277,7 +308,6 @@ mod tests {
                     "KHR_materials_transmission":{"transmissionFactor":0.75},
                     "KHR_materials_volume":{"thicknessFactor":0.1,"attenuationDistance":2},
                     "KHR_materials_specular":{"specularFactor":0.5},"VENDOR_unknown":{"x":1}}}"#,
-            &[],
         )
         .unwrap();
         let m = &surface.material;
@@ -302,7 +332,7 @@ mod tests {
                     "emissiveTexture":{{"index":3{third}}}}}"#
             )
         };
-        let surface = read(&json(""), &[]).unwrap();
+        let surface = read(&json("")).unwrap();
         assert_eq!(surface.placements.iter().map(|p| p.set).collect::<Vec<_>>(), [1, 0]);
         let m = &surface.material;
         assert_eq!((&m.normal_map_channel, &m.occlusion_channel), (&UvChannel::Uv0, &UvChannel::Uv0));
@@ -312,16 +342,48 @@ mod tests {
         let expect = [(1, Use::normal(0.5)), (0, Use::Color), (2, Use::occlusion(0.5)), (3, Use::Color)];
         assert_eq!(usages, expect);
         let third = r#","extensions":{"KHR_texture_transform":{"scale":[2,2]}}"#;
-        assert_eq!(read(&json(third), &[]).err().unwrap(), "it places its textures in more than two ways");
+        assert_eq!(read(&json(third)).err().unwrap(), "it places its textures in more than two ways");
     }
 
     #[test]
-    fn an_extension_with_textures_that_are_not_shown_is_left_out_or_refused() {
-        let json = r#"{"extensions":{"KHR_materials_clearcoat":{"clearcoatFactor":1,"clearcoatTexture":{"index":0}}}}"#;
-        assert_eq!(read(json, &[]).unwrap().material.clearcoat, 0.0);
-        let reason = read(json, &["KHR_materials_clearcoat"]).err().unwrap();
-        assert_eq!(reason, "it requires textures of KHR_materials_clearcoat, which are not shown");
-        assert!(read(r#"{"alphaMode":"FOG"}"#, &[]).err().unwrap().contains("`FOG`"));
-        assert!(read(r#"{"extensions":{"KHR_materials_ior":{"ior":0.5}}}"#, &[]).is_err());
+    fn extensions_have_textures_of_their_own() {
+        let surface = read(
+            r#"{"extensions":{
+                "KHR_materials_clearcoat":{"clearcoatFactor":1,"clearcoatTexture":{"index":0},
+                    "clearcoatRoughnessTexture":{"index":1},"clearcoatNormalTexture":{"index":2,"scale":0.5}},
+                "KHR_materials_transmission":{"transmissionFactor":1,"transmissionTexture":{"index":3,"texCoord":1}},
+                "KHR_materials_volume":{"thicknessFactor":1,"thicknessTexture":{"index":4}},
+                "KHR_materials_specular":{"specularTexture":{"index":5},"specularColorTexture":{"index":6}},
+                "KHR_materials_anisotropy":{"anisotropyStrength":1,"anisotropyTexture":{"index":7}}}}"#,
+        )
+        .unwrap();
+        let slots: Vec<_> = surface.textures.iter().map(|s| (s.part, s.texture, s.usage)).collect();
+        let expect = [
+            (Part::ClearcoatNormal, 2, Use::normal(0.5)),
+            (Part::Clearcoat, 0, Use::Data),
+            (Part::ClearcoatRoughness, 1, Use::Data),
+            (Part::Anisotropy, 7, Use::Data),
+            (Part::Transmission, 3, Use::Data),
+            (Part::Thickness, 4, Use::Data),
+            (Part::Specular, 5, Use::Specular),
+            (Part::SpecularColor, 6, Use::SpecularColor),
+        ];
+        assert_eq!(slots, expect);
+        let m = &surface.material;
+        assert_eq!(
+            (&m.specular_transmission_channel, &m.thickness_channel),
+            (&UvChannel::Uv1, &UvChannel::Uv0)
+        );
+        assert!(surface.needs_tangents);
+        let unlit = read(
+            r#"{"extensions":{"KHR_materials_unlit":{},"KHR_materials_clearcoat":{"clearcoatTexture":{"index":0}}}}"#,
+        );
+        assert!(unlit.unwrap().textures.is_empty());
+    }
+
+    #[test]
+    fn what_is_out_of_range_is_refused() {
+        assert!(read(r#"{"alphaMode":"FOG"}"#).err().unwrap().contains("`FOG`"));
+        assert!(read(r#"{"extensions":{"KHR_materials_ior":{"ior":0.5}}}"#).is_err());
     }
 }

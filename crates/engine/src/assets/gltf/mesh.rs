@@ -6,12 +6,12 @@ use super::{
     json,
     material::{Placement, Surface},
 };
-use crate::assets::mesh::add_tangents;
+use crate::assets::{
+    mesh::add_tangents,
+    vertices::{Target, Vertices},
+};
 use bevy::{
-    asset::RenderAssetUsages,
-    mesh::{
-        Indices, PrimitiveTopology, VertexAttributeValues, morph::MAX_MORPH_WEIGHTS, morph::MorphAttributes,
-    },
+    mesh::{Indices, PrimitiveTopology, morph::MAX_MORPH_WEIGHTS},
     prelude::*,
 };
 use std::collections::BTreeMap;
@@ -33,27 +33,6 @@ pub(super) struct Built {
     pub(super) joints: usize,
     /// Its size in memory.
     pub(super) weight: usize,
-}
-
-/// The attributes of the vertices; the lists are empty, or as long as that of positions.
-#[derive(Default)]
-struct Vertices {
-    positions: Vec<[f32; 3]>,
-    normals: Vec<[f32; 3]>,
-    tangents: Vec<[f32; 4]>,
-    uvs: [Vec<[f32; 2]>; 2],
-    colors: Vec<[f32; 4]>,
-    joints: Vec<[u16; 4]>,
-    weights: Vec<[f32; 4]>,
-    targets: Vec<Target>,
-}
-
-/// Differences to the vertices in one morph target; the lists are empty, or as long as that of positions.
-#[derive(Default)]
-struct Target {
-    positions: Vec<[f32; 3]>,
-    normals: Vec<[f32; 3]>,
-    tangents: Vec<[f32; 3]>,
 }
 
 /// The mesh of a primitive with this surface; `None` if there is nothing of it to see. `quantized` allows whole numbers
@@ -276,95 +255,4 @@ fn indices(
 fn whole(mut indices: Vec<u32>, of: usize) -> Vec<u32> {
     indices.truncate(indices.len() / of * of);
     indices
-}
-
-impl Vertices {
-    /// A vertex of its own for each index.
-    fn spread(self, indices: &[u32]) -> Vertices {
-        fn pick<T: Copy>(list: &[T], indices: &[u32]) -> Vec<T> {
-            if list.is_empty() { Vec::new() } else { indices.iter().map(|i| list[*i as usize]).collect() }
-        }
-        Vertices {
-            positions: pick(&self.positions, indices),
-            normals: pick(&self.normals, indices),
-            tangents: pick(&self.tangents, indices),
-            uvs: [pick(&self.uvs[0], indices), pick(&self.uvs[1], indices)],
-            colors: pick(&self.colors, indices),
-            joints: pick(&self.joints, indices),
-            weights: pick(&self.weights, indices),
-            targets: self
-                .targets
-                .iter()
-                .map(|target| Target {
-                    positions: pick(&target.positions, indices),
-                    normals: pick(&target.normals, indices),
-                    tangents: pick(&target.tangents, indices),
-                })
-                .collect(),
-        }
-    }
-
-    /// Gives triangles that share no vertices the normals of flat faces, also those of the morphed faces.
-    fn flatten(&mut self) {
-        let normal = |corners: [Vec3; 3]| {
-            let [a, b, c] = corners;
-            (b - a).cross(c - a).try_normalize().unwrap_or(Vec3::Y)
-        };
-        let corners = |list: &[[f32; 3]], at: usize| [0, 1, 2].map(|i| Vec3::from(list[at + i]));
-        let faces = self.positions.len() / 3;
-        self.normals =
-            (0..faces).flat_map(|face| [normal(corners(&self.positions, face * 3)).to_array(); 3]).collect();
-        for target in self.targets.iter_mut().filter(|target| !target.positions.is_empty()) {
-            target.normals = (0..faces)
-                .flat_map(|face| {
-                    let (base, moves) =
-                        (corners(&self.positions, face * 3), corners(&target.positions, face * 3));
-                    let moved = normal([0, 1, 2].map(|i| base[i] + moves[i]));
-                    [(moved - normal(base)).to_array(); 3]
-                })
-                .collect();
-        }
-    }
-
-    fn into_mesh(self, topology: PrimitiveTopology, indices: Vec<u32>) -> Mesh {
-        let count = self.positions.len();
-        let mut mesh = Mesh::new(topology, RenderAssetUsages::default());
-        let morphs: Vec<MorphAttributes> = self
-            .targets
-            .iter()
-            .flat_map(|target| {
-                let at = |list: &[[f32; 3]], i: usize| list.get(i).map_or(Vec3::ZERO, |v| Vec3::from(*v));
-                (0..count).map(move |i| {
-                    let [position, normal] = [at(&target.positions, i), at(&target.normals, i)];
-                    MorphAttributes::new(position, normal, at(&target.tangents, i))
-                })
-            })
-            .collect();
-        mesh.insert_attribute(Mesh::ATTRIBUTE_POSITION, self.positions);
-        if !self.normals.is_empty() {
-            mesh.insert_attribute(Mesh::ATTRIBUTE_NORMAL, self.normals);
-        }
-        if !self.tangents.is_empty() {
-            mesh.insert_attribute(Mesh::ATTRIBUTE_TANGENT, self.tangents);
-        }
-        let [first, second] = self.uvs;
-        if !first.is_empty() {
-            mesh.insert_attribute(Mesh::ATTRIBUTE_UV_0, first);
-        }
-        if !second.is_empty() {
-            mesh.insert_attribute(Mesh::ATTRIBUTE_UV_1, second);
-        }
-        if !self.colors.is_empty() {
-            mesh.insert_attribute(Mesh::ATTRIBUTE_COLOR, self.colors);
-        }
-        if !self.joints.is_empty() {
-            mesh.insert_attribute(Mesh::ATTRIBUTE_JOINT_INDEX, VertexAttributeValues::Uint16x4(self.joints));
-            mesh.insert_attribute(Mesh::ATTRIBUTE_JOINT_WEIGHT, self.weights);
-        }
-        if !morphs.is_empty() {
-            mesh.set_morph_targets(morphs);
-        }
-        mesh.insert_indices(Indices::U32(indices));
-        mesh
-    }
 }

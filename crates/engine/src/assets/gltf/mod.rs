@@ -350,8 +350,7 @@ impl Reader<'_> {
             None => material::unnamed(),
             Some(index) => {
                 let from = self.root.materials.get(index).ok_or("its material is not there")?;
-                material::surface(from, &self.root.extensions_required)
-                    .map_err(|reason| format!("material {index}: {reason}"))?
+                material::surface(from).map_err(|reason| format!("material {index}: {reason}"))?
             }
         };
         self.surfaces.insert(index, surface);

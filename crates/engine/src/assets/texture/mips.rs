@@ -111,7 +111,8 @@ fn halve(
     }
 }
 
-fn to_linear() -> &'static [f32; 256] {
+/// The light that each byte of sRGB stands for.
+pub(super) fn to_linear() -> &'static [f32; 256] {
     static TABLE: OnceLock<[f32; 256]> = OnceLock::new();
     TABLE.get_or_init(|| {
         std::array::from_fn(|i| {

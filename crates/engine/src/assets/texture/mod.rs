@@ -41,6 +41,10 @@ pub(crate) enum Use {
     Normal(Factor),
     /// Occlusion, of which this part is applied.
     Occlusion(Factor),
+    /// How much is reflected, in the opacity. The renderer squares it, so that its root is kept.
+    Specular,
+    /// The colour of what is reflected, sRGB: the root of its light is kept.
+    SpecularColor,
 }
 
 /// A factor in thousandths: as exact as eight bits a pixel need, and few enough that a script that turns it does not
@@ -160,7 +164,8 @@ pub(crate) fn decode(
             }
             ktx2::Pixels::Ready { .. } if !matches!(usage, Use::Color | Use::Data) => {
                 return Err(
-                    "a KTX2 file with levels of its own has no normals or occlusion of other strength".into(),
+                    "a KTX2 file with levels of its own has no normals or occlusion of other strength, and is no texture of specular"
+                        .into(),
                 );
             }
             ktx2::Pixels::Ready { format, levels, data } => {
@@ -168,7 +173,7 @@ pub(crate) fn decode(
             }
         },
     };
-    Ok(plain(pixels, [width, height], usage, usage == Use::Color))
+    Ok(plain(pixels, [width, height], usage, matches!(usage, Use::Color | Use::SpecularColor)))
 }
 
 /// A texture of eight-bit pixels.
@@ -180,10 +185,30 @@ fn plain(mut pixels: Vec<u8>, [width, height]: [u32; 2], usage: Use, srgb: bool)
             let light = 1.0 + factor.get() * (f32::from(pixel[0]) / 255.0 - 1.0);
             pixel[0] = (light.clamp(0.0, 1.0) * 255.0).round() as u8;
         }),
+        Use::Specular => {
+            let roots = roots(false);
+            pixels.chunks_exact_mut(4).for_each(|pixel| pixel[3] = roots[usize::from(pixel[3])]);
+        }
+        Use::SpecularColor => {
+            let roots = roots(srgb);
+            for pixel in pixels.chunks_exact_mut(4) {
+                pixel[..3].iter_mut().for_each(|value| *value = roots[usize::from(*value)]);
+            }
+        }
     }
+    let srgb = srgb && usage != Use::SpecularColor;
     let (data, levels) = mips::of_bytes(pixels, width as usize, height as usize, srgb, usage == Use::Color);
     let format = if srgb { TextureFormat::Rgba8UnormSrgb } else { TextureFormat::Rgba8Unorm };
     image([width, height], format, levels, data)
+}
+
+/// The root of each byte, of which 255 is 1, or of the light that it stands for in sRGB.
+fn roots(srgb: bool) -> [u8; 256] {
+    let light = mips::to_linear();
+    std::array::from_fn(|byte| {
+        let part = if srgb { light[byte] } else { byte as f32 / 255.0 };
+        (part.sqrt() * 255.0).round() as u8
+    })
 }
 
 /// glTF 3.9.3: the scaled normal is `normalize((sample × 2 − 1) × (scale, scale, 1))`.
