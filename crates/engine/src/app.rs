@@ -3,7 +3,10 @@
 
 use crate::{
     EngineConfig, EngineEnd, EngineError, adapter, air,
-    assets::Store,
+    assets::{
+        Store,
+        giving::{self, Uploads},
+    },
     capture,
     clipboard::Clipboard,
     drawn,
@@ -227,11 +230,14 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
     app.insert_resource(RenderErrorHandler(on_render_error)).init_resource::<Errors>();
 
     let compiling = capture::Compiling::default();
+    let uploads = Uploads::default();
     app.insert_resource(compiling.clone());
     if let Some(renderer) = app.get_sub_app_mut(RenderApp) {
         renderer
             .insert_resource(compiling)
+            .insert_resource(uploads.clone())
             .add_systems(ExtractSchedule, capture::tell_step)
+            .add_systems(Render, giving::write.in_set(RenderSystems::PrepareResources))
             .add_systems(Render, capture::note_compiling.in_set(RenderSystems::Cleanup));
     }
 
@@ -240,7 +246,7 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
     app.insert_resource(Settings { quality, target, on_demand })
         .insert_resource(Link(end))
         .insert_resource(Place::new(config.peer))
-        .insert_resource(Store::new())
+        .insert_resource(Store::new(uploads))
         .insert_resource(Hearing::new(&config.sound))
         .insert_resource(model::Clock { stands: config.fixed_step.is_some() })
         .init_resource::<input::Held>()

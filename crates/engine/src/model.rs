@@ -51,8 +51,14 @@ pub(crate) struct Shelves<'a> {
 }
 
 impl Model {
-    pub(crate) fn new(decoded: Decoded, shelves: &mut Shelves<'_>) -> Model {
-        let Parts { meshes, materials, skins, nodes, roots, clips } = decoded.into_parts(shelves.images);
+    /// With its pictures and meshes, which were given to the renderer already.
+    pub(crate) fn new(
+        decoded: Decoded,
+        images: &[Handle<Image>],
+        meshes: Vec<Handle<Mesh>>,
+        shelves: &mut Shelves<'_>,
+    ) -> Model {
+        let Parts { meshes, materials, skins, nodes, roots, clips } = decoded.into_parts(images, meshes);
         let rest = Pose {
             transforms: nodes.iter().map(|node| node.transform).collect(),
             weights: nodes.iter().map(|node| node.weights.clone()).collect(),
@@ -71,7 +77,7 @@ impl Model {
             node.children.iter().for_each(|child| parents[*child] = Some(index));
         }
         Model {
-            meshes: meshes.into_iter().map(|mesh| shelves.meshes.add(mesh)).collect(),
+            meshes,
             materials: materials.into_iter().map(|material| shelves.materials.add(material)).collect(),
             skins: skins
                 .into_iter()

@@ -56,6 +56,8 @@ struct Entry {
     screen: Option<(scene::Screen, Handle<StandardMaterial>)>,
     skin: Option<Box<scene::Skin>>,
     morphs: Option<Box<scene::MorphWeights>>,
+    /// Further pieces of a large mesh.
+    pieces: Vec<Entity>,
     mirror: Option<scene::Mirror>,
     /// What is drawn of the mirror.
     glass: Option<Entity>,
@@ -254,6 +256,7 @@ impl Place {
             screen: None,
             skin: None,
             morphs: None,
+            pieces: Vec::new(),
             mirror: None,
             glass: None,
             reads: [false; 2],
@@ -617,6 +620,8 @@ impl Place {
 /// What an entity shows of its mesh.
 struct Look {
     mesh: Handle<Mesh>,
+    /// Further pieces of it.
+    more: Vec<Handle<Mesh>>,
     material: Handle<StandardMaterial>,
     skin: Option<SkinnedMesh>,
     /// Of its morph targets, as many as it has.
@@ -633,17 +638,18 @@ fn show_mesh(
 ) -> Option<String> {
     let mut misfit = None;
     let look = entry.mesh.as_ref().and_then(|source| {
-        let plain = |(mesh, material)| Look { mesh, material, skin: None, weights: Vec::new() };
-        let (mesh, skin, targets) = match source {
+        let plain =
+            |(mesh, material)| Look { mesh, more: Vec::new(), material, skin: None, weights: Vec::new() };
+        let (mut meshes, skin, targets) = match source {
             MeshSource::Lump(lump) => match store.look(Key::Mesh(*lump)) {
                 Sight::Pending => return Some(plain(looks.pending.clone())),
                 Sight::Failed => return Some(plain(looks.failed.clone())),
                 Sight::Ready(Loaded::Mesh(form)) => {
                     let form = form.as_ref()?;
-                    let (mesh, skin) = match (joints, &form.skinned) {
+                    let (meshes, skin) = match (joints, &form.skinned) {
                         (Some(joints), Some(skinned)) if joints.len() == skinned.joints => {
                             let inverse_bindposes = skinned.poses.clone();
-                            (skinned.mesh.clone(), Some(SkinnedMesh { inverse_bindposes, joints }))
+                            (vec![skinned.mesh.clone()], Some(SkinnedMesh { inverse_bindposes, joints }))
                         }
                         (Some(joints), skinned) => {
                             let has = skinned.as_ref().map_or(0, |skinned| skinned.joints);
@@ -653,12 +659,14 @@ fn show_mesh(
                         }
                         (None, _) => (form.plain.clone(), None),
                     };
-                    (mesh, skin, form.targets)
+                    (meshes, skin, form.targets)
                 }
                 Sight::Ready(_) => return None,
             },
-            shape => (looks.shape(shape, &mut world.resource_mut())?, None, 0),
+            shape => (vec![looks.shape(shape, &mut world.resource_mut())?], None, 0),
         };
+        let mesh = meshes.first()?.clone();
+        let more = meshes.split_off(1);
         let material = match (&entry.screen, &entry.material) {
             (Some((_, material)), _) => material.clone(),
             (None, Some(material)) => {
@@ -668,9 +676,12 @@ fn show_mesh(
             }
             (None, None) => looks.plain.clone(),
         };
-        Some(Look { mesh, material, skin, weights: weights(entry, targets) })
+        Some(Look { mesh, more, material, skin, weights: weights(entry, targets) })
     });
     let casts = entry.material.as_ref().is_none_or(|material| casts_shadow(material));
+    for piece in std::mem::take(&mut entry.pieces) {
+        world.despawn(piece);
+    }
     if let Some(mirror) = &entry.mirror
         && let Some(look) = &look
         && look.material != looks.pending.1
@@ -680,10 +691,18 @@ fn show_mesh(
         return misfit;
     }
     mirror::hide(world, &mut entry.glass);
-    let Some(Look { mesh, material, skin, weights }) = look else {
+    let Some(Look { mesh, more, material, skin, weights }) = look else {
         bare(world, entry.entity);
         return misfit;
     };
+    for mesh in more {
+        let part = (Mesh3d(mesh), MeshMaterial3d(material.clone()), ChildOf(entry.entity));
+        let mut piece = world.spawn(part);
+        if !casts {
+            piece.insert(NotShadowCaster);
+        }
+        entry.pieces.push(piece.id());
+    }
     let mut entity = world.entity_mut(entry.entity);
     if !casts || material == looks.pending.1 {
         entity.insert(NotShadowCaster);

@@ -41,6 +41,13 @@ pub(crate) struct Maps {
     pub(crate) specular: Image,
 }
 
+impl Maps {
+    /// Seen, diffuse and specular.
+    pub(crate) fn into_images(self) -> Vec<Image> {
+        vec![self.seen, self.diffuse, self.specular]
+    }
+}
+
 /// How much of zenith, horizon and ground is seen at a height of `y` (−1 to 1) on the unit sphere.
 fn weights(y: f32) -> [f32; 3] {
     if y >= 0.0 {

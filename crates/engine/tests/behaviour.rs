@@ -8,6 +8,7 @@ mod common;
 use common::{Stage, about, at, color, cuboid, day, floor, look, sun};
 use hearth_abi::{
     EntityId, PeerId, input,
+    mesh::Mesh,
     scene::{Billboard, Camera, Component, Light, LightKind, Material, MeshSource, Scope, Sky, Transform},
 };
 use hearth_engine::{
@@ -286,4 +287,92 @@ fn events_that_nobody_reads_are_bounded() {
     // The first ones are there, the last ones were dropped.
     events.retain(|event| matches!(event, Event::FrameShown { .. }));
     assert!(matches!(events[0], Event::FrameShown { number: 1, .. }));
+}
+
+/// How far two pictures are apart on average, of 255.
+fn apart(a: &Picture, b: &Picture) -> f64 {
+    let sum: u64 = a.rgba.iter().zip(&b.rgba).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+    sum as f64 / a.rgba.len() as f64
+}
+
+/// A hilly cloth of so many squares along z from one row on, of which there are 300 along x.
+fn cloth(rows: std::ops::Range<u32>) -> Vec<u8> {
+    const ROW: u32 = 301;
+    let mut mesh = Mesh::default();
+    for z in rows.start..=rows.end {
+        for x in 0..ROW {
+            let [u, v] = [x, z].map(|i| i as f32 / 300.0);
+            let (height, slope) = ((u * 12.0).sin() * 0.2, (u * 12.0).cos() * 2.4);
+            mesh.positions.push([u * 4.0 - 2.0, height, v * 4.0 - 2.0]);
+            let length = (slope * slope / 16.0 + 1.0).sqrt();
+            mesh.normals.push([-slope / 4.0 / length, 1.0 / length, 0.0]);
+        }
+    }
+    for z in 0..rows.end - rows.start {
+        for x in 0..ROW - 1 {
+            let i = z * ROW + x;
+            mesh.indices.extend([i, i + ROW, i + 1, i + 1, i + ROW, i + ROW + 1]);
+        }
+    }
+    mesh.encode()
+}
+
+/// Squares of two colours, 32 along an edge.
+fn squares(size: u32) -> Vec<u8> {
+    let square = size / 32;
+    let picture = image::RgbImage::from_fn(size, size, |x, y| {
+        let even = (x / square + y / square).is_multiple_of(2);
+        image::Rgb(if even { [230, 180, (x * 255 / size) as u8] } else { [20, (y * 255 / size) as u8, 90] })
+    });
+    let mut out = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut out, image::ImageFormat::Png).unwrap();
+    out.into_inner()
+}
+
+/// What goes to the graphics card in pieces looks as what goes there at once.
+#[test]
+fn what_is_large_looks_as_what_is_small() {
+    let show = |meshes: Vec<Vec<u8>>, texture: u32| {
+        let mut stage = Stage::new();
+        stage.make([day()]);
+        stage.make(sun());
+        for mesh in meshes {
+            let lump = stage.lump(mesh);
+            let place = [at(-1.2, 0.6, 0.0), Component::Mesh(MeshSource::Lump(lump))];
+            stage.make(place.into_iter().chain([look(color(0.3, 0.6, 0.4))]));
+        }
+        let lump = stage.lump(squares(texture));
+        let board = Material { base_color_texture: Some(lump), unlit: true, ..color(1.0, 1.0, 1.0) };
+        stage.make([at(2.0, 2.0, 0.0), cuboid(1.6, 1.6, 0.1), look(board.clone())]);
+        stage.make([at(1.6, 2.0, -20.0), cuboid(1.6, 1.6, 0.1), look(board)]);
+        stage.settle();
+        assert_eq!(stage.failures, []);
+        stage.picture()
+    };
+    let small = show(vec![cloth(0..150), cloth(150..300)], 1024);
+    // More than 65,536 vertices, and more than 8 MiB with the smaller copies.
+    let large = show(vec![cloth(0..300)], 2048);
+    assert!(apart(&small, &large) < 0.1, "{}", apart(&small, &large));
+    let neither = show(vec![], 32);
+    assert!(apart(&neither, &large) > 2.0, "{}", apart(&neither, &large));
+}
+
+/// A large lump that nobody wants any more while it goes to the graphics card, and one that comes after.
+#[test]
+fn what_is_given_up_half_way_is_gone() {
+    let mut stage = Stage::new();
+    let lump = stage.lump(squares(4096));
+    let board = |lump| Material { base_color_texture: Some(lump), ..color(1.0, 1.0, 1.0) };
+    for _ in 0..3 {
+        let id = stage.make([at(0.0, 1.7, 0.0), cuboid(1.0, 1.0, 0.1), look(board(lump))]);
+        // Until it is decoded, and some of its 85 MiB were given.
+        stage.until("it is on its way", |stage| stage.wanted.last() == Some(&lump));
+        (0..20).for_each(|_| drop(stage.step()));
+        stage.change(Change::Removed { id });
+        (0..3).for_each(|_| drop(stage.step()));
+    }
+    let small = stage.lump(squares(64));
+    stage.make([at(0.0, 1.7, 0.0), cuboid(1.0, 1.0, 0.1), look(board(small))]);
+    stage.settle();
+    assert_eq!(stage.failures, []);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Lumps of class `Mesh`, and the built-in shapes.
 
-use super::vertices::{Target, Vertices};
+use super::vertices::{Target, Vertices, pieces};
 use bevy::{
     mesh::{Indices, PrimitiveTopology},
     prelude::*,
@@ -16,8 +16,8 @@ const SHAPE_SIZE_MAX: f32 = 1e5;
 
 /// A mesh for the renderer, and what bends it.
 pub(crate) struct Decoded {
-    /// As it is without a skin.
-    pub(crate) plain: Mesh,
+    /// As it is without a skin, in pieces.
+    pub(crate) plain: Vec<Mesh>,
     /// As it is with one, and the matrices of the joints.
     pub(crate) skinned: Option<(Mesh, Vec<Mat4>)>,
     /// How many morph targets it has.
@@ -51,7 +51,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(Option<Decoded>, usize), String> {
         }
         (plain, Some((skinned, matrices.iter().map(Mat4::from_cols_array).collect())))
     };
-    Ok((Some(Decoded { plain, skinned, targets }), bytes))
+    Ok((Some(Decoded { plain: pieces(plain), skinned, targets }), bytes))
 }
 
 fn made(mesh: mesh::Mesh) -> Mesh {
@@ -149,7 +149,7 @@ mod tests {
             ..mesh::Mesh::default()
         };
         let (mesh, _) = decode(&lump.encode()).unwrap();
-        let mesh = mesh.unwrap().plain;
+        let mesh = mesh.unwrap().plain.remove(0);
         assert_eq!(mesh.count_vertices(), 6);
         let normals = mesh.attribute(Mesh::ATTRIBUTE_NORMAL).unwrap().as_float3().unwrap();
         assert_eq!(normals[0], [0.0, 1.0, 0.0]);
@@ -168,7 +168,7 @@ mod tests {
             ..mesh::Mesh::default()
         };
         let tangent = |lump: &mesh::Mesh| {
-            let mesh = decode(&lump.encode()).unwrap().0.unwrap().plain;
+            let mesh = decode(&lump.encode()).unwrap().0.unwrap().plain.remove(0);
             assert!(
                 mesh.contains_attribute(Mesh::ATTRIBUTE_UV_0)
                     && mesh.contains_attribute(Mesh::ATTRIBUTE_UV_1)

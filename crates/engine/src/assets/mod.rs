@@ -3,6 +3,7 @@
 //! all who use them, and let go when nobody does.
 
 pub(crate) mod environment;
+pub(crate) mod giving;
 pub(crate) mod gltf;
 pub(crate) mod mesh;
 pub(crate) mod texture;
@@ -21,6 +22,7 @@ use bevy::{
     tasks::{AsyncComputeTaskPool, Task, block_on, poll_once},
 };
 use bytes::Bytes;
+use giving::{Budget, Giving, Uploads};
 use hearth_abi::{EntityId, LumpId};
 use hearth_sound::Clip;
 use std::{
@@ -94,7 +96,8 @@ pub(crate) enum Loaded {
 
 /// A mesh, and what bends it.
 pub(crate) struct Form {
-    pub(crate) plain: Handle<bevy::mesh::Mesh>,
+    /// In pieces, one or more.
+    pub(crate) plain: Vec<Handle<bevy::mesh::Mesh>>,
     pub(crate) skinned: Option<Skinned>,
     /// How many morph targets it has.
     pub(crate) targets: usize,
@@ -107,18 +110,6 @@ pub(crate) struct Skinned {
     pub(crate) joints: usize,
 }
 
-impl Form {
-    fn new(decoded: mesh::Decoded, shelves: &mut Shelves<'_>) -> Form {
-        let mesh::Decoded { plain, skinned, targets } = decoded;
-        let skinned = skinned.map(|(mesh, matrices)| Skinned {
-            mesh: shelves.meshes.add(mesh),
-            joints: matrices.len(),
-            poses: shelves.poses.add(matrices),
-        });
-        Form { plain: shelves.meshes.add(plain), skinned, targets }
-    }
-}
-
 /// What there is to show of an asset.
 pub(crate) enum Sight<'a> {
     Pending,
@@ -128,10 +119,49 @@ pub(crate) enum Sight<'a> {
 
 enum Decoded {
     Mesh(Option<Box<mesh::Decoded>>),
-    Texture(Box<Image>),
+    Texture(Option<Box<Image>>),
     Model(Box<gltf::Decoded>),
-    Environment(Box<Maps>),
+    Environment(Option<Box<Maps>>),
     Sound(Arc<Clip>),
+}
+
+impl Decoded {
+    /// With what of it goes to the graphics card apart.
+    fn parts(mut self) -> (Decoded, Giving) {
+        let (images, meshes) = match &mut self {
+            Decoded::Mesh(Some(mesh)) => (Vec::new(), std::mem::take(&mut mesh.plain)),
+            Decoded::Texture(image) => (image.take().map(|image| *image).into_iter().collect(), Vec::new()),
+            Decoded::Model(model) => model.take_large(),
+            Decoded::Environment(maps) => {
+                (maps.take().map_or_else(Vec::new, |maps| maps.into_images()), Vec::new())
+            }
+            Decoded::Mesh(None) | Decoded::Sound(_) => (Vec::new(), Vec::new()),
+        };
+        (self, Giving::new(images, meshes))
+    }
+
+    /// The asset, when all of that is there.
+    fn load(self, giving: &mut Giving, shelves: &mut Shelves<'_>) -> Loaded {
+        let images = std::mem::take(&mut giving.given_images);
+        let meshes = std::mem::take(&mut giving.given_meshes);
+        match self {
+            Decoded::Mesh(mesh) => Loaded::Mesh(mesh.map(|mesh| {
+                let skinned = mesh.skinned.map(|(mesh, matrices)| Skinned {
+                    mesh: shelves.meshes.add(mesh),
+                    joints: matrices.len(),
+                    poses: shelves.poses.add(matrices),
+                });
+                Arc::new(Form { plain: meshes, skinned, targets: mesh.targets })
+            })),
+            Decoded::Texture(_) => Loaded::Texture(images.into_iter().next().unwrap_or_default()),
+            Decoded::Model(model) => Loaded::Model(Arc::new(Model::new(*model, &images, meshes, shelves))),
+            Decoded::Environment(_) => {
+                let mut images = images.into_iter();
+                Loaded::Environment([(); 3].map(|()| images.next().unwrap_or_default()))
+            }
+            Decoded::Sound(clip) => Loaded::Sound(clip),
+        }
+    }
 }
 
 enum State {
@@ -140,6 +170,8 @@ enum State {
     /// It waits for its turn.
     Waiting,
     Decoding(Mutex<Task<Result<(Decoded, usize), String>>>),
+    /// It goes to the graphics card.
+    Giving(Box<(Decoded, Giving)>, usize),
     Ready(Loaded, usize),
     Failed(String),
 }
@@ -168,10 +200,11 @@ pub(crate) struct Store {
     changed: BTreeSet<Key>,
     failures: BTreeMap<Key, BTreeSet<EntityId>>,
     events: VecDeque<Event>,
+    uploads: Uploads,
 }
 
 impl Store {
-    pub(crate) fn new() -> Store {
+    pub(crate) fn new(uploads: Uploads) -> Store {
         Store {
             assets: HashMap::new(),
             keys: HashMap::new(),
@@ -183,6 +216,7 @@ impl Store {
             changed: BTreeSet::new(),
             failures: BTreeMap::new(),
             events: VecDeque::new(),
+            uploads,
         }
     }
 
@@ -280,10 +314,12 @@ impl Store {
     /// Textures, also those of models, are kept by the renderer alone, and went with its device: they are asked for
     /// again.
     pub(crate) fn reload_textures(&mut self) {
+        self.uploads.clear();
         for (key, asset) in &mut self.assets {
-            if let State::Ready(Loaded::Texture(_) | Loaded::Model(_) | Loaded::Environment(_), weight) =
-                asset.state
+            if let State::Ready(Loaded::Texture(_) | Loaded::Model(_) | Loaded::Environment(_), weight)
+            | State::Giving(_, weight) = asset.state
             {
+                self.busy.remove(key);
                 self.memory -= weight;
                 asset.state = State::Wanted;
                 self.changed.insert(*key);
@@ -319,7 +355,7 @@ impl Store {
         }
         // Dropping a task cancels it, dropping the last handle frees what the renderer holds.
         if let Some(asset) = self.assets.remove(&key)
-            && let State::Ready(_, weight) = asset.state
+            && let State::Ready(_, weight) | State::Giving(_, weight) = asset.state
         {
             self.memory -= weight;
         }
@@ -366,7 +402,7 @@ impl Store {
             class: key.class(),
             state: match &asset.state {
                 State::Wanted => AssetState::Fetching,
-                State::Waiting | State::Decoding(_) => AssetState::Decoding,
+                State::Waiting | State::Decoding(_) | State::Giving(..) => AssetState::Decoding,
                 State::Ready(_, memory_bytes) => AssetState::Ready { memory_bytes: *memory_bytes as u64 },
                 State::Failed(reason) => AssetState::Failed { reason: reason.clone() },
             },
@@ -382,8 +418,10 @@ impl Store {
         shelves: &mut Shelves<'_>,
         adapter: CompressedImageFormats,
     ) -> BTreeSet<Key> {
+        let mut budget = Budget::new(&self.uploads);
         for key in self.busy.iter().copied().collect::<Vec<_>>() {
-            self.advance_one(key, shelves);
+            self.advance_one(key);
+            self.give(key, shelves, &mut budget);
         }
         let decoding =
             |key: &&Key| matches!(self.assets.get(key).map(|a| &a.state), Some(State::Decoding(_)));
@@ -409,7 +447,7 @@ impl Store {
         std::mem::take(&mut self.changed)
     }
 
-    fn advance_one(&mut self, key: Key, shelves: &mut Shelves<'_>) {
+    fn advance_one(&mut self, key: Key) {
         let Some(asset) = self.assets.get_mut(&key) else {
             self.busy.remove(&key);
             return;
@@ -426,17 +464,22 @@ impl Store {
             return self.fail(key, reason);
         }
         self.memory += weight;
-        let loaded = match decoded {
-            Decoded::Mesh(mesh) => Loaded::Mesh(mesh.map(|mesh| Arc::new(Form::new(*mesh, shelves)))),
-            Decoded::Texture(image) => Loaded::Texture(shelves.images.add(*image)),
-            Decoded::Model(decoded) => Loaded::Model(Arc::new(Model::new(*decoded, shelves))),
-            Decoded::Sound(clip) => Loaded::Sound(clip),
-            Decoded::Environment(maps) => {
-                let Maps { seen, diffuse, specular } = *maps;
-                Loaded::Environment([seen, diffuse, specular].map(|map| shelves.images.add(map)))
-            }
-        };
-        self.succeed(key, loaded, weight);
+        let (decoded, giving) = decoded.parts();
+        asset.state = State::Giving(Box::new((decoded, giving)), weight);
+    }
+
+    /// Gives the renderer what it may be given of an asset before this picture.
+    fn give(&mut self, key: Key, shelves: &mut Shelves<'_>, budget: &mut Budget) {
+        let Some(asset) = self.assets.get_mut(&key) else { return };
+        let State::Giving(parts, _) = &mut asset.state else { return };
+        if !parts.1.advance(budget, &self.uploads, shelves.images, shelves.meshes) {
+            return;
+        }
+        if let State::Giving(parts, weight) = std::mem::replace(&mut asset.state, State::Waiting) {
+            let (decoded, mut giving) = *parts;
+            let loaded = decoded.load(&mut giving, shelves);
+            self.succeed(key, loaded, weight);
+        }
     }
 
     /// What the peer is to hear, oldest first. What it has no room for is kept.
@@ -466,7 +509,7 @@ fn decode(key: Key, bytes: &[u8], adapter: CompressedImageFormats) -> Result<(De
         }
         Key::Texture(_, usage) => {
             let (image, weight) = texture::decode(bytes, usage, adapter)?;
-            Ok((Decoded::Texture(Box::new(image)), weight))
+            Ok((Decoded::Texture(Some(Box::new(image))), weight))
         }
         Key::Model(_) => {
             let decoded = gltf::decode(bytes, adapter)?;
@@ -475,7 +518,7 @@ fn decode(key: Key, bytes: &[u8], adapter: CompressedImageFormats) -> Result<(De
         }
         Key::Environment(_) => {
             let (maps, weight) = environment::decode(bytes)?;
-            Ok((Decoded::Environment(Box::new(maps)), weight))
+            Ok((Decoded::Environment(Some(Box::new(maps))), weight))
         }
         Key::Sound(_) => {
             let clip = hearth_sound::decode(bytes).map_err(|error| error.to_string())?;

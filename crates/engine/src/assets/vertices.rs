@@ -118,3 +118,99 @@ impl Vertices {
         mesh
     }
 }
+
+/// Most vertices of a piece of a mesh: as many as two bytes number.
+const PIECE_VERTICES_MAX: usize = 1 << 16;
+
+/// A mesh in pieces, each of which goes to the graphics card at once, and may be out of sight by itself. What bends
+/// stays whole.
+pub(crate) fn pieces(mesh: Mesh) -> Vec<Mesh> {
+    let bends = mesh.has_morph_targets() || mesh.contains_attribute(Mesh::ATTRIBUTE_JOINT_INDEX);
+    let is_list = mesh.primitive_topology() == PrimitiveTopology::TriangleList;
+    let vertices = mesh.count_vertices();
+    let Some(Indices::U32(indices)) =
+        mesh.indices().filter(|_| is_list && !bends && vertices > PIECE_VERTICES_MAX)
+    else {
+        return vec![mesh];
+    };
+    // The number of a vertex in the piece, if it is in this one.
+    let mut numbers = vec![(u32::MAX, 0u16); vertices];
+    let mut out = Vec::new();
+    let (mut chosen, mut corners) = (Vec::new(), Vec::new());
+    for triangle in indices.as_chunks::<3>().0 {
+        if chosen.len() + 3 > PIECE_VERTICES_MAX {
+            out.push(piece(&mesh, &chosen, std::mem::take(&mut corners)));
+            chosen.clear();
+        }
+        let this = out.len() as u32;
+        for corner in triangle {
+            let number = &mut numbers[*corner as usize];
+            if number.0 != this {
+                *number = (this, chosen.len() as u16);
+                chosen.push(*corner as usize);
+            }
+            corners.push(number.1);
+        }
+    }
+    if !corners.is_empty() {
+        out.push(piece(&mesh, &chosen, corners));
+    }
+    out
+}
+
+fn piece(mesh: &Mesh, vertices: &[usize], corners: Vec<u16>) -> Mesh {
+    let mut out = Mesh::new(mesh.primitive_topology(), mesh.asset_usage);
+    for (attribute, values) in mesh.attributes() {
+        let values = match values {
+            VertexAttributeValues::Float32x2(list) => {
+                vertices.iter().map(|i| list[*i]).collect::<Vec<_>>().into()
+            }
+            VertexAttributeValues::Float32x3(list) => {
+                vertices.iter().map(|i| list[*i]).collect::<Vec<_>>().into()
+            }
+            VertexAttributeValues::Float32x4(list) => {
+                vertices.iter().map(|i| list[*i]).collect::<Vec<_>>().into()
+            }
+            // No mesh of ours has others.
+            _ => continue,
+        };
+        let values: VertexAttributeValues = values;
+        out.insert_attribute(*attribute, values);
+    }
+    out.insert_indices(Indices::U16(corners));
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    /// A cloth of so many by so many squares.
+    fn cloth(edge: u32) -> Mesh {
+        let row = edge + 1;
+        let positions = (0..row * row).map(|i| [(i % row) as f32, 0.0, (i / row) as f32]).collect();
+        let normals = vec![[0.0, 1.0, 0.0]; (row * row) as usize];
+        let squares = (0..edge).flat_map(|z| (0..edge).map(move |x| z * row + x));
+        let indices = squares.flat_map(|i| [i, i + row, i + 1, i + 1, i + row, i + row + 1]).collect();
+        Vertices { positions, normals, ..Vertices::default() }
+            .into_mesh(PrimitiveTopology::TriangleList, indices)
+    }
+
+    fn triangles(mesh: &Mesh) -> Vec<[[f32; 3]; 3]> {
+        let positions = mesh.attribute(Mesh::ATTRIBUTE_POSITION).unwrap().as_float3().unwrap();
+        let indices: Vec<usize> = mesh.indices().unwrap().iter().collect();
+        indices.as_chunks::<3>().0.iter().map(|corners| corners.map(|i| positions[i])).collect()
+    }
+
+    #[test]
+    fn pieces_have_the_same_triangles_in_order() {
+        let whole = cloth(400);
+        let expect = triangles(&whole);
+        let pieces = pieces(whole);
+        assert!(pieces.len() > 2 && pieces.iter().all(|piece| piece.count_vertices() <= PIECE_VERTICES_MAX));
+        assert!(pieces.iter().all(|piece| piece.contains_attribute(Mesh::ATTRIBUTE_NORMAL)));
+        assert!(pieces.iter().flat_map(triangles).eq(expect));
+        assert_eq!(super::pieces(cloth(200)).len(), 1);
+    }
+}

@@ -9,7 +9,10 @@ mod json;
 mod material;
 mod mesh;
 
-use super::texture::{self, Use};
+use super::{
+    texture::{self, Use},
+    vertices::pieces,
+};
 use accessor::{Floats, Numbers};
 pub(crate) use animation::{Clip, Pose};
 use bevy::{
@@ -21,7 +24,7 @@ use bevy::{
 };
 use hearth_abi::scene::{self, LightKind};
 use material::{Part, Surface};
-use std::{borrow::Cow, collections::HashMap};
+use std::{borrow::Cow, collections::HashMap, ops::Range};
 
 /// Most nodes under nodes.
 const DEPTH_MAX: usize = 64;
@@ -79,9 +82,14 @@ pub(crate) struct Skin {
 }
 
 impl Decoded {
-    /// Its parts for the renderer, in the order in which the others name them.
-    pub(crate) fn into_parts(self, images: &mut Assets<Image>) -> Parts {
-        let images: Vec<Handle<Image>> = self.images.into_iter().map(|image| images.add(image)).collect();
+    /// What is given to the renderer first: its pictures and meshes.
+    pub(crate) fn take_large(&mut self) -> (Vec<Image>, Vec<Mesh>) {
+        (std::mem::take(&mut self.images), std::mem::take(&mut self.meshes))
+    }
+
+    /// Its parts for the renderer, in the order in which the others name them, with the pictures and meshes that were
+    /// given.
+    pub(crate) fn into_parts(self, images: &[Handle<Image>], meshes: Vec<Handle<Mesh>>) -> Parts {
         let materials = self.materials.into_iter().map(|(mut material, textures)| {
             for (part, image) in textures {
                 part.put(&mut material, images[image].clone());
@@ -89,7 +97,7 @@ impl Decoded {
             material
         });
         Parts {
-            meshes: self.meshes,
+            meshes,
             materials: materials.collect(),
             skins: self.skins,
             nodes: self.nodes,
@@ -101,7 +109,7 @@ impl Decoded {
 
 /// What a model is made of.
 pub(crate) struct Parts {
-    pub(crate) meshes: Vec<Mesh>,
+    pub(crate) meshes: Vec<Handle<Mesh>>,
     pub(crate) materials: Vec<StandardMaterial>,
     pub(crate) skins: Vec<Skin>,
     /// All of the file; only those below the roots are shown.
@@ -198,9 +206,9 @@ fn shown(root: &json::Root, scene: &json::Scene, parents: &[Option<usize>]) -> R
 }
 
 /// What of a mesh was built.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct BuiltMesh {
-    mesh: usize,
+    meshes: Range<usize>,
     unlit: bool,
     joints: usize,
 }
@@ -311,26 +319,27 @@ impl Reader<'_> {
         primitive: usize,
         skin: Option<usize>,
         mirrored: bool,
-    ) -> Result<Option<Primitive>, String> {
+    ) -> Result<Vec<Primitive>, String> {
         let from = &self.root.meshes[mesh].primitives[primitive];
         self.surface(from.material)?;
         let surface = &self.surfaces[&from.material];
         let key = (mesh, primitive, skin.is_some());
         let built = match self.meshes.get(&key) {
-            Some(known) => *known,
+            Some(known) => known.clone(),
             None => {
                 let built = mesh::build(self.numbers, from, surface, self.quantized, skin.is_some())?;
                 let known = built.map(|built| {
                     self.out.weight += built.weight;
-                    self.out.meshes.push(built.mesh);
-                    let mesh = self.out.meshes.len() - 1;
-                    BuiltMesh { mesh, unlit: built.unlit, joints: built.joints }
+                    let first = self.out.meshes.len();
+                    self.out.meshes.extend(pieces(built.mesh));
+                    let meshes = first..self.out.meshes.len();
+                    BuiltMesh { meshes, unlit: built.unlit, joints: built.joints }
                 });
-                self.meshes.insert(key, known);
+                self.meshes.insert(key, known.clone());
                 known
             }
         };
-        let Some(built) = built else { return Ok(None) };
+        let Some(built) = built else { return Ok(Vec::new()) };
         if let Some(skin) = skin
             && built.joints > self.out.skins[skin].joints.len()
         {
@@ -338,7 +347,8 @@ impl Reader<'_> {
         }
         let casts = surface.casts;
         let material = self.material(from.material, mirrored, built.unlit)?;
-        Ok(Some(Primitive { mesh: built.mesh, material, skinned: built.joints > 0, casts }))
+        let skinned = built.joints > 0;
+        Ok(built.meshes.map(|mesh| Primitive { mesh, material, skinned, casts }).collect())
     }
 
     /// Reads a material, if it was not yet.
