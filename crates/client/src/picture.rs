@@ -74,6 +74,11 @@ impl Picture for EnginePicture {
         Box::pin(send(&self.controller, Command::Lump { id, bytes }))
     }
 
+    fn lump_progress(&self, id: LumpId, received: u64, size: u64) {
+        // An engine that is behind hears of it the next time.
+        let _ = self.controller.send(Command::LumpProgress { id, received, size });
+    }
+
     fn capture_pointer(&self, on: bool) {
         // A script that is refused hears no `captured` event, and may try again.
         let _ = self.controller.send(Command::CapturePointer(on));

@@ -86,6 +86,15 @@ pub enum Command {
         /// Its bytes, or the reason.
         bytes: Result<Bytes, String>,
     },
+    /// How much of a lump that the engine wanted is here: what stands in for it fills.
+    LumpProgress {
+        /// Which lump.
+        id: LumpId,
+        /// Bytes that are here.
+        received: u64,
+        /// Bytes that it has.
+        size: u64,
+    },
     /// What a terminal shows now; `None`: nothing, it is gone. Entities with that terminal show it in
     /// the next picture. Of each terminal only the newest screen waits, so this may be sent as often
     /// as there is something new.
@@ -167,6 +176,9 @@ impl fmt::Debug for Command {
             Command::Lump { id, bytes } => {
                 let bytes = bytes.as_ref().map(Bytes::len);
                 f.debug_struct("Lump").field("id", id).field("bytes", &bytes).finish()
+            }
+            Command::LumpProgress { id, received, size } => {
+                write!(f, "LumpProgress({id}, {received} of {size})")
             }
             Command::Screen { terminal, screen } => {
                 let size = screen.as_ref().map(|screen| (screen.columns(), screen.rows()));

@@ -15,7 +15,7 @@ use crate::{
     link::{self, Link},
     look::Looks,
     mirror, model, monitor, motion, particles,
-    place::Place,
+    place::{self, Place},
     sound::{self, Hearing},
     text, touch,
     view::{self, Settings},
@@ -280,7 +280,7 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
         )
         // Before it is found out anew what is in sight.
         .add_systems(Update, (motion::lead, monitor::watch, mirror::notice).chain())
-        .add_systems(Update, (view::breathe, view::look_up))
+        .add_systems(Update, (view::breathe, view::look_up, place::fill))
         .add_systems(
             PostUpdate,
             (

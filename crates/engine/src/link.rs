@@ -116,6 +116,7 @@ fn take_commands(world: &mut World, place: &mut Place, store: &mut Store) {
         match command {
             Command::Changes(changes) => place.queue.extend(changes),
             Command::Lump { id, bytes } => store.lump(id, bytes),
+            Command::LumpProgress { id, received, size } => store.progress(id, received, size),
             Command::CapturePointer(on) => capture_pointer(world, on),
             Command::Screenshot(done) => world.resource_mut::<capture::Pending>().ask(None, Reply::new(done)),
             Command::ScreenshotOf { view, done } => {

@@ -28,6 +28,9 @@ pub(crate) const SPECULAR_TEXTURE: f32 = 2.0;
 /// whenever their number has doubled.
 const KEPT_LEAST: usize = 256;
 
+/// Length of the edges of what stands in for something, in metres.
+pub(crate) const STAND_IN: f32 = 0.5;
+
 struct Known {
     handle: Handle<StandardMaterial>,
     value: scene::Material,
@@ -47,6 +50,8 @@ pub(crate) struct Looks {
     pub(crate) plain: Handle<StandardMaterial>,
     /// Of what is on its way.
     pub(crate) pending: (Handle<Mesh>, Handle<StandardMaterial>),
+    /// Of as much of it as is here.
+    pub(crate) filling: (Handle<Mesh>, Handle<StandardMaterial>),
     /// Of what does not load.
     pub(crate) failed: (Handle<Mesh>, Handle<StandardMaterial>),
 }
@@ -55,12 +60,18 @@ impl Looks {
     pub(crate) fn new(world: &mut World) -> Looks {
         let checker = world.resource_mut::<Assets<Image>>().add(checker());
         let even = world.resource_mut::<Assets<Image>>().add(even());
-        let cube = world.resource_mut::<Assets<Mesh>>().add(Cuboid::from_length(0.5));
+        let cube = world.resource_mut::<Assets<Mesh>>().add(Cuboid::from_length(STAND_IN));
+        let core = world.resource_mut::<Assets<Mesh>>().add(Cuboid::from_length(1.0));
         let mut materials = world.resource_mut::<Assets<StandardMaterial>>();
         let pending = materials.add(StandardMaterial {
             base_color: Color::linear_rgba(0.5, 0.55, 0.6, 0.25),
             alpha_mode: AlphaMode::Blend,
             perceptual_roughness: 1.0,
+            ..default()
+        });
+        let ember = materials.add(StandardMaterial {
+            base_color: Color::linear_rgb(1.0, 0.42, 0.08),
+            unlit: true,
             ..default()
         });
         let failed = materials.add(StandardMaterial {
@@ -78,6 +89,7 @@ impl Looks {
             even,
             plain,
             pending: (cube.clone(), pending),
+            filling: (core, ember),
             failed: (cube, failed),
         }
     }

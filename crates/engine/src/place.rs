@@ -4,8 +4,9 @@
 
 use crate::{
     assets::{Key, Loaded, Sight, Store, texture},
+    drawn::Unmet,
     layers, light, lines,
-    look::{Looks, casts_shadow, texture_keys},
+    look::{Looks, STAND_IN, casts_shadow, texture_keys},
     mirror,
     model::{self, Clock, Playing, Tied},
     monitor,
@@ -69,6 +70,10 @@ struct Entry {
 /// Which entity of the scene it is.
 #[derive(bevy::prelude::Component)]
 pub(crate) struct Known(pub(crate) EntityId);
+
+/// Shows how much of an asset is here.
+#[derive(bevy::prelude::Component)]
+pub(crate) struct Filling(Key);
 
 /// Entities that turn to the viewer.
 #[derive(bevy::prelude::Component)]
@@ -695,6 +700,11 @@ fn show_mesh(
         bare(world, entry.entity);
         return misfit;
     };
+    if material == looks.pending.1
+        && let Some(MeshSource::Lump(lump)) = entry.mesh
+    {
+        entry.pieces.push(filling(world, looks, entry.entity, Key::Mesh(lump)));
+    }
     for mesh in more {
         let part = (Mesh3d(mesh), MeshMaterial3d(material.clone()), ChildOf(entry.entity));
         let mut piece = world.spawn(part);
@@ -785,7 +795,33 @@ fn show_model(world: &mut World, store: &Store, looks: &Looks, entry: &mut Entry
     if look.1 == looks.pending.1 {
         made.insert(NotShadowCaster);
     }
-    entry.stand_in = Some(made.id());
+    let made = made.id();
+    entry.stand_in = Some(made);
+    if look.1 == looks.pending.1
+        && let Some(lump) = entry.model
+    {
+        filling(world, looks, made, Key::Model(lump));
+    }
+}
+
+/// How much of an asset is here, in what stands in for it.
+fn filling(world: &mut World, looks: &Looks, under: Entity, key: Key) -> Entity {
+    let (mesh, material) = looks.filling.clone();
+    let part = (Mesh3d(mesh), MeshMaterial3d(material), Transform::from_scale(Vec3::splat(SCALE_LEAST)));
+    world.spawn((Filling(key), part, NotShadowCaster, Unmet, ChildOf(under))).id()
+}
+
+/// Fills what stands in for what is under way.
+pub(crate) fn fill(store: Res<Store>, mut fillings: Query<(&Filling, &mut Transform)>) {
+    for (Filling(key), mut place) in &mut fillings {
+        let height = (store.part(*key) * STAND_IN * 0.9).max(SCALE_LEAST);
+        let wanted = Transform {
+            translation: Vec3::Y * (height - STAND_IN * 0.9) / 2.0,
+            scale: Vec3::new(STAND_IN * 0.9, height, STAND_IN * 0.9),
+            ..Transform::IDENTITY
+        };
+        place.set_if_neq(wanted);
+    }
 }
 
 fn move_to(world: &mut World, entity: Entity, in_steps: bool, to: Transform) {

@@ -6,7 +6,7 @@ mod common;
 
 use common::{Stage, about, at, color, cuboid, day, floor, look, pixel, sun, turned};
 use hearth_abi::{
-    EntityId,
+    EntityId, LumpId,
     mesh::{self, MorphTarget},
     scene::{
         Camera, ColorGrading, Component, ComponentKind, Fog, Layers, LineWay, Lines, Material, MeshSource,
@@ -624,4 +624,40 @@ fn meshes_bend_as_scripts_say() {
     stage.set(morphed, weights(&[0.0]));
     (0..3).for_each(|_| drop(stage.step()));
     assert!(apart(&without, &stage.picture()) > 0.1);
+}
+
+/// What stands in for what is under way fills as it comes.
+#[test]
+fn what_is_under_way_shows_how_much_is_here() {
+    let mut stage = Stage::new();
+    stage.make([day()]);
+    stage.make(sun());
+    stage.make(floor());
+    // Nobody answers for these.
+    let lumps = [1, 2, 3].map(|i| LumpId([100 + i; 32]));
+    let [mesh, model, new] = lumps;
+    stage.make([at(-1.2, 1.0, 2.0), Component::Mesh(MeshSource::Lump(mesh))]);
+    stage.make([at(0.0, 1.0, 2.0), Component::Model(model)]);
+    stage.make([at(1.2, 1.0, 2.0), Component::Model(new)]);
+    stage.step();
+    let progress = |id, received| Command::LumpProgress { id, received, size: 1000 };
+    stage.control.send(progress(mesh, 300)).unwrap();
+    stage.control.send(progress(model, 800)).unwrap();
+    // Of one that nobody wants.
+    stage.control.send(progress(LumpId([9; 32]), 5)).unwrap();
+    (0..3).for_each(|_| drop(stage.step()));
+    stage.check("under-way");
+    stage.control.send(Command::Lump { id: mesh, bytes: Ok(bending_bar().encode().into()) }).unwrap();
+    stage.control.send(Command::Lump { id: model, bytes: Err("nobody has it".into()) }).unwrap();
+    (0..30).for_each(|_| drop(stage.step()));
+    let amber = |picture: &Picture, x: u32| {
+        let pixels = (x - 40..x + 40).flat_map(|x| (0..picture.height).map(move |y| (x, y)));
+        pixels
+            .filter(|(x, y)| matches!(pixel(picture, *x, *y), [r, g, b] if r > 200 && g < 200 && b < 120))
+            .count()
+    };
+    let after = stage.picture();
+    // One is there, one will not come, and one is still awaited.
+    assert_eq!([170, 240].map(|x| amber(&after, x)), [0; 2]);
+    assert!(amber(&after, 310) > 50);
 }

@@ -4,7 +4,7 @@
 
 use crate::{
     network::{Link, Network},
-    transfer::{self, Transfer, TransferError, blocking},
+    transfer::{self, Progress, Transfer, TransferError, blocking},
 };
 use bytes::Bytes;
 use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
@@ -12,7 +12,11 @@ use hearth_abi::{Errno, LumpId, PeerId};
 use hearth_protocol::bulk::Frame;
 use hearth_store::{GetError, PutError, Store};
 use parking_lot::Mutex;
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -75,6 +79,13 @@ type Outcome = Option<Result<u64, LumpError>>;
 /// Peers that were asked for a lump, and what comes of it.
 type Asked<'a> = FuturesUnordered<BoxFuture<'a, (PeerId, Link, Result<Transfer, TransferError>)>>;
 
+/// A lump that is being fetched.
+#[derive(Clone)]
+struct UnderWay {
+    outcome: watch::Receiver<Outcome>,
+    progress: Arc<Progress>,
+}
+
 /// See [`Lumps::announce`].
 pub(crate) struct Announced {
     id: LumpId,
@@ -95,7 +106,7 @@ impl Drop for Announced {
 pub(crate) struct Lumps {
     store: Store,
     network: Arc<Network>,
-    under_way: Arc<Mutex<HashMap<LumpId, watch::Receiver<Outcome>>>>,
+    under_way: Arc<Mutex<HashMap<LumpId, UnderWay>>>,
     slots: Arc<Semaphore>,
     prefetches: Arc<Semaphore>,
     /// Lumps whose id was told and whose bytes are on their way to the disk.
@@ -285,6 +296,15 @@ impl Lumps {
         Ok(stat.map(|stat| stat.size))
     }
 
+    /// How many bytes of a lump that is being fetched are here, and how many it has; `None` if it is not being
+    /// fetched, or nobody has said yet.
+    pub(crate) fn progress(&self, id: LumpId) -> Option<(u64, u64)> {
+        let under_way = self.under_way.lock();
+        let progress = &under_way.get(&id)?.progress;
+        let size = progress.size.load(Ordering::Relaxed);
+        (size > 0).then(|| (progress.received.load(Ordering::Relaxed).min(size), size))
+    }
+
     fn join_or_start(
         &self,
         id: LumpId,
@@ -292,15 +312,16 @@ impl Lumps {
         except: Option<PeerId>,
     ) -> watch::Receiver<Outcome> {
         let mut under_way = self.under_way.lock();
-        if let Some(outcome) = under_way.get(&id) {
-            return outcome.clone();
+        if let Some(known) = under_way.get(&id) {
+            return known.outcome.clone();
         }
         let (tell, outcome) = watch::channel(None);
-        under_way.insert(id, outcome.clone());
+        let progress = Arc::<Progress>::default();
+        under_way.insert(id, UnderWay { outcome: outcome.clone(), progress: progress.clone() });
         let this = self.clone();
         tokio::spawn(async move {
             let result = tokio::select! {
-                result = this.fetch_and_wait(id, likely, except) => result,
+                result = this.fetch_and_wait(id, likely, except, &progress) => result,
                 () = this.ended.cancelled() => Err(LumpError::NotFound(id)),
             };
             this.under_way.lock().remove(&id);
@@ -315,6 +336,7 @@ impl Lumps {
         id: LumpId,
         likely: Option<PeerId>,
         except: Option<PeerId>,
+        progress: &Progress,
     ) -> Result<u64, LumpError> {
         let mut linked = self.network.linked();
         let mut last = LumpError::NotFound(id);
@@ -322,7 +344,7 @@ impl Lumps {
             linked.mark_unchanged();
             {
                 let Ok(_slot) = self.slots.acquire().await else { return Err(last) };
-                match self.fetch_from_peers(id, likely, except).await {
+                match self.fetch_from_peers(id, likely, except, progress).await {
                     Ok(size) => return Ok(size),
                     Err((false, error)) => return Err(error),
                     Err((true, error)) => last = error,
@@ -343,6 +365,7 @@ impl Lumps {
         id: LumpId,
         likely: Option<PeerId>,
         except: Option<PeerId>,
+        progress: &Progress,
     ) -> Result<u64, (bool, LumpError)> {
         let mut links = self.network.links();
         links.retain(|(peer, _)| Some(*peer) != except);
@@ -377,7 +400,7 @@ impl Lumps {
                     // The others need not think any more, unless this one fails.
                     asked.clear();
                     links.append(&mut pending);
-                    match transfer.receive(&self.store).await {
+                    match transfer.receive(&self.store, progress).await {
                         Ok(size) => return Ok(size),
                         Err(error) => error,
                     }

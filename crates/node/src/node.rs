@@ -46,6 +46,8 @@ pub(crate) const SPAWN_TIME_MAX: Duration = Duration::from_secs(60);
 /// Messages below this many bytes are copied out of what was read with them, which is a little more than this.
 const COPY_MAX: usize = 60 << 10;
 
+/// How often a picture hears how far a lump has come.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 /// Seconds between two tries to get a lump that the picture needs and nobody has.
 const LUMP_RETRY_SECS: [u64; 8] = [1, 2, 4, 8, 15, 30, 60, 120];
 
@@ -430,7 +432,11 @@ async fn bring_to_picture(inner: &Inner, id: LumpId) {
     let Some(picture) = inner.picture.get() else { return };
     let mut told = false;
     for wait_secs in LUMP_RETRY_SECS {
-        let fetched = inner.lumps.fetch(id, None, None, SPAWN_TIME_MAX).await;
+        let fetch = inner.lumps.fetch(id, None, None, SPAWN_TIME_MAX);
+        let fetched = tokio::select! {
+            fetched = fetch => fetched,
+            never = tell_progress(inner, &**picture, id) => match never {},
+        };
         let missing = matches!(fetched, Err(LumpError::NotFound(_) | LumpError::TimedOut(_)));
         if !(missing && told) {
             told = true;
@@ -448,6 +454,21 @@ async fn bring_to_picture(inner: &Inner, id: LumpId) {
         tokio::select! {
             () = tokio::time::sleep(Duration::from_secs(wait_secs)) => {}
             () = inner.shutdown.cancelled() => return,
+        }
+    }
+}
+
+/// Tells a picture how far a lump has come, again and again.
+async fn tell_progress(inner: &Inner, picture: &dyn Picture, id: LumpId) -> std::convert::Infallible {
+    let mut told = None;
+    loop {
+        tokio::time::sleep(PROGRESS_INTERVAL).await;
+        let progress = inner.lumps.progress(id);
+        if progress != told
+            && let Some((received, size)) = progress
+        {
+            told = progress;
+            picture.lump_progress(id, received, size);
         }
     }
 }

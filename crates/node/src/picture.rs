@@ -25,6 +25,11 @@ pub trait Picture: Send + Sync + 'static {
     /// The answer to [`PictureEvent::WantLump`].
     fn lump(&self, id: LumpId, bytes: Result<Bytes, String>) -> BoxFuture<'_, ()>;
 
+    /// So many bytes of a lump that was wanted are here, of so many. Not every step is told.
+    fn lump_progress(&self, id: LumpId, received: u64, size: u64) {
+        let _ = (id, received, size);
+    }
+
     /// Captures or frees the pointer.
     fn capture_pointer(&self, on: bool);
 

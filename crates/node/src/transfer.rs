@@ -15,7 +15,11 @@ use hearth_protocol::{
 };
 use hearth_store::{GetError, Incoming, PutError, Store};
 use parking_lot::Mutex;
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
@@ -105,6 +109,15 @@ impl Transfers {
     }
 }
 
+/// How far a lump has come.
+#[derive(Default)]
+pub(crate) struct Progress {
+    /// Bytes that are here.
+    pub(crate) received: AtomicU64,
+    /// Bytes that it has; 0 as long as nobody has said so.
+    pub(crate) size: AtomicU64,
+}
+
 /// A lump that a peer was asked for. Dropped before its end, the peer is told that it is not wanted.
 pub(crate) struct Transfer {
     id: LumpId,
@@ -177,11 +190,12 @@ impl Transfer {
     }
 
     /// Receives the lump into the store; durable when it returns. Gives its size.
-    pub(crate) async fn receive(mut self, store: &Store) -> Result<u64, TransferError> {
+    pub(crate) async fn receive(mut self, store: &Store, progress: &Progress) -> Result<u64, TransferError> {
         let size = self.size;
+        progress.size.store(size, Relaxed);
         let result = match size {
-            0..=SMALL => self.receive_small(store).await,
-            _ => self.receive_large(store).await,
+            0..=SMALL => self.receive_small(store, progress).await,
+            _ => self.receive_large(store, progress).await,
         };
         self.ended = result.is_ok();
         result.map(|()| size)
@@ -199,12 +213,13 @@ impl Transfer {
         }
     }
 
-    async fn receive_small(&mut self, store: &Store) -> Result<(), TransferError> {
+    async fn receive_small(&mut self, store: &Store, progress: &Progress) -> Result<(), TransferError> {
         let (id, size) = (self.id, self.size);
         let mut bytes = Vec::with_capacity(size as usize);
         while (bytes.len() as u64) < size {
             let left = size - bytes.len() as u64;
             bytes.extend_from_slice(&self.piece(left).await?);
+            progress.received.store(bytes.len() as u64, Relaxed);
         }
         let stored = blocking(store, move |store| {
             let mut incoming = store.begin(id, size)?;
@@ -214,7 +229,7 @@ impl Transfer {
         Ok(stored.await?)
     }
 
-    async fn receive_large(&mut self, store: &Store) -> Result<(), TransferError> {
+    async fn receive_large(&mut self, store: &Store, progress: &Progress) -> Result<(), TransferError> {
         let (id, size) = (self.id, self.size);
         // Before the hashes are taken, whose length a stranger says: only so is the size one that is allowed.
         let mut incoming = blocking(store, move |store| store.begin(id, size)).await?;
@@ -235,6 +250,7 @@ impl Transfer {
             while offset < size {
                 let bytes = self.piece(size - offset).await?;
                 offset += bytes.len() as u64;
+                progress.received.store(offset, Relaxed);
                 if pieces.send(bytes).await.is_err() {
                     // The writer says why.
                     break;

@@ -26,7 +26,7 @@ use giving::{Budget, Giving, Uploads};
 use hearth_abi::{EntityId, LumpId};
 use hearth_sound::Clip;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex},
 };
@@ -190,8 +190,8 @@ pub(crate) struct Store {
     assets: HashMap<Key, Asset>,
     /// As what each lump is used.
     keys: HashMap<LumpId, BTreeSet<Key>>,
-    /// Lumps that were asked for and did not come yet.
-    asked: HashSet<LumpId>,
+    /// Lumps that were asked for and did not come yet, and how much of each is here.
+    asked: HashMap<LumpId, f32>,
     waiting: VecDeque<(Key, Bytes)>,
     waiting_bytes: usize,
     /// Assets being decoded.
@@ -208,7 +208,7 @@ impl Store {
         Store {
             assets: HashMap::new(),
             keys: HashMap::new(),
-            asked: HashSet::new(),
+            asked: HashMap::new(),
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             busy: BTreeSet::new(),
@@ -291,6 +291,22 @@ impl Store {
         }
     }
 
+    /// So much of a lump is here.
+    pub(crate) fn progress(&mut self, id: LumpId, received: u64, size: u64) {
+        if let Some(part) = self.asked.get_mut(&id) {
+            *part = (received as f64 / size.max(1) as f64).clamp(0.0, 1.0) as f32;
+        }
+    }
+
+    /// How much of an asset that is under way is here: 0 to 1.
+    pub(crate) fn part(&self, key: Key) -> f32 {
+        match self.assets.get(&key).map(|asset| &asset.state) {
+            Some(State::Wanted) => self.asked.get(&key.lump()).copied().unwrap_or(0.0),
+            Some(State::Failed(_)) | None => 0.0,
+            Some(_) => 1.0,
+        }
+    }
+
     /// The bytes of a lump came, or there are none.
     pub(crate) fn lump(&mut self, id: LumpId, bytes: Result<Bytes, String>) {
         self.asked.remove(&id);
@@ -323,7 +339,7 @@ impl Store {
                 self.memory -= weight;
                 asset.state = State::Wanted;
                 self.changed.insert(*key);
-                if self.asked.insert(key.lump()) {
+                if self.asked.insert(key.lump(), 0.0).is_none() {
                     self.events.push_back(Event::WantLump(key.lump()));
                 }
             }
@@ -336,7 +352,7 @@ impl Store {
     }
 
     fn want(&mut self, key: Key) -> &mut Asset {
-        if !self.assets.contains_key(&key) && self.asked.insert(key.lump()) {
+        if !self.assets.contains_key(&key) && self.asked.insert(key.lump(), 0.0).is_none() {
             self.events.push_back(Event::WantLump(key.lump()));
         }
         self.keys.entry(key.lump()).or_default().insert(key);

@@ -6,14 +6,19 @@ use crate::{
     proxy::Proxy,
 };
 use bytes::Bytes;
-use hearth_abi::LumpId;
+use futures::future::BoxFuture;
+use hearth_abi::{LumpId, TerminalId, screen::Screen};
 use hearth_net::PeerKey;
+use hearth_node::{Picture, PictureEvent, join};
 use hearth_protocol::{
     bulk::{Frame, PIECE_LEN_MAX, groups_len},
     control::Control,
 };
+use hearth_scene::Change;
 use hearth_store::{Store, StoreOptions};
-use std::time::Duration;
+use parking_lot::Mutex;
+use std::{sync::Arc, time::Duration};
+use tokio::sync::Notify;
 
 const GROUP: u64 = 64 << 10;
 
@@ -234,4 +239,58 @@ async fn a_peer_that_does_not_answer_delays_a_lump_of_another_little() {
     assert_eq!(space.node().lump(id, SOON).await.unwrap(), bytes);
     // Each may think for a second before the next is asked too; the limit of the waiting is a minute.
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+}
+
+/// An engine that notes how far a lump is said to have come, and when it is there.
+#[derive(Default)]
+struct Waiting {
+    told: Mutex<Vec<(u64, u64)>>,
+    came: Notify,
+}
+
+impl Picture for Waiting {
+    fn changes(&self, _changes: Vec<Change>) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+    fn lump(&self, _id: LumpId, bytes: Result<Bytes, String>) -> BoxFuture<'_, ()> {
+        bytes.unwrap();
+        self.came.notify_one();
+        Box::pin(std::future::ready(()))
+    }
+    fn lump_progress(&self, _id: LumpId, received: u64, size: u64) {
+        self.told.lock().push((received, size));
+    }
+    fn capture_pointer(&self, _on: bool) {}
+    fn screenshot(&self) -> BoxFuture<'static, Result<Vec<u8>, String>> {
+        Box::pin(std::future::ready(Err("blind".into())))
+    }
+    fn load(&self, _class: &str, _id: LumpId) -> BoxFuture<'static, Result<(), String>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+    fn drop_asset(&self, _class: &str, _id: LumpId) {}
+    fn screen(&self, _terminal: TerminalId, _screen: Option<Arc<Screen>>) {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_hears_how_far_a_lump_has_come() {
+    let space = Space::start().await;
+    let proxy = Proxy::to(&space.address).await;
+    let waiting = Arc::new(Waiting::default());
+    let mut options = space.options("ada");
+    options.connect = proxy.address.clone();
+    options.picture = Some(waiting.clone());
+    let ada = join(options).await.unwrap();
+    let bytes = sample(3_000_000, 1);
+    let id = space.node().put_lump(bytes).await.unwrap();
+    // Longer than a second on the way.
+    proxy.slow_down(2_000_000);
+    ada.node.picture_event(PictureEvent::WantLump(id));
+    soon("the lump", waiting.came.notified()).await;
+    let told = waiting.told.lock().clone();
+    assert!(told.len() >= 2 && told.iter().all(|(received, size)| received <= size && *size == 3_000_000));
+    assert!(
+        told.is_sorted() && told.iter().any(|(received, _)| (1..3_000_000).contains(received)),
+        "{told:?}"
+    );
+    leave(ada).await;
 }
