@@ -20,6 +20,7 @@ use bevy::{
 };
 use bytes::Bytes;
 use hearth_abi::{EntityId, LumpId};
+use hearth_glyph::Font;
 use hearth_sound::Clip;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
@@ -45,6 +46,7 @@ pub(crate) enum Key {
     Model(LumpId),
     Sound(LumpId),
     Environment(LumpId),
+    Font(LumpId),
 }
 
 impl Key {
@@ -55,15 +57,15 @@ impl Key {
             "Scene" => Some(Key::Model(id)),
             "Sound" => Some(Key::Sound(id)),
             "Environment" => Some(Key::Environment(id)),
+            "Font" => Some(Key::Font(id)),
             _ => None,
         }
     }
 
     pub(crate) const fn lump(self) -> LumpId {
         match self {
-            Key::Mesh(id) | Key::Texture(id, _) | Key::Model(id) | Key::Environment(id) | Key::Sound(id) => {
-                id
-            }
+            Key::Mesh(id) | Key::Texture(id, _) | Key::Model(id) => id,
+            Key::Environment(id) | Key::Sound(id) | Key::Font(id) => id,
         }
     }
 
@@ -74,6 +76,7 @@ impl Key {
             Key::Model(_) => "Scene",
             Key::Sound(_) => "Sound",
             Key::Environment(_) => "Environment",
+            Key::Font(_) => "Font",
         }
     }
 }
@@ -88,6 +91,7 @@ pub(crate) enum Loaded {
     /// Seen, diffuse and specular.
     Environment([Handle<Image>; 3]),
     Sound(Arc<Clip>),
+    Font(Font),
 }
 
 /// What there is to show of an asset.
@@ -103,6 +107,7 @@ enum Decoded {
     Model(Box<gltf::Decoded>),
     Environment(Box<Maps>),
     Sound(Arc<Clip>),
+    Font(Font),
 }
 
 enum State {
@@ -402,6 +407,7 @@ impl Store {
             Decoded::Texture(image) => Loaded::Texture(shelves.images.add(*image)),
             Decoded::Model(decoded) => Loaded::Model(Arc::new(Model::new(*decoded, shelves))),
             Decoded::Sound(clip) => Loaded::Sound(clip),
+            Decoded::Font(font) => Loaded::Font(font),
             Decoded::Environment(maps) => {
                 let Maps { seen, diffuse, specular } = *maps;
                 Loaded::Environment([seen, diffuse, specular].map(|map| shelves.images.add(map)))
@@ -452,6 +458,11 @@ fn decode(key: Key, bytes: &[u8], adapter: CompressedImageFormats) -> Result<(De
             let clip = hearth_sound::decode(bytes).map_err(|error| error.to_string())?;
             let weight = clip.bytes();
             Ok((Decoded::Sound(Arc::new(clip)), weight))
+        }
+        Key::Font(_) => {
+            let font = Font::parse(bytes).map_err(|error| error.to_string())?;
+            let weight = font.bytes();
+            Ok((Decoded::Font(font), weight))
         }
     }
 }
