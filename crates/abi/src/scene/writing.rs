@@ -98,6 +98,12 @@ pub enum Face {
     Lump(LumpId),
 }
 
+impl From<LumpId> for Face {
+    fn from(font: LumpId) -> Face {
+        Face::Lump(font)
+    }
+}
+
 /// How lines stand beside each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
