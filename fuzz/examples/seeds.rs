@@ -12,7 +12,7 @@ use hearth_abi::{
     scene::{
         self, Animation, Billboard, Camera, ColorGrading, Component, ComponentKind, Environment, Fog, Layers,
         Light, LightKind, Lines, Listener, Material, MeshSource, Mirror, ModelNode, MorphWeights, Op,
-        Particles, Scope, Skin, Sky, TextureTransform, Transform, View, VisibilityRange, encode_batch,
+        Particles, Scope, Skin, Sky, Text, TextureTransform, Transform, View, VisibilityRange, encode_batch,
     },
     screen::{Cursor, CursorShape, Extra, Numbers, Screen, encode_update, style},
     signal::{Header, Kind, encode_args},
@@ -47,6 +47,7 @@ fn components() -> Vec<Component> {
     vec![
         Component::Transform(Transform::at(1.0, 2.0, 3.0)),
         Component::Name("bench".into()),
+        Component::Text(Box::new(Text { text: "in a font".into(), face: lump.into(), ..Text::default() })),
         Component::Mesh(MeshSource::Lump(lump)),
         Component::Material(Box::new(Material { normal_texture: Some(lump), ..Material::default() })),
         Component::Light(Light {
@@ -260,6 +261,25 @@ fn mesh() -> Seeds {
         ("index-beyond", beyond.encode()),
         ("joint-beyond", jointless.encode()),
         ("huge-and-cut", huge),
+    ]
+}
+
+/// The files of the reader's tests: plain ones, and those that ask for work without end.
+fn font() -> Seeds {
+    let file = |name: &str| {
+        fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/glyph/tests/files").join(name))
+            .unwrap()
+    };
+    let plain = file("plain.otf");
+    vec![
+        ("ok-ttf", file("plain.ttf")),
+        ("ok-variable", file("variable.ttf")),
+        ("ok-collection", file("collection.ttc")),
+        ("ok-composites", file("composites.ttf")),
+        ("ok-subroutines", file("subroutines.otf")),
+        ("ok-extensions", file("extensions.otf")),
+        ("cut", plain[..200].to_vec()),
+        ("ok-otf", plain),
     ]
 }
 
@@ -678,6 +698,7 @@ fn terminal() -> Seeds {
 fn main() {
     for target in TARGETS {
         let seeds = match target.name {
+            "font" => font(),
             "handshake" => handshake(),
             "hello" => hello(),
             "host_calls" => host_calls(),

@@ -17,6 +17,7 @@
 //! every library, and none on it.
 #![allow(clippy::unwrap_used, reason = "a fuzz target fails by panicking")]
 
+mod font;
 mod formats;
 mod host;
 mod net;
@@ -26,6 +27,7 @@ mod scene;
 mod sound;
 mod terminal;
 
+pub use font::font;
 pub use formats::{input, mesh, pointer, signal};
 pub use host::host_calls;
 pub use net::{handshake, hello, record};
@@ -48,6 +50,7 @@ pub struct Target {
 
 /// All of them.
 pub const TARGETS: &[Target] = &[
+    Target { name: "font", run: font, alterations: 60 },
     Target { name: "handshake", run: handshake, alterations: 60 },
     Target { name: "hello", run: hello, alterations: 300 },
     Target { name: "host_calls", run: host_calls, alterations: 200 },

@@ -581,6 +581,11 @@ impl Component {
             Component::Sound(sound) => found[0] = Some(sound.lump),
             Component::Environment(environment) => found[0] = Some(environment.lump),
             Component::Particles(particles) => found[0] = particles.texture,
+            Component::Text(text) => {
+                if let Face::Lump(id) = text.face {
+                    found[0] = Some(id);
+                }
+            }
             Component::Material(material) => found = material.textures(),
             _ => {}
         }

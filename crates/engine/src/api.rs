@@ -262,8 +262,8 @@ pub enum Event {
     /// The engine needs this lump; answered by [`Command::Lump`]. Said once, and again only if the
     /// lump was let go, or lost with the graphics card's memory, and is needed anew.
     WantLump(LumpId),
-    /// A lump does not load, and in its place a checkered box or surface is shown, or a sound is not heard; or it has not
-    /// what an entity asks of it.
+    /// A lump does not load, and in its place a checkered box or surface is shown, a sound is not heard, or text is shown
+    /// in another font; or it has not what an entity asks of it.
     AssetFailed {
         /// Entities that refer to it, at most [`Event::ENTITIES_MAX`] of them; none if it was asked
         /// for by [`Command::Load`] alone.

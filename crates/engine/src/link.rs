@@ -188,6 +188,7 @@ fn advance_assets(world: &mut World, place: &mut Place, store: &mut Store) {
     world.resource_scope(|world, mut looks: Mut<Looks>| {
         looks.refresh(&changed, store, &mut world.resource_mut());
         place.assets_changed(store, &changed);
+        text::fonts_changed(&mut world.resource_mut(), store, &changed);
         place.show(world, store, &mut looks);
         looks.tidy();
     });

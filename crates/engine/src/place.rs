@@ -48,6 +48,8 @@ struct Entry {
     model: Option<LumpId>,
     environment: Option<LumpId>,
     sound: Option<LumpId>,
+    /// The face of its text.
+    font: Option<LumpId>,
     /// What stands in for the model.
     stand_in: Option<Entity>,
     light: Option<Entity>,
@@ -254,6 +256,7 @@ impl Place {
             model: None,
             environment: None,
             sound: None,
+            font: None,
             stand_in: None,
             light: None,
             lines: None,
@@ -369,7 +372,11 @@ impl Place {
             }
             Component::Text(text) => {
                 entry.reads[1] = true;
+                let font = font_of(&text);
                 world.resource_mut::<Writing>().show_text(id, entity, text);
+                if std::mem::replace(&mut entry.font, font) != font {
+                    self.use_anew(store, id);
+                }
             }
             // What nobody hears is not loaded.
             Component::Sound(sound) if world.resource::<Hearing>().is_on() => {
@@ -503,6 +510,9 @@ impl Place {
             ComponentKind::Text => {
                 entry.reads[1] = false;
                 text::hide_text(world, id);
+                if entry.font.take().is_some() {
+                    self.use_anew(store, id);
+                }
             }
             ComponentKind::Sound => {
                 entry.sound = None;
@@ -574,6 +584,7 @@ impl Place {
         keys.extend(entry.material.iter().flat_map(|material| texture_keys(material)));
         keys.extend(entry.model.map(Key::Model));
         keys.extend(entry.sound.map(Key::Sound));
+        keys.extend(entry.font.map(Key::Font));
         keys.extend(entry.environment.map(Key::Environment));
         keys.extend(entry.particles.iter().filter_map(|particles| texture_of(particles)));
         // First the new ones, so that what is used before and after is not let go between.
@@ -586,9 +597,9 @@ impl Place {
         entry.keys = keys;
     }
 
-    /// These assets look otherwise than before. A sound looks like nothing.
+    /// These assets look otherwise than before. A sound looks like nothing, and a font is the matter of `text`.
     pub(crate) fn assets_changed(&mut self, store: &Store, keys: &BTreeSet<Key>) {
-        let seen = keys.iter().filter(|key| !matches!(key, Key::Sound(_)));
+        let seen = keys.iter().filter(|key| !matches!(key, Key::Sound(_) | Key::Font(_)));
         self.dirty.extend(seen.flat_map(|key| store.users(*key)));
     }
 
@@ -754,6 +765,14 @@ fn weigh(world: &mut World, entry: &Entry) -> bool {
             true
         }
         _ => false,
+    }
+}
+
+/// The lump that is the face of a text, if one is.
+fn font_of(text: &scene::Text) -> Option<LumpId> {
+    match text.face {
+        scene::Face::Lump(lump) => Some(lump),
+        scene::Face::Sans | scene::Face::Mono => None,
     }
 }
 

@@ -10,12 +10,16 @@ mod common;
 
 use common::{Stage, about, at, day, look, pixel, turned};
 use hearth_abi::{
-    TerminalId,
-    scene::{Align, Anchor, Camera, Component, Face, Material, MeshSource, Scope, TerminalView, Text},
+    LumpId, TerminalId,
+    scene::{
+        Align, Anchor, Camera, Component, ComponentKind, Face, Material, MeshSource, Scope, TerminalView,
+        Text,
+    },
     screen::{Cell, Cursor, CursorShape, Extra, Screen, style},
 };
-use hearth_engine::{Command, EngineConfig, Picture, Quality};
+use hearth_engine::{AssetReport, AssetState, Command, EngineConfig, Picture, Quality};
 use hearth_glyph::{Bounds, Bundled, Metrics};
+use hearth_scene::Change;
 use std::{
     collections::HashMap,
     f32::consts::FRAC_PI_3,
@@ -263,6 +267,114 @@ fn labels_with_alignments_wrapping_and_a_plate() {
     stage.set(sign, label(text("")));
     let none = stage.picture();
     assert_ne!(long.rgba, none.rgba);
+}
+
+/// A font that no face has: a bundled one that claims that so many of its units are an em, where they are 1,000.
+fn font(units: u16) -> Vec<u8> {
+    let mut bytes = include_bytes!("../../glyph/fonts/JetBrainsMono-BoldItalic.ttf").to_vec();
+    let record = bytes.windows(4).position(|tag| tag == b"head").unwrap();
+    let head = u32::from_be_bytes(bytes[record + 8..record + 12].try_into().unwrap()) as usize;
+    bytes[head + 18..head + 20].copy_from_slice(&units.to_be_bytes());
+    bytes
+}
+
+/// A font of eight simple glyphs, with outlines of the other format.
+const SIMPLE: &[u8] = include_bytes!("../../glyph/tests/files/plain.otf");
+
+#[test]
+fn labels_in_fonts_that_lumps_bring() {
+    let mut stage = stage();
+    eye(&mut stage, SIZE[1], 100.0);
+    let (wide, simple, broken) = (stage.lump(font(800)), stage.lump(SIMPLE), stage.lump(b"no font"));
+    let nowhere = stage.answer(Err("nobody has it".into()));
+    let text = |text: &str, face| Text { text: text.into(), size: 0.17, face, ..Text::default() };
+    let label = |text: Text| Component::Text(Box::new(text));
+    stage
+        .make([at(0.0, 0.95, 0.0), label(Text { size: 0.24, ..text("Hearth, ♞ & fire", Face::Lump(wide)) })]);
+    let words = "Wrapped at a metre and a bit, with what it has not: ♜ ♝.";
+    let wrapped =
+        Text { align: Align::Left, anchor: Anchor::Top, width: 1.35, ..text(words, Face::Lump(wide)) };
+    stage.make([at(-1.5, 0.65, 0.0), label(Text { color: [0.02, 0.03, 0.1, 1.0], ..wrapped })]);
+    let plate =
+        Text {
+            size: 0.22, background: [0.02, 0.02, 0.03, 0.85], ..text("AVÄoo\nAV 0V", Face::Lump(simple))
+        };
+    stage.make([at(0.3, 0.3, 0.0), label(plate.clone())]);
+    stage.make([at(1.15, 0.3, 0.0), label(Text { bold: true, italic: true, ..plate })]);
+    let bad = [broken, nowhere].map(|lump| text("in Sans", Face::Lump(lump)));
+    let mut entities = Vec::new();
+    for (i, text) in bad.into_iter().enumerate() {
+        entities.push(stage.make([at(0.3 + 0.8 * i as f32, -0.35, 0.0), label(text)]));
+    }
+    stage.make([at(0.7, -0.7, 0.0), label(Text { bold: true, ..text("in Sans", Face::Sans) })]);
+    stage.settle();
+    stage.check("fonts");
+    stage.failures.sort();
+    let reason = "not a TrueType or OpenType font that can be read";
+    assert_eq!(
+        stage.failures,
+        [
+            (vec![entities[0]], broken, reason.to_owned()),
+            (vec![entities[1]], nowhere, "nobody has it".to_owned())
+        ]
+    );
+}
+
+#[test]
+fn a_font_that_comes_changes_and_goes() {
+    let mut stage = stage();
+    eye(&mut stage, SIZE[1], 100.0);
+    let label = |face| Text { text: "AVÄo 0".into(), size: 0.5, face, ..Text::default() };
+    let label = |face| Component::Text(Box::new(label(face)));
+    let sign = stage.make([label(Face::Sans)]);
+    stage.settle();
+    let sans = stage.picture().rgba;
+    // Legible at once, while the lump is on its way.
+    let late = LumpId([0xab; 32]);
+    stage.set(sign, label(Face::Lump(late)));
+    assert!(stage.picture().rgba == sans, "the face that stands in");
+    assert_eq!(stage.wanted, [late]);
+    stage.control.send(Command::Lump { id: late, bytes: Ok(SIMPLE.to_vec().into()) }).unwrap();
+    stage.settle();
+    let simple = stage.picture().rgba;
+    assert!(simple != sans);
+    // Another in its place, by which the first is not used any more; and a long text, which is laid out beside the frame.
+    let other = stage.lump(font(1200));
+    stage.set(sign, label(Face::Lump(other)));
+    stage.settle();
+    let changed = stage.picture().rgba;
+    assert!(changed != simple && changed != sans);
+    let long =
+        Text { text: "AV 0 ".repeat(80), width: 2.0, size: 0.05, face: Face::Lump(other), ..Text::default() };
+    stage.set(sign, Component::Text(Box::new(long)));
+    assert!(stage.picture().rgba != changed);
+    stage.set(sign, label(Face::Lump(other)));
+    assert!(stage.picture().rgba == changed);
+    let reports = |stage: &mut Stage| -> Vec<AssetReport> {
+        let (tell, told) = mpsc::sync_channel(1);
+        stage.control.send(Command::Assets(Box::new(move |all| drop(tell.send(all))))).unwrap();
+        stage.step();
+        told.try_recv().unwrap().unwrap()
+    };
+    let found = reports(&mut stage);
+    let [report] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((report.class, report.lump, report.users), ("Font", other, 1));
+    assert!(matches!(report.state, AssetState::Ready { memory_bytes } if memory_bytes > 200_000));
+    // The first is gone, and is fetched again when it is loaded; a text that comes then has it at once.
+    let (tell, told) = mpsc::sync_channel(1);
+    let done = Box::new(move |result| drop(tell.send(result)));
+    stage.control.send(Command::Load { class: "Font".into(), id: late, done }).unwrap();
+    stage.control.send(Command::Lump { id: late, bytes: Ok(SIMPLE.to_vec().into()) }).unwrap();
+    stage.settle();
+    assert_eq!(told.try_recv(), Ok(Ok(())));
+    stage.set(sign, label(Face::Lump(late)));
+    assert!(stage.picture().rgba == simple);
+    stage.change(Change::Unset { id: sign, kind: ComponentKind::Text });
+    stage.control.send(Command::Drop { class: "Font".into(), id: late }).unwrap();
+    stage.step();
+    assert!(reports(&mut stage).is_empty());
+    stage.set(sign, label(Face::Sans));
+    assert!(stage.picture().rgba == sans);
 }
 
 /// How many pixels are lighter than the ground of a plate.

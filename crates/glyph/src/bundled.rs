@@ -3,7 +3,7 @@
 
 use crate::{
     Metrics, Style, TextFace,
-    font::{self, Bytes, Font},
+    font::{self, Bytes, FontFile},
 };
 use std::sync::OnceLock;
 
@@ -56,10 +56,10 @@ impl Bundled {
         font::glyph(self.face(), character).is_some()
     }
 
-    pub(crate) fn font(self) -> &'static Font {
-        static FONTS: [OnceLock<Font>; 7] = [const { OnceLock::new() }; 7];
+    pub(crate) fn font(self) -> &'static FontFile {
+        static FONTS: [OnceLock<FontFile>; 7] = [const { OnceLock::new() }; 7];
         FONTS[self as usize].get_or_init(|| {
-            Font::new(Bytes::Bundled(self.bytes()), 0).expect("the bundled fonts are read by the tests")
+            FontFile::new(Bytes::Bundled(self.bytes()), 0).expect("the bundled fonts are read by the tests")
         })
     }
 
@@ -92,7 +92,7 @@ pub(crate) fn order(face: TextFace, style: Style) -> [Choice; 3] {
     let fallback = Choice { font: Bundled::MonoFallback, slant: style.italic };
     match face {
         TextFace::Mono => [mono, fallback, sans],
-        TextFace::Sans => [sans, mono, fallback],
+        TextFace::Sans | TextFace::Given(_) => [sans, mono, fallback],
     }
 }
 
@@ -101,9 +101,10 @@ pub(crate) fn choose(face: TextFace, style: Style, character: char) -> Option<(u
     order(face, style).into_iter().enumerate().find(|(_, choice)| choice.font.has(character))
 }
 
+/// What the face measures; for a font that was given, what the face that stands in for it does.
 pub(crate) fn metrics(face: TextFace) -> Metrics {
     static METRICS: [OnceLock<Metrics>; 2] = [const { OnceLock::new() }; 2];
-    *METRICS[face as usize].get_or_init(|| {
+    *METRICS[usize::from(face == TextFace::Mono)].get_or_init(|| {
         let face = order(face, Style::default())[0].font.face();
         let unit = font::per_unit(face) as f32;
         let line = face.underline_metrics();

@@ -45,6 +45,8 @@ struct Tiles {
     tiles: BTreeMap<Recipe, Glyph>,
     bytes: usize,
     is_changed: bool,
+    /// Nobody needs them any more: when they are written they go.
+    is_done: bool,
 }
 
 impl Cache {
@@ -79,7 +81,16 @@ impl Cache {
             let tiles = read(&path(folder, &key)).and_then(|bytes| decode(&bytes, &key)).unwrap_or_default();
             fonts.insert(key, tiles);
         }
-        fonts.get_mut(&key).map(use_it)
+        let tiles = fonts.get_mut(&key)?;
+        tiles.is_done = false;
+        Some(use_it(tiles))
+    }
+
+    /// The tiles of this font are kept in memory no longer than to the next [`Cache::flush`].
+    pub(crate) fn let_go(&self, font: &blake3::Hash) {
+        if let Some(tiles) = self.fonts.lock().get_mut(&key(font)) {
+            tiles.is_done = true;
+        }
     }
 
     /// Writes what has changed. A file that cannot be written is told to the log, and left.
@@ -92,6 +103,7 @@ impl Cache {
                 tiles.is_changed = false;
                 changed.push((*key, encode(key, &tiles.tiles)));
             }
+            fonts.retain(|_, tiles| !tiles.is_done);
             changed
         };
         for (key, bytes) in changed {

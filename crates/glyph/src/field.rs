@@ -32,6 +32,9 @@ const ATTEMPTS: [Attempt; 5] = [
     Attempt { seed: 1, corrects: false },
     Attempt { seed: 5, corrects: true },
 ];
+/// Most work, in texels near edges times segments, for which all is tried for an outline from anywhere: about two
+/// seconds at worst. That of an intricate ideograph is a million.
+const GIVEN_WORK_MAX: usize = 1_500_000;
 /// Turns of less than this (as a sine) are no corners.
 const CORNER_SINE: f64 = 0.03;
 
@@ -52,14 +55,30 @@ pub(crate) struct TooMuch;
 
 /// Makes the tile of an outline in texels; in `frame`, or around the shape. `None` if it encloses nothing.
 pub(crate) fn make(outline: &Outline, frame: Option<Rect>) -> Result<Option<Field>, TooMuch> {
+    make_grown(outline, frame, 0.0, usize::MAX)
+}
+
+/// Makes the tile of an outline from anywhere, in texels, whose edges are moved outward by `grow` texels, less than 2. One
+/// that would take long has one distance for all channels.
+pub(crate) fn make_given(outline: &Outline, grow: f64) -> Result<Option<Field>, TooMuch> {
+    make_grown(outline, None, grow, GIVEN_WORK_MAX)
+}
+
+fn make_grown(
+    outline: &Outline,
+    frame: Option<Rect>,
+    grow: f64,
+    work_max: usize,
+) -> Result<Option<Field>, TooMuch> {
     let edges = outline.edges().ok_or(TooMuch)?;
     let polygon = Polygon::new(&edges).ok_or(TooMuch)?;
     let Some(bounds) = polygon.bounds() else { return Ok(None) };
+    let margin = MARGIN + grow;
     let rect = frame.unwrap_or(Rect::new(
-        bounds.left - MARGIN,
-        bounds.bottom - MARGIN,
-        bounds.right + MARGIN,
-        bounds.top + MARGIN,
+        bounds.left - margin,
+        bounds.bottom - margin,
+        bounds.right + margin,
+        bounds.top + margin,
     ));
     let (left, bottom) = (rect.left.floor(), rect.bottom.floor());
     let (width, height) = (rect.right.ceil() - left, rect.top.ceil() - bottom);
@@ -78,7 +97,10 @@ pub(crate) fn make(outline: &Outline, frame: Option<Rect>) -> Result<Option<Fiel
     };
     let mut best =
         Candidate { texels: tile.texels.clone(), wrong: usize::MAX, correction: Correction::Single };
-    for attempt in ATTEMPTS {
+    let segments: usize = shape.contours.iter().map(|contour| contour.segments.len() + 1).sum();
+    let near = tile.truth.iter().filter(|distance| distance.abs() <= RANGE_TEXELS / 2.0 + 1.0).count();
+    let attempts = if segments.saturating_mul(near) <= work_max { &ATTEMPTS[..] } else { &[] };
+    for attempt in attempts.iter().copied() {
         if !tile.generate(&shape, attempt) {
             continue;
         }
@@ -110,7 +132,9 @@ pub(crate) fn make(outline: &Outline, frame: Option<Rect>) -> Result<Option<Fiel
             best = Candidate { texels: tile.texels.clone(), wrong, correction: Correction::Single };
         }
     }
-    let byte = |distance: f32| ((distance / RANGE_TEXELS + 0.5).clamp(0.0, 1.0) * 255.0).round() as u8;
+    let grow = grow as f32;
+    let byte =
+        |distance: f32| (((distance + grow) / RANGE_TEXELS + 0.5).clamp(0.0, 1.0) * 255.0).round() as u8;
     Ok(Some(Field {
         left: left as i32,
         bottom: bottom as i32,
@@ -369,4 +393,27 @@ impl Tile {
 
 fn mix(a: Point, b: Point, t: f64) -> Point {
     [0, 1].map(|k| a[k] + t * (b[k] - a[k]))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[test]
+    fn what_would_take_long_has_one_distance() {
+        let zigzag = |turns: u16| {
+            let mut outline = Outline::default();
+            let point = |i: u16| {
+                [240.0 * f64::from(i) / f64::from(turns), if i.is_multiple_of(2) { 0.0 } else { 200.0 }]
+            };
+            outline.polygon(&(0..turns).map(point).collect::<Vec<_>>());
+            outline
+        };
+        let began = std::time::Instant::now();
+        let field = make_given(&zigzag(600), 0.0).unwrap().unwrap();
+        assert_eq!(field.correction, Correction::Single);
+        assert!(began.elapsed().as_secs() < 10);
+        assert_eq!(make_given(&zigzag(6), 0.0).unwrap(), make(&zigzag(6), None).unwrap());
+    }
 }

@@ -6,20 +6,31 @@ use crate::outline::{Affine, Contour, Outline, Point, Segment};
 use std::sync::Arc;
 use ttf_parser::{GlyphId, OutlineBuilder, RasterImageFormat};
 
-/// Largest file that is read as a font. The largest collections of ideographs have 20 MiB.
-pub(crate) const FILE_BYTES_MAX: u64 = 64 << 20;
+/// Largest file in bytes that is read as a font. The largest collections of ideographs have 20 MiB.
+pub const FONT_BYTES_MAX: u64 = 64 << 20;
 /// Most points of a glyph.
 const POINTS_MAX: usize = 20_000;
+/// Most parts of a table of kerning that are looked at for a pair.
+const KERN_TABLES_MAX: usize = 32;
 
 /// Why bytes are no font.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FontError {
     /// The tables cannot be read.
-    #[error("not a font that can be read")]
+    #[error("not a TrueType or OpenType font that can be read")]
     Parse(#[from] ttf_parser::FaceParsingError),
+    /// The tables mean no good: whoever reads them is led astray.
+    #[error("the tables of the font are malformed")]
+    Malformed,
+    /// There is nothing by which the glyph of a character is found.
+    #[error("the font has no table of Unicode characters, or one of too many parts")]
+    Characters,
+    /// Nothing can be drawn: it has pictures alone, or outlines of another format.
+    #[error("the font has no outlines of the formats `glyf` and `CFF`")]
+    Outlines,
     /// Too large.
-    #[error("the font has {0} bytes, at most {FILE_BYTES_MAX} are read")]
+    #[error("the font has {0} bytes, at most {FONT_BYTES_MAX} are read")]
     Large(u64),
     /// It has no such character.
     #[error("the font has no glyph for it")]
@@ -51,9 +62,9 @@ impl Bytes {
     }
 }
 
-/// A font.
+/// A file with a font, and which of its fonts.
 #[derive(Clone, Debug)]
-pub(crate) struct Font {
+pub(crate) struct FontFile {
     bytes: Bytes,
     index: u32,
     hash: blake3::Hash,
@@ -64,10 +75,10 @@ pub(crate) struct Picture {
     pub(crate) png: Vec<u8>,
 }
 
-impl Font {
-    pub(crate) fn new(bytes: Bytes, index: u32) -> Result<Font, FontError> {
+impl FontFile {
+    pub(crate) fn new(bytes: Bytes, index: u32) -> Result<FontFile, FontError> {
         let length = bytes.get().len() as u64;
-        if length > FILE_BYTES_MAX {
+        if length > FONT_BYTES_MAX {
             return Err(FontError::Large(length));
         }
         ttf_parser::Face::parse(bytes.get(), index)?;
@@ -75,7 +86,12 @@ impl Font {
         hasher.update(bytes.get());
         hasher.update(&index.to_le_bytes());
         let hash = hasher.finalize();
-        Ok(Font { bytes, index, hash })
+        Ok(FontFile { bytes, index, hash })
+    }
+
+    /// Length in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.get().len()
     }
 
     /// BLAKE3 of the bytes and the index.
@@ -110,6 +126,7 @@ pub(crate) fn kerning(face: &ttf_parser::Face<'_>, left: GlyphId, right: GlyphId
     let units: i32 = kern
         .subtables
         .into_iter()
+        .take(KERN_TABLES_MAX)
         .filter(|table| table.horizontal && !table.variable && !table.has_state_machine)
         .filter_map(|table| table.glyphs_kerning(left, right))
         .map(i32::from)
@@ -121,11 +138,7 @@ pub(crate) fn kerning(face: &ttf_parser::Face<'_>, left: GlyphId, right: GlyphId
 pub(crate) fn outline(face: &ttf_parser::Face<'_>, glyph: GlyphId) -> Outline {
     let mut builder = Builder::default();
     face.outline_glyph(glyph, &mut builder);
-    if builder.points > POINTS_MAX {
-        return Outline::default();
-    }
-    builder.outline.transform(&Affine::scale(per_unit(face)));
-    builder.outline
+    builder.finish(face)
 }
 
 /// The largest picture of a glyph that is in the format PNG.
@@ -142,6 +155,15 @@ pub(crate) struct Builder {
 }
 
 impl Builder {
+    /// What was told, in em; nothing if it was too much.
+    pub(crate) fn finish(mut self, face: &ttf_parser::Face<'_>) -> Outline {
+        if self.points > POINTS_MAX {
+            return Outline::default();
+        }
+        self.outline.transform(&Affine::scale(per_unit(face)));
+        self.outline
+    }
+
     fn push(&mut self, segment: Segment) {
         self.points += 1;
         if self.points <= POINTS_MAX

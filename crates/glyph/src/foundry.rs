@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Makes glyphs beside the frames: ask, go on drawing, and take them when they are there.
 
-use crate::{Cluster, Face, Glyph, Key, Source, Style, cache::Cache, make};
-use parking_lot::{Condvar, Mutex};
+use crate::{Cluster, Face, Font, FontId, Glyph, Key, Place, Source, Style, TextFace, cache::Cache, make};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},
     path::PathBuf,
@@ -76,6 +76,8 @@ struct State {
     /// Bounded by [`MADE_MAX`]: the oldest is dropped, and found by a request all the same.
     new: VecDeque<(Key, Arc<Glyph>)>,
     since_flush: usize,
+    /// A font was let go, and its tiles are to be written.
+    is_flush_asked: bool,
     busy: usize,
     is_closed: bool,
 }
@@ -106,10 +108,36 @@ impl Foundry {
         Ok(foundry)
     }
 
+    /// Glyphs of this font can be requested until it is removed.
+    pub fn add_font(&self, font: &Font) {
+        self.shared.source.add_font(font);
+    }
+
+    /// Forgets a font, and all glyphs of it. Those that are requested all the same are empty.
+    pub fn remove_font(&self, id: FontId) {
+        // First, so that what is being made of it now is not kept.
+        self.shared.source.remove_font(id);
+        let stays = |key: &Key| key.place != Place::Text(TextFace::Given(id));
+        let mut state = self.shared.state.lock();
+        let State { made, order, made_bytes, queue, new, .. } = &mut *state;
+        made.retain(|key, glyph| {
+            if !stays(key) {
+                *made_bytes -= glyph.as_ref().map_or(0, |glyph| glyph.texels.len());
+            }
+            stays(key)
+        });
+        order.retain(stays);
+        queue.retain(stays);
+        new.retain(|(key, _)| stays(key));
+        state.is_flush_asked = true;
+        drop(state);
+        self.shared.wake.notify_one();
+    }
+
     /// The glyph if it is made; else it will be, if there is room in the queue. Returns at once.
     pub fn request(&self, key: Key) -> Option<Arc<Glyph>> {
         static BLANK: OnceLock<Arc<Glyph>> = OnceLock::new();
-        if key.is_blank() {
+        if key.is_blank() || !self.shared.source.knows(&key) {
             return Some(BLANK.get_or_init(|| Arc::new(Glyph::EMPTY)).clone());
         }
         let mut state = self.shared.state.lock();
@@ -171,6 +199,10 @@ fn work(shared: &Shared) {
                 if state.is_closed {
                     return;
                 }
+                if std::mem::take(&mut state.is_flush_asked) {
+                    MutexGuard::unlocked(&mut state, || shared.source.cache().flush());
+                    continue;
+                }
                 if let Some(key) = state.queue.pop_front() {
                     state.busy += 1;
                     break key;
@@ -192,16 +224,21 @@ fn work(shared: &Shared) {
         let glyph = Arc::new(made.unwrap_or(Glyph::EMPTY));
         let is_flush_due = {
             let mut state = shared.state.lock();
-            state.made_bytes += glyph.texels.len();
-            state.made.insert(key, Some(glyph.clone()));
-            state.order.push_back(key);
+            if shared.source.knows(&key) {
+                state.made_bytes += glyph.texels.len();
+                state.made.insert(key, Some(glyph.clone()));
+                state.order.push_back(key);
+                state.new.push_back((key, glyph));
+            } else {
+                // Its font was removed meanwhile.
+                state.made.remove(&key);
+            }
             while (state.order.len() > MADE_MAX || state.made_bytes > MADE_BYTES_MAX)
                 && let Some(oldest) = state.order.pop_front()
             {
                 let forgotten = state.made.remove(&oldest).flatten();
                 state.made_bytes -= forgotten.map_or(0, |glyph| glyph.texels.len());
             }
-            state.new.push_back((key, glyph));
             if state.new.len() > MADE_MAX {
                 state.new.pop_front();
             }

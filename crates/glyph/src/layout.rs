@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Text becomes glyphs in places: lines, wrapping, alignment.
 //!
-//! Only the bundled fonts decide about widths: text stands the same on every machine, whatever fonts it has.
+//! Only the bundled fonts, and those that are given, decide about widths: text stands the same on every machine,
+//! whatever fonts it has.
 //! What no bundled font has gets a width of its own ([`foreign_advance`]), and its glyph is made to fit.
 //! Letters that change with their neighbours (Arabic, the scripts of India) are shown one by one, and lines
 //! run from left to right.
 
 use crate::{
-    Align, Anchor, Bounds, Cluster, Face, Key, Style, TextFace, bundled, font,
+    Align, Anchor, Bounds, Cluster, Face, Font, Key, Style, TextFace, bundled, font,
     make::{is_ignorable, wants_color},
 };
 use unicode_linebreak::{BreakOpportunity, linebreaks};
@@ -22,10 +23,13 @@ const TAB_COLUMNS: f32 = 8.0;
 const PICTURE_ADVANCE: f32 = 1.25;
 
 /// How a text is to stand.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Options {
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
     /// The shapes of the letters.
     pub face: Face,
+    /// The font of a [`Face::Lump`], if it is there. What it has not, or all if there is none, is taken from
+    /// [`Face::Sans`]. Of no concern to other faces.
+    pub font: Option<&'a Font>,
     /// Bold, italic.
     pub style: Style,
     /// How lines stand beside each other, and where the origin is from left to right.
@@ -39,10 +43,11 @@ pub struct Options {
     pub line_spacing: f32,
 }
 
-impl Default for Options {
-    fn default() -> Options {
+impl Default for Options<'_> {
+    fn default() -> Self {
         Options {
             face: Face::Sans,
+            font: None,
             style: Style::default(),
             align: Align::Left,
             anchor: Anchor::Top,
@@ -52,10 +57,12 @@ impl Default for Options {
     }
 }
 
-impl From<&hearth_abi::scene::Text> for Options {
-    fn from(text: &hearth_abi::scene::Text) -> Options {
+impl From<&hearth_abi::scene::Text> for Options<'_> {
+    /// Without the font of a lump.
+    fn from(text: &hearth_abi::scene::Text) -> Self {
         Options {
             face: text.face,
+            font: None,
             style: Style { bold: text.bold, italic: text.italic },
             align: text.align,
             anchor: text.anchor,
@@ -95,18 +102,39 @@ struct Piece {
     key: Key,
     /// Without the kerning to what stands before it.
     advance: f32,
-    glyph: Option<(bundled::Choice, ttf_parser::GlyphId)>,
+    glyph: Option<(Of, ttf_parser::GlyphId)>,
     is_space: bool,
     is_tab: bool,
     /// Whether a line may end after it.
     breaks: bool,
 }
 
+/// What a glyph is of.
+#[derive(Clone, Copy, PartialEq)]
+enum Of {
+    Bundled(bundled::Choice),
+    Given,
+}
+
+/// Where letters are looked for.
+struct Setting<'a> {
+    given: Option<(&'a Font, ttf_parser::Face<'a>)>,
+    /// For what that has not.
+    face: TextFace,
+    style: Style,
+}
+
 /// Places a text.
-pub fn layout(text: &str, options: &Options) -> Layout {
-    let face = TextFace::from(options.face);
-    let metrics = bundled::metrics(face);
-    let (mut lines, is_cut) = wrap(text, options, face);
+pub fn layout(text: &str, options: &Options<'_>) -> Layout {
+    let given = options.font.filter(|_| matches!(options.face, Face::Lump(_)));
+    let given = given.and_then(|font| Some((font, font.file().face()?)));
+    let setting = Setting { given, face: TextFace::from(options.face), style: options.style };
+    let metrics = match &setting.given {
+        Some((font, _)) => font.metrics(),
+        None => bundled::metrics(setting.face),
+    };
+    let tab = TAB_COLUMNS * metrics.cell_width;
+    let (mut lines, is_cut) = wrap(text, options.width_em, tab, &setting);
     if lines.is_empty() {
         lines.push(Line::default());
     }
@@ -151,9 +179,9 @@ pub(crate) fn foreign_advance(face: TextFace, cluster: &Cluster) -> f32 {
     match (face, wide || wants_color(cluster)) {
         (TextFace::Mono, true) => 2.0 * cell,
         (TextFace::Mono, false) => cell,
-        (TextFace::Sans, true) if wants_color(cluster) => PICTURE_ADVANCE,
-        (TextFace::Sans, true) => 1.0,
-        (TextFace::Sans, false) => 0.7,
+        (_, true) if wants_color(cluster) => PICTURE_ADVANCE,
+        (_, true) => 1.0,
+        (_, false) => 0.7,
     }
 }
 
@@ -163,9 +191,8 @@ struct Line {
     width: f32,
 }
 
-fn wrap(text: &str, options: &Options, face: TextFace) -> (Vec<Line>, bool) {
-    let max = if options.width_em > 0.0 { options.width_em } else { f32::INFINITY };
-    let tab = TAB_COLUMNS * bundled::metrics(face).cell_width;
+fn wrap(text: &str, width_em: f32, tab: f32, setting: &Setting<'_>) -> (Vec<Line>, bool) {
+    let max = if width_em > 0.0 { width_em } else { f32::INFINITY };
     let mut lines = Vec::new();
     let mut left = GLYPHS_MAX;
     let mut is_cut = false;
@@ -177,7 +204,7 @@ fn wrap(text: &str, options: &Options, face: TextFace) -> (Vec<Line>, bool) {
         }
         left -= 1;
         let paragraph = paragraph.strip_suffix('\r').unwrap_or(paragraph);
-        let (pieces, was_cut) = pieces(paragraph, options.style, face, left);
+        let (pieces, was_cut) = pieces(paragraph, setting, left);
         left -= pieces.len();
         is_cut |= was_cut;
         let mut line = Line::default();
@@ -186,7 +213,7 @@ fn wrap(text: &str, options: &Options, face: TextFace) -> (Vec<Line>, bool) {
         let mut good: Option<(usize, usize, f32)> = None;
         while index < pieces.len() {
             let piece = &pieces[index];
-            let kern = if index > start { kerning(&pieces[index - 1], piece) } else { 0.0 };
+            let kern = if index > start { kerning(setting, &pieces[index - 1], piece) } else { 0.0 };
             let advance = if piece.is_tab { tab - pen.rem_euclid(tab) } else { piece.advance };
             let end = pen + kern + advance;
             // Blanks hang over the edge.
@@ -215,14 +242,17 @@ fn wrap(text: &str, options: &Options, face: TextFace) -> (Vec<Line>, bool) {
     (lines, is_cut)
 }
 
-fn kerning(left: &Piece, right: &Piece) -> f32 {
-    match (left.glyph, right.glyph) {
-        (Some((a, left)), Some((b, right))) if a == b => font::kerning(a.font.face(), left, right) as f32,
-        _ => 0.0,
+fn kerning(setting: &Setting<'_>, left: &Piece, right: &Piece) -> f32 {
+    let (Some((a, left)), Some((b, right))) = (left.glyph, right.glyph) else { return 0.0 };
+    match (a, &setting.given) {
+        _ if a != b => 0.0,
+        (Of::Bundled(choice), _) => font::kerning(choice.font.face(), left, right) as f32,
+        (Of::Given, Some((font, face))) => font.kerning(face, left, right),
+        (Of::Given, None) => 0.0,
     }
 }
 
-fn pieces(paragraph: &str, style: Style, face: TextFace, most: usize) -> (Vec<Piece>, bool) {
+fn pieces(paragraph: &str, setting: &Setting<'_>, most: usize) -> (Vec<Piece>, bool) {
     let mut breaks = linebreaks(paragraph)
         .filter(|(_, kind)| *kind == BreakOpportunity::Allowed)
         .map(|(place, _)| place)
@@ -236,12 +266,14 @@ fn pieces(paragraph: &str, style: Style, face: TextFace, most: usize) -> (Vec<Pi
         while breaks.peek().is_some_and(|place| *place < end) {
             breaks.next();
         }
-        pieces.push(Piece { breaks: breaks.peek() == Some(&end), ..piece(grapheme, style, face) });
+        pieces.push(Piece { breaks: breaks.peek() == Some(&end), ..piece(grapheme, setting) });
     }
     (pieces, false)
 }
 
-fn piece(grapheme: &str, style: Style, face: TextFace) -> Piece {
+fn piece(grapheme: &str, setting: &Setting<'_>) -> Piece {
+    let Setting { given, face, style } = setting;
+    let (face, style) = (*face, *style);
     let cluster = Cluster::new(grapheme);
     let base = cluster.base();
     let key = Key { cluster, style, place: crate::Place::Text(face) };
@@ -249,6 +281,21 @@ fn piece(grapheme: &str, style: Style, face: TextFace) -> Piece {
     let is_space = is_tab || (base.is_whitespace() && base != '\u{A0}' && base != '\u{202F}');
     let mut piece = Piece { key, advance: 0.0, glyph: None, is_space, is_tab, breaks: false };
     if base.is_control() || is_ignorable(base) {
+        return piece;
+    }
+    // A letter whose marks the font has not is better taken whole from elsewhere.
+    let has_marks = |tables| {
+        let mut marks = cluster.characters().skip(1);
+        marks.all(|mark| is_ignorable(mark) || font::glyph(tables, mark).is_some())
+    };
+    if let Some((font, tables)) = given
+        && !wants_color(&cluster)
+        && has_marks(tables)
+        && let Some(found) = font::glyph(tables, base)
+    {
+        piece.key.place = crate::Place::Text(TextFace::Given(font.id()));
+        piece.advance = font.advance(tables, found, style);
+        piece.glyph = Some((Of::Given, found));
         return piece;
     }
     let own = || {
@@ -259,7 +306,7 @@ fn piece(grapheme: &str, style: Style, face: TextFace) -> Piece {
     match own().filter(|_| !wants_color(&cluster)) {
         Some((choice, found)) => {
             piece.advance = font::advance(choice.font.face(), found) as f32;
-            piece.glyph = Some((choice, found));
+            piece.glyph = Some((Of::Bundled(choice), found));
         }
         None if base.is_whitespace() => {
             piece.advance = 0.5 * UnicodeWidthStr::width(grapheme).min(2) as f32;

@@ -15,15 +15,18 @@ pub mod cpu;
 mod field;
 mod font;
 mod foundry;
+mod given;
 mod layout;
 mod make;
 mod outline;
 mod procedural;
+mod stranger;
 mod system;
 
 pub use bundled::Bundled;
-pub use font::FontError;
+pub use font::{FONT_BYTES_MAX, FontError};
 pub use foundry::{Foundry, FoundryError, MADE_MAX, Options as FoundryOptions, QUEUE_MAX};
+pub use given::{Font, FontId};
 pub use hearth_abi::scene::{Align, Anchor, Face};
 pub use layout::{GLYPHS_MAX, Layout, Options as LayoutOptions, PlacedGlyph, layout};
 pub use make::{Source, make, make_from_bytes};
@@ -93,19 +96,22 @@ pub enum Place {
     Text(TextFace),
 }
 
-/// [`Face`], ordered and hashed.
+/// What letters are taken from: [`Face`], ordered and hashed, with a [`Font`] for a lump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TextFace {
     /// Each letter as wide as it is.
     Sans,
     /// All letters of one width.
     Mono,
+    /// A font that was given. What makes the glyph must know it: [`Foundry::add_font`], [`Source::add_font`].
+    Given(FontId),
 }
 
 impl From<Face> for TextFace {
     fn from(face: Face) -> TextFace {
         match face {
-            Face::Sans => TextFace::Sans,
+            // The face that stands in for a font that is not known.
+            Face::Sans | Face::Lump(_) => TextFace::Sans,
             Face::Mono => TextFace::Mono,
         }
     }
@@ -134,7 +140,7 @@ impl Key {
         Key { cluster, style, place: Place::Cell { wide } }
     }
 
-    /// A grapheme of writing. [`layout()`] makes these.
+    /// A grapheme of writing, for a lump in the face that stands in for it. [`layout()`] makes these.
     pub fn text(cluster: Cluster, style: Style, face: Face) -> Key {
         Key { cluster, style, place: Place::Text(face.into()) }
     }
@@ -255,7 +261,7 @@ impl Metrics {
         bundled::metrics(TextFace::Mono)
     }
 
-    /// Of a face.
+    /// Of a face; of a lump those of the face that stands in for it, see [`Font::metrics`].
     pub fn of(face: Face) -> Metrics {
         bundled::metrics(face.into())
     }

@@ -7,13 +7,18 @@ use crate::{
     cache::Cache,
     color,
     field::{self, Field},
-    font::{self, Bytes, Font, FontError},
+    font::{self, Bytes, FontError, FontFile},
+    given::{BOLDER, Font, FontId},
     layout,
     outline::{Affine, Outline, Rect},
     procedural,
     system::System,
 };
-use std::sync::{Arc, OnceLock};
+use parking_lot::Mutex;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 
 /// By how much upright letters are slanted: DejaVu's own angle is 11°.
 const SLANT: f64 = 0.194;
@@ -27,6 +32,8 @@ pub struct Source {
     system: OnceLock<System>,
     uses_system: bool,
     cache: Cache,
+    /// Bounded by who adds: each is taken away again.
+    fonts: Mutex<BTreeMap<FontId, Font>>,
 }
 
 impl Source {
@@ -42,7 +49,33 @@ impl Source {
     }
 
     pub(crate) fn new(uses_system: bool, cache: Cache) -> Source {
-        Source { system: OnceLock::new(), uses_system, cache }
+        Source { uses_system, cache, ..Source::default() }
+    }
+
+    /// From now on this font is known, until it is removed.
+    pub fn add_font(&self, font: &Font) {
+        self.fonts.lock().insert(font.id(), font.clone());
+    }
+
+    /// The font is not known any more: its glyphs are empty.
+    pub fn remove_font(&self, id: FontId) {
+        let removed = self.fonts.lock().remove(&id);
+        if let Some(font) = removed {
+            self.cache.let_go(font.file().hash());
+        }
+    }
+
+    /// Whether the glyph is of a font that can be asked.
+    pub(crate) fn knows(&self, key: &Key) -> bool {
+        match key.place {
+            Place::Text(TextFace::Given(id)) => self.fonts.lock().contains_key(&id),
+            _ => true,
+        }
+    }
+
+    /// The font of that id.
+    pub(crate) fn font(&self, id: FontId) -> Option<Font> {
+        self.fonts.lock().get(&id).cloned()
     }
 
     pub(crate) fn cache(&self) -> &Cache {
@@ -60,6 +93,12 @@ pub fn make(source: &Source, key: &Key) -> Glyph {
     if key.is_blank() {
         return Glyph::EMPTY;
     }
+    if let Place::Text(TextFace::Given(id)) = key.place {
+        let Some(font) = source.font(id) else { return Glyph::EMPTY };
+        // What is too intricate is shown as the face shows it that stands in.
+        let sans = Key { place: Place::Text(TextFace::Sans), ..*key };
+        return from_given(source, &font, key).unwrap_or_else(|| make(source, &sans));
+    }
     find(source, key).unwrap_or_else(|| replacement(key))
 }
 
@@ -68,7 +107,7 @@ pub fn make(source: &Source, key: &Key) -> Glyph {
 /// # Errors
 /// The bytes are no font, have no such glyph, or one that is too intricate.
 pub fn make_from_bytes(bytes: &[u8], index: u32, character: char) -> Result<Glyph, FontError> {
-    let font = Font::new(Bytes::Read(Arc::from(bytes)), index)?;
+    let font = FontFile::new(Bytes::Read(Arc::from(bytes)), index)?;
     let face = font.face().ok_or(FontError::Missing)?;
     let glyph = font::glyph(&face, character).ok_or(FontError::Missing)?;
     Ok(from_outline(&font::outline(&face, glyph), None)?)
@@ -144,8 +183,8 @@ fn from_procedural(character: char, width: f64, metrics: &Metrics) -> Option<Gly
     Some(Glyph { opacity: shape.opacity, clipped: true, ..glyph })
 }
 
-fn from_font(source: &Source, font: &Font, key: &Key, fit: Option<Fit>, slant: bool) -> Option<Glyph> {
-    let recipe = recipe(key, fit, slant);
+fn from_font(source: &Source, font: &FontFile, key: &Key, fit: Option<Fit>, slant: bool) -> Option<Glyph> {
+    let recipe = recipe(key, fit, Style { bold: false, italic: slant });
     if let Some(glyph) = source.cache.get(font.hash(), &recipe) {
         return Some(glyph);
     }
@@ -154,7 +193,8 @@ fn from_font(source: &Source, font: &Font, key: &Key, fit: Option<Fit>, slant: b
     let made = match (fit, color::picture(&face, glyph)) {
         (Some(fit), Some(picture)) => color::fitted(&picture, fit.width, fit.bottom, fit.top)?,
         _ => {
-            let mut outline = compose(&face, glyph, &key.cluster);
+            let mut outline =
+                compose(&face, glyph, &key.cluster, &|face, glyph| Ok(font::outline(face, glyph))).ok()?;
             if slant {
                 outline.transform(&Affine { b: SLANT, ..Affine::scale(1.0) });
             }
@@ -168,13 +208,40 @@ fn from_font(source: &Source, font: &Font, key: &Key, fit: Option<Fit>, slant: b
     Some(made)
 }
 
+/// As `from_font`, from a font that may be anything.
+fn from_given(source: &Source, font: &Font, key: &Key) -> Option<Glyph> {
+    let lacks = font.lacks(key.style);
+    let recipe = recipe(key, None, lacks);
+    if let Some(glyph) = source.cache.get(font.file().hash(), &recipe) {
+        return Some(glyph);
+    }
+    let face = font.file().face()?;
+    let glyph = font::glyph(&face, key.cluster.base())?;
+    let mut outline = compose(&face, glyph, &key.cluster, &Font::outline).ok()?;
+    let bolder = if lacks.bold { BOLDER } else { 0.0 };
+    if lacks.italic {
+        outline.transform(&Affine { b: SLANT, ..Affine::scale(1.0) });
+    }
+    // The left edge stays where it is.
+    outline.transform(&Affine::shift(bolder, 0.0));
+    let scale = f64::from(TEXELS_PER_EM);
+    outline.transform(&Affine::scale(scale));
+    let field = field::make_given(&outline, bolder * scale).ok()?;
+    let made = field.map_or(Glyph::EMPTY, from_field);
+    source.cache.put(font.file().hash(), &recipe, &made);
+    Some(made)
+}
+
 /// What, besides the font, a tile depends on.
-fn recipe(key: &Key, fit: Option<Fit>, slant: bool) -> [u8; 16] {
+fn recipe(key: &Key, fit: Option<Fit>, lacks: Style) -> [u8; 16] {
     let mut hasher = blake3::Hasher::new();
     for character in key.cluster.characters() {
         hasher.update(&u32::from(character).to_le_bytes());
     }
-    hasher.update(&[u8::from(slant), u8::from(fit.is_some())]);
+    hasher.update(&[u8::from(lacks.italic), u8::from(fit.is_some())]);
+    if lacks.bold {
+        hasher.update(b"bolder");
+    }
     if let Some(fit) = fit {
         for value in [fit.width, fit.bottom, fit.top] {
             hasher.update(&value.to_le_bytes());
@@ -186,11 +253,16 @@ fn recipe(key: &Key, fit: Option<Fit>, slant: bool) -> [u8; 16] {
 }
 
 /// A letter with its marks in em. A mark is put over or under the middle of the letter, clear of it.
-fn compose(face: &ttf_parser::Face<'_>, base: ttf_parser::GlyphId, cluster: &Cluster) -> Outline {
-    let mut outline = font::outline(face, base);
+fn compose(
+    face: &ttf_parser::Face<'_>,
+    base: ttf_parser::GlyphId,
+    cluster: &Cluster,
+    outline_of: &dyn Fn(&ttf_parser::Face<'_>, ttf_parser::GlyphId) -> Result<Outline, FontError>,
+) -> Result<Outline, FontError> {
+    let mut outline = outline_of(face, base)?;
     for mark in cluster.characters().skip(1).filter(|c| !is_ignorable(*c)) {
         let Some(glyph) = font::glyph(face, mark) else { continue };
-        let mut shape = font::outline(face, glyph);
+        let mut shape = outline_of(face, glyph)?;
         let (Some(below), Some(bounds)) = (outline.bounds(), shape.bounds()) else {
             outline.append(shape);
             continue;
@@ -207,7 +279,7 @@ fn compose(face: &ttf_parser::Face<'_>, base: ttf_parser::GlyphId, cluster: &Clu
         shape.transform(&Affine::shift(dx, dy));
         outline.append(shape);
     }
-    outline
+    Ok(outline)
 }
 
 /// Makes a glyph of another font as large as it may be in its cells, and centres it.

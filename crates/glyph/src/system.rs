@@ -4,7 +4,7 @@
 //! Looking is done once, by a worker: of each file only the list of tables and the table of characters are
 //! read. Which font is taken depends on the files' names alone, not on the order in which they are found.
 
-use crate::font::{Bytes, FILE_BYTES_MAX, Font};
+use crate::font::{Bytes, FONT_BYTES_MAX, FontFile};
 use parking_lot::Mutex;
 use std::{
     collections::BTreeSet,
@@ -56,7 +56,7 @@ pub(crate) struct System {
 #[derive(Default)]
 struct Loaded {
     /// The last one is the newest.
-    fonts: Vec<(usize, Font)>,
+    fonts: Vec<(usize, FontFile)>,
     /// What could not be loaded, so that it is not read again for each character.
     broken: BTreeSet<usize>,
 }
@@ -86,23 +86,23 @@ impl System {
     }
 
     /// The best font with this character: with pictures first if they are wanted, else last.
-    pub(crate) fn choose(&self, character: char, wants_color: bool) -> Option<Font> {
+    pub(crate) fn choose(&self, character: char, wants_color: bool) -> Option<FontFile> {
         self.first(character, wants_color).or_else(|| self.first(character, !wants_color))
     }
 
     /// The best font that has it as a picture.
-    pub(crate) fn choose_color(&self, character: char) -> Option<Font> {
+    pub(crate) fn choose_color(&self, character: char) -> Option<FontFile> {
         self.first(character, true)
     }
 
     /// The first font that has it and can be loaded.
-    fn first(&self, character: char, is_color: bool) -> Option<Font> {
+    fn first(&self, character: char, is_color: bool) -> Option<FontFile> {
         let all = self.entries.iter().enumerate();
         let mut having = all.filter(|(_, entry)| entry.is_color == is_color && entry.has(character));
         having.find_map(|(index, _)| self.load(index))
     }
 
-    fn load(&self, index: usize) -> Option<Font> {
+    fn load(&self, index: usize) -> Option<FontFile> {
         let mut loaded = self.loaded.lock();
         if let Some(place) = loaded.fonts.iter().position(|(other, _)| *other == index) {
             let found = loaded.fonts.remove(place);
@@ -125,10 +125,10 @@ impl System {
     }
 }
 
-fn load(path: &Path, index: u32) -> Option<Font> {
+fn load(path: &Path, index: u32) -> Option<FontFile> {
     let mut bytes = Vec::new();
-    File::open(path).ok()?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).ok()?;
-    Font::new(Bytes::Read(Arc::from(bytes)), index).ok()
+    File::open(path).ok()?.take(FONT_BYTES_MAX + 1).read_to_end(&mut bytes).ok()?;
+    FontFile::new(Bytes::Read(Arc::from(bytes)), index).ok()
 }
 
 fn walk(folder: &Path, depth: usize, entries_left: &mut usize, files: &mut Vec<PathBuf>) {
@@ -179,7 +179,7 @@ fn rank(path: &Path) -> u32 {
 
 fn read(path: &Path) -> Option<Vec<Entry>> {
     let mut file = File::open(path).ok()?;
-    if file.metadata().ok()?.len() > FILE_BYTES_MAX {
+    if file.metadata().ok()?.len() > FONT_BYTES_MAX {
         return None;
     }
     let mut head = [0; 12];
@@ -270,7 +270,7 @@ mod tests {
         std::fs::write(folder.path().join("a.ttf"), broken).unwrap();
         let huge = File::create(folder.path().join("b.ttf")).unwrap();
         std::io::Write::write_all(&mut &huge, good).unwrap();
-        huge.set_len(FILE_BYTES_MAX + 1).unwrap();
+        huge.set_len(FONT_BYTES_MAX + 1).unwrap();
         std::fs::write(folder.path().join("c.ttf"), good).unwrap();
         let system = System::scan_folders(&[folder.path().to_owned()]);
         assert_eq!(system.entries.len(), 2, "what is too large is not looked at");

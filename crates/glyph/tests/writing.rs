@@ -21,7 +21,7 @@ fn lines(layout: &Layout) -> Vec<String> {
     lines.into_iter().map(|(_, line)| line).collect()
 }
 
-fn mono(columns: f32) -> LayoutOptions {
+fn mono(columns: f32) -> LayoutOptions<'static> {
     let width_em = columns * Metrics::mono().cell_width;
     LayoutOptions { face: Face::Mono, width_em, ..LayoutOptions::default() }
 }
@@ -140,6 +140,7 @@ proptest! {
     ) {
         let options = LayoutOptions {
             face: if is_mono { Face::Mono } else { Face::Sans },
+            font: None,
             style: Style { bold, italic: bold },
             align: [Align::Left, Align::Center, Align::Right][align as usize],
             anchor: Anchor::Middle,

@@ -47,7 +47,8 @@ pub(crate) fn grapheme(grapheme: &str, face: Face, bold: bool) -> f32 {
     match face {
         Face::Mono if is_wide(character) => 2.0 * CELL,
         Face::Mono => CELL,
-        Face::Sans => sans(character, bold),
+        // A script does not know the widths of a font of its own; those of the face that stands in for it are near.
+        Face::Sans | Face::Lump(_) => sans(character, bold),
     }
 }
 

@@ -98,7 +98,7 @@ impl Lump {
     }
 }
 
-/// A lump that this peer has loaded for a class: `Mesh`, `Texture`, `Scene`, `Environment`, `Sound` or
+/// A lump that this peer has loaded for a class: `Mesh`, `Texture`, `Scene`, `Environment`, `Sound`, `Font` or
 /// `WebAssembly`.
 ///
 /// Entities load what they refer to by themselves; load an asset to have it ready before it is shown,

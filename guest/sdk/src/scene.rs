@@ -224,16 +224,17 @@ impl Entity {
     }
 
     /// Writing on it, to be read from +Z: white, without serifs, a tenth of a metre high, about its origin.
-    /// For other looks give a [`Text`] to [`Entity::with`].
+    /// For other looks give a [`Text`] to [`Entity::with`]: also in any font, which is a lump of class `Font`.
     ///
     /// ```
     /// # use hearth_sdk::prelude::*;
-    /// # fn build() -> Result<(), Error> {
+    /// # fn build(font: LumpId) -> Result<(), Error> {
     /// let sign = Entity::new().at(0.0, 2.0, 0.0).billboard().text("the library").spawn()?;
     /// scene::set(sign, Text { text: "closed".into(), bold: true, size: 0.2, ..Text::default() })?;
+    /// scene::set(sign, Text { text: "open again".into(), face: Face::Lump(font), ..Text::default() })?;
     /// # Ok(())
     /// # }
-    /// # build().unwrap();
+    /// # build(LumpId([7; 32])).unwrap();
     /// ```
     pub fn text(self, text: impl Into<String>) -> Entity {
         self.with(Text { text: text.into(), ..Text::default() })

@@ -3,7 +3,7 @@
 
 use super::{above_zero, at_least};
 use crate::{
-    DecodeError, TerminalId,
+    DecodeError, LumpId, TerminalId,
     codec::{Reader, put_floats},
 };
 use alloc::{string::String, vec::Vec};
@@ -39,9 +39,9 @@ impl TerminalView {
     }
 }
 
-/// Writing in the entity's xy plane, to be read from +Z. As bytes: `u8` face, `u8` align, `u8` anchor,
-/// `u8` style (bit 0 bold, bit 1 italic), `f32` size, `f32` width, `f32` line spacing, four `f32` colour,
-/// four `f32` background, and UTF-8 to the end.
+/// Writing in the entity's xy plane, to be read from +Z. As bytes: `u8` face and, if that is 2, 32 bytes of a
+/// lump of class `Font`; `u8` align, `u8` anchor, `u8` style (bit 0 bold, bit 1 italic), `f32` size,
+/// `f32` width, `f32` line spacing, four `f32` colour, four `f32` background, and UTF-8 to the end.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Text {
     /// What it says, at most [`TEXT_LEN_MAX`] bytes; a line feed begins a new line.
@@ -88,12 +88,20 @@ impl Default for Text {
 
 /// The shapes of letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
 pub enum Face {
-    /// Without serifs, each letter as wide as it is.
-    Sans = 0,
-    /// All letters of one width.
-    Mono = 1,
+    /// 0: without serifs, each letter as wide as it is.
+    Sans,
+    /// 1: all letters of one width.
+    Mono,
+    /// 2: those of a lump of class `Font`: TrueType or OpenType. Until it is there, where it does not load, and for
+    /// characters that it has not, [`Face::Sans`] stands in. 32 bytes.
+    Lump(LumpId),
+}
+
+impl From<LumpId> for Face {
+    fn from(font: LumpId) -> Face {
+        Face::Lump(font)
+    }
 }
 
 /// How lines stand beside each other.
@@ -143,7 +151,15 @@ impl TerminalView {
 impl Text {
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         let style = u8::from(self.bold) | u8::from(self.italic) << 1;
-        out.extend_from_slice(&[self.face as u8, self.align as u8, self.anchor as u8, style]);
+        match &self.face {
+            Face::Sans => out.push(0),
+            Face::Mono => out.push(1),
+            Face::Lump(id) => {
+                out.push(2);
+                out.extend_from_slice(&id.0);
+            }
+        }
+        out.extend_from_slice(&[self.align as u8, self.anchor as u8, style]);
         put_floats(out, &[self.size, self.width, self.line_spacing]);
         put_floats(out, &self.color);
         put_floats(out, &self.background);
@@ -155,8 +171,10 @@ impl Text {
         let face = match r.u8()? {
             0 => Face::Sans,
             1 => Face::Mono,
+            2 => Face::Lump(LumpId(r.array()?)),
             _ => return Err(unknown),
         };
+        let unknown = r.error("unknown way of writing");
         let align = match r.u8()? {
             0 => Align::Left,
             1 => Align::Center,
@@ -184,5 +202,89 @@ impl Text {
         let text = r.text(r.remaining())?.into();
         let (bold, italic) = (style & 1 != 0, style & 2 != 0);
         Ok(Text { text, face, align, anchor, bold, italic, size, width, line_spacing, color, background })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use crate::scene::{COMPONENT_LEN_MAX, Component, ComponentKind};
+    use alloc::boxed::Box;
+    use proptest::prelude::*;
+    use std::vec;
+
+    fn bytes(text: &Text) -> Vec<u8> {
+        let mut out = vec![];
+        Component::Text(Box::new(text.clone())).encode(&mut out);
+        out
+    }
+
+    fn read(bytes: &[u8]) -> Result<Component, DecodeError> {
+        Component::decode(ComponentKind::Text, bytes)
+    }
+
+    /// What comes after the face of a text that is as it is by default.
+    const REST: [u8; 47] = [
+        1, 1, 0, 0xcd, 0xcc, 0xcc, 0x3d, 0, 0, 0, 0, 0, 0, 0x80, 0x3f, 0, 0, 0x80, 0x3f, 0, 0, 0x80, 0x3f, 0,
+        0, 0x80, 0x3f, 0, 0, 0x80, 0x3f, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    ];
+
+    #[test]
+    fn golden_vectors() {
+        let lump = LumpId([0xab; 32]);
+        for (face, head) in [
+            (Face::Sans, vec![0]),
+            (Face::Mono, vec![1]),
+            (Face::Lump(lump), [vec![2], vec![0xab; 32]].concat()),
+        ] {
+            let text = Text { text: "é".into(), face, ..Text::default() };
+            let expected = [head, REST.to_vec(), vec![0xc3, 0xa9]].concat();
+            assert_eq!(bytes(&text), expected);
+            let again = read(&expected).unwrap();
+            assert_eq!(again, Component::Text(Box::new(text)));
+            let lumps = again.lumps().collect::<Vec<_>>();
+            assert_eq!(lumps, if face == Face::Lump(lump) { vec![lump] } else { vec![] });
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_refused() {
+        let plain = Text { text: "a".into(), ..Text::default() };
+        for (at, value) in [(0, 3), (1, 3), (2, 4), (3, 4)] {
+            let mut bytes = bytes(&plain);
+            bytes[at] = value;
+            let offset = at.min(1);
+            assert_eq!(read(&bytes).unwrap_err(), DecodeError { offset, problem: "unknown way of writing" });
+        }
+        let long = Text { face: Face::Lump(LumpId([1; 32])), text: "n".repeat(TEXT_LEN_MAX), ..plain };
+        let bytes = bytes(&long);
+        assert!(bytes.len() <= COMPONENT_LEN_MAX);
+        assert_eq!(read(&bytes).unwrap(), Component::Text(Box::new(long)));
+        for end in [1, 20, 32, 33, 79] {
+            assert!(read(&bytes[..end]).is_err(), "{end}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_reads_back(
+            text in "\\PC{0,40}", lump in any::<Option<[u8; 32]>>(), flags in any::<[bool; 3]>(),
+            size in 0.001f32..100.0, width in 0.0f32..100.0, align in 0..3, anchor in 0..4,
+        ) {
+            let plain = if flags[2] { Face::Mono } else { Face::Sans };
+            let text = Text {
+                text,
+                face: lump.map_or(plain, |lump| Face::Lump(LumpId(lump))),
+                align: [Align::Left, Align::Center, Align::Right][align as usize],
+                anchor: [Anchor::Top, Anchor::Middle, Anchor::Bottom, Anchor::Baseline][anchor as usize],
+                bold: flags[0],
+                italic: flags[1],
+                size,
+                width,
+                ..Text::default()
+            };
+            prop_assert_eq!(read(&bytes(&text)).unwrap(), Component::Text(Box::new(text)));
+        }
     }
 }

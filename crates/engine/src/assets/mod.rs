@@ -24,6 +24,7 @@ use bevy::{
 use bytes::Bytes;
 use giving::{Budget, Giving, Uploads};
 use hearth_abi::{EntityId, LumpId};
+use hearth_glyph::Font;
 use hearth_sound::Clip;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
@@ -49,6 +50,7 @@ pub(crate) enum Key {
     Model(LumpId),
     Sound(LumpId),
     Environment(LumpId),
+    Font(LumpId),
 }
 
 impl Key {
@@ -59,15 +61,15 @@ impl Key {
             "Scene" => Some(Key::Model(id)),
             "Sound" => Some(Key::Sound(id)),
             "Environment" => Some(Key::Environment(id)),
+            "Font" => Some(Key::Font(id)),
             _ => None,
         }
     }
 
     pub(crate) const fn lump(self) -> LumpId {
         match self {
-            Key::Mesh(id) | Key::Texture(id, _) | Key::Model(id) | Key::Environment(id) | Key::Sound(id) => {
-                id
-            }
+            Key::Mesh(id) | Key::Texture(id, _) | Key::Model(id) => id,
+            Key::Environment(id) | Key::Sound(id) | Key::Font(id) => id,
         }
     }
 
@@ -78,6 +80,7 @@ impl Key {
             Key::Model(_) => "Scene",
             Key::Sound(_) => "Sound",
             Key::Environment(_) => "Environment",
+            Key::Font(_) => "Font",
         }
     }
 }
@@ -92,6 +95,7 @@ pub(crate) enum Loaded {
     /// Seen, diffuse and specular.
     Environment([Handle<Image>; 3]),
     Sound(Arc<Clip>),
+    Font(Font),
 }
 
 /// A mesh, and what bends it.
@@ -123,6 +127,7 @@ enum Decoded {
     Model(Box<gltf::Decoded>),
     Environment(Option<Box<Maps>>),
     Sound(Arc<Clip>),
+    Font(Font),
 }
 
 impl Decoded {
@@ -135,7 +140,7 @@ impl Decoded {
             Decoded::Environment(maps) => {
                 (maps.take().map_or_else(Vec::new, |maps| maps.into_images()), Vec::new())
             }
-            Decoded::Mesh(None) | Decoded::Sound(_) => (Vec::new(), Vec::new()),
+            Decoded::Mesh(None) | Decoded::Sound(_) | Decoded::Font(_) => (Vec::new(), Vec::new()),
         };
         (self, Giving::new(images, meshes))
     }
@@ -160,6 +165,7 @@ impl Decoded {
                 Loaded::Environment([(); 3].map(|()| images.next().unwrap_or_default()))
             }
             Decoded::Sound(clip) => Loaded::Sound(clip),
+            Decoded::Font(font) => Loaded::Font(font),
         }
     }
 }
@@ -540,6 +546,11 @@ fn decode(key: Key, bytes: &[u8], adapter: CompressedImageFormats) -> Result<(De
             let clip = hearth_sound::decode(bytes).map_err(|error| error.to_string())?;
             let weight = clip.bytes();
             Ok((Decoded::Sound(Arc::new(clip)), weight))
+        }
+        Key::Font(_) => {
+            let font = Font::parse(bytes).map_err(|error| error.to_string())?;
+            let weight = font.bytes();
+            Ok((Decoded::Font(font), weight))
         }
     }
 }

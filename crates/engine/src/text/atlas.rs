@@ -18,7 +18,8 @@ use bevy::render::{
 };
 use etagere::{AllocId, AtlasAllocator, size2};
 use hearth_glyph::{
-    Bounds, Foundry, FoundryOptions, Glyph, Key, Kind, Metrics, RANGE_TEXELS, Style, TEXELS_PER_EM,
+    Bounds, Font, FontId, Foundry, FoundryOptions, Glyph, Key, Kind, Metrics, Place, RANGE_TEXELS, Style,
+    TEXELS_PER_EM, TextFace,
 };
 use std::{
     collections::{HashMap, VecDeque},
@@ -184,6 +185,32 @@ impl Atlas {
     /// Whether what was given the number 0 may ask for its numbers again.
     pub(crate) const fn readmits(&mut self) -> bool {
         std::mem::replace(&mut self.readmits, false)
+    }
+
+    /// Glyphs of this font may be asked for until it is removed.
+    pub(crate) fn add_font(&self, font: &Font) {
+        if let Some(foundry) = &self.foundry {
+            foundry.add_font(font);
+        }
+    }
+
+    /// Lets go of a font and of all its glyphs, to which nothing may refer any more.
+    pub(crate) fn remove_font(&mut self, id: FontId, writes: &mut Vec<Write>) {
+        if let Some(foundry) = &self.foundry {
+            foundry.remove_font(id);
+        }
+        let place = Place::Text(TextFace::Given(id));
+        for number in 0..self.entries.len() {
+            let Some(entry) = self.entries[number].as_ref().filter(|entry| entry.key.place == place) else {
+                continue;
+            };
+            if matches!(entry.state, State::Asked) {
+                self.asked -= 1;
+            }
+            self.forget(number as u32, writes);
+        }
+        self.made.retain(|(key, _)| key.place != place);
+        self.readmits |= std::mem::replace(&mut self.has_refused, false);
     }
 
     /// The number of a terminal's character; bit 0 of the style is bold, bit 1 italic, bit 2 wide.

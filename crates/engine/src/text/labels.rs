@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Writing in the scene: laid out, and drawn as one mesh with a rectangle for each glyph.
 //!
+//! A text whose face is a lump is laid out in that font as soon as it is there, and in the face that stands in until
+//! then. A font that is let go stays until no text on show has a glyph of it.
+//!
 //! Short text is laid out at once, long text beside the frame; until it is done the text before stays. Text
 //! that changes meanwhile waits for its turn, so that what changes before every picture is shown all the same.
 //! At most [`LAID_OUT_MAX`] texts are laid out before one picture, the others wait for the next.
@@ -8,6 +11,7 @@
 use super::{
     atlas::Atlas,
     material::{GLYPH, LabelMaterial, PEN},
+    upload::Write,
 };
 use crate::drawn::Flat;
 use bevy::{
@@ -21,8 +25,8 @@ use bevy::{
     },
     tasks::{AsyncComputeTaskPool, Task, block_on, poll_once},
 };
-use hearth_abi::{EntityId, scene};
-use hearth_glyph::{Layout, LayoutOptions, layout};
+use hearth_abi::{EntityId, LumpId, scene};
+use hearth_glyph::{Font, FontId, Layout, LayoutOptions, layout};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Mutex,
@@ -44,8 +48,12 @@ struct Label {
     entity: Entity,
     text: Box<scene::Text>,
     laying_out: Option<Mutex<Task<Layout>>>,
+    /// In which font that is.
+    laying_in: Option<FontId>,
     /// What the mesh was made of.
     laid: Option<Layout>,
+    /// In which font that is.
+    laid_in: Option<FontId>,
     numbers: Vec<u32>,
     drawn: Option<Entity>,
     generation: u64,
@@ -61,6 +69,10 @@ pub(crate) struct Labels {
     under_way: BTreeMap<EntityId, Instant>,
     /// Laid out, and to be drawn.
     ready: BTreeSet<EntityId>,
+    /// The fonts that are there. As many as there are such assets.
+    fonts: BTreeMap<LumpId, Font>,
+    /// What the atlas knows of these, and of those before that are still on show.
+    fonts_known: BTreeSet<FontId>,
 }
 
 impl Labels {
@@ -80,7 +92,9 @@ impl Labels {
                     entity,
                     text,
                     laying_out: None,
+                    laying_in: None,
                     laid: None,
+                    laid_in: None,
                     numbers: Vec::new(),
                     drawn: None,
                     generation: 0,
@@ -128,15 +142,55 @@ impl Labels {
         self.ready.extend(self.labels.iter().filter(|(_, label)| label.laid.is_some()).map(|(id, _)| *id));
     }
 
+    /// This lump is that font from now on, or none.
+    pub(crate) fn font(&mut self, lump: LumpId, font: Option<Font>) {
+        let before = self.fonts.get(&lump).map(Font::id);
+        if before == font.as_ref().map(Font::id) {
+            return;
+        }
+        match font {
+            Some(font) => self.fonts.insert(lump, font),
+            None => self.fonts.remove(&lump),
+        };
+        let face = scene::Face::Lump(lump);
+        for (id, _) in self.labels.iter().filter(|(_, label)| label.text.face == face) {
+            self.waiting.entry(*id).or_insert_with(Instant::now);
+        }
+    }
+
+    /// Tells the atlas of fonts that are new.
+    pub(crate) fn add_fonts(&mut self, atlas: &Atlas) {
+        for font in self.fonts.values() {
+            if self.fonts_known.insert(font.id()) {
+                atlas.add_font(font);
+            }
+        }
+    }
+
+    /// Takes from the atlas the fonts that are gone, and that nothing is written in any more.
+    pub(crate) fn remove_fonts(&mut self, atlas: &mut Atlas, writes: &mut Vec<Write>) {
+        // Those that are there are all known.
+        if self.fonts_known.len() == self.fonts.len() {
+            return;
+        }
+        let current = self.fonts.values().map(Font::id);
+        let written = self.labels.values().flat_map(|label| label.laid_in.into_iter().chain(label.laying_in));
+        let needed: BTreeSet<FontId> = current.chain(written).collect();
+        for gone in self.fonts_known.extract_if(.., |id| !needed.contains(id)) {
+            atlas.remove_font(gone, writes);
+        }
+    }
+
     /// Lays out what waits.
     pub(crate) fn lay_out(&mut self) {
-        let Labels { labels, waiting, under_way, ready } = self;
+        let Labels { labels, waiting, under_way, ready, fonts, .. } = self;
         under_way.retain(|id, _| {
             let Some(label) = labels.get_mut(id) else { return false };
             let Some(task) = &mut label.laying_out else { return false };
             let task = task.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
             let Some(laid) = block_on(poll_once(task)) else { return true };
             label.laid = Some(laid);
+            label.laid_in = label.laying_in.take();
             label.laying_out = None;
             ready.insert(*id);
             false
@@ -145,13 +199,21 @@ impl Labels {
             waiting.extract_if(.., |id, _| !under_way.contains_key(id)).take(LAID_OUT_MAX).collect();
         for (id, since) in begun {
             let Some(label) = labels.get_mut(&id) else { continue };
+            let font = match label.text.face {
+                scene::Face::Lump(lump) => fonts.get(&lump),
+                scene::Face::Sans | scene::Face::Mono => None,
+            };
             if label.text.text.len() <= SHORT_BYTES {
-                label.laid = Some(layout(&label.text.text, &LayoutOptions::from(&*label.text)));
+                let options = LayoutOptions { font, ..LayoutOptions::from(&*label.text) };
+                label.laid = Some(layout(&label.text.text, &options));
+                label.laid_in = font.map(Font::id);
                 ready.insert(id);
             } else {
-                let text = label.text.clone();
-                let task = AsyncComputeTaskPool::get()
-                    .spawn(async move { layout(&text.text, &LayoutOptions::from(&*text)) });
+                let (text, font) = (label.text.clone(), font.cloned());
+                label.laying_in = font.as_ref().map(Font::id);
+                let task = AsyncComputeTaskPool::get().spawn(async move {
+                    layout(&text.text, &LayoutOptions { font: font.as_ref(), ..LayoutOptions::from(&*text) })
+                });
                 label.laying_out = Some(Mutex::new(task));
                 under_way.insert(id, since);
             }

@@ -14,7 +14,12 @@ mod material;
 mod terminals;
 mod upload;
 
-use crate::{EngineConfig, capture, view::Settings};
+use crate::{
+    EngineConfig,
+    assets::{Key, Loaded, Sight, Store},
+    capture,
+    view::Settings,
+};
 use atlas::Atlas;
 use bevy::{
     prelude::*,
@@ -23,7 +28,7 @@ use bevy::{
 use hearth_abi::{EntityId, TerminalId, scene, screen::Screen};
 use hearth_glyph::FoundryOptions;
 use labels::Labels;
-use std::{sync::Arc, time::Instant};
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
 use terminals::Terminals;
 use upload::Writes;
 
@@ -81,6 +86,19 @@ pub(crate) fn hide_text(world: &mut World, id: EntityId) {
     world.resource_scope(|world, mut writing: Mut<Writing>| writing.labels.hide(world, id));
 }
 
+/// Some of these assets are fonts, which came or went. What is written in one that is not there is written in the face
+/// that stands in.
+pub(crate) fn fonts_changed(writing: &mut Writing, store: &Store, keys: &BTreeSet<Key>) {
+    for key in keys {
+        let Key::Font(lump) = key else { continue };
+        let font = match store.look(*key) {
+            Sight::Ready(Loaded::Font(font)) => Some(font.clone()),
+            _ => None,
+        };
+        writing.labels.font(*lump, font);
+    }
+}
+
 /// Makes everything known to the renderer.
 pub(crate) fn build(app: &mut App, config: &EngineConfig) {
     let shaders = material::build(app).to_vec();
@@ -135,6 +153,7 @@ pub(crate) fn advance(world: &mut World) {
             let list = &mut writes.list;
             let atlas = atlas.get_or_insert_with(|| Atlas::new(device.clone(), options.clone(), list));
             terminals.convert(atlas, &device, list);
+            labels.add_fonts(atlas);
             labels.lay_out();
             atlas.advance(list, &|used| {
                 terminals.mark_used(used);
@@ -145,6 +164,7 @@ pub(crate) fn advance(world: &mut World) {
                 labels.draw_again();
             }
             labels.draw(world, atlas);
+            labels.remove_fonts(atlas, list);
             terminals.blink(now, list);
             terminals.draw(world, &atlas.shared(), atlas.generation, atlas.metrics);
         });
