@@ -23,6 +23,7 @@ use bevy::{
 };
 use bytes::Bytes;
 use giving::{Budget, Giving, Uploads};
+use gltf::Beside;
 use hearth_abi::{EntityId, LumpId};
 use hearth_glyph::Font;
 use hearth_sound::Clip;
@@ -39,6 +40,8 @@ const MEMORY_MAX: usize = 4 << 30;
 const DECODING_MAX: usize = 3;
 /// Bytes of lumps waiting to be decoded beyond which no further lump is taken from the queue.
 const WAITING_BYTES_MAX: usize = 512 << 20;
+/// Most bytes of the lumps together that one lump refers to.
+const BESIDE_BYTES_MAX: usize = 256 << 20;
 /// Most loads of one asset that wait at once.
 const LOADS_WAITING_MAX: usize = 4096;
 
@@ -173,13 +176,41 @@ impl Decoded {
 enum State {
     /// The lump is not here.
     Wanted,
+    /// The lump is here, and these that it refers to are not.
+    Lacking(Box<Lacking>),
     /// It waits for its turn.
     Waiting,
-    Decoding(Mutex<Task<Result<(Decoded, usize), String>>>),
+    Decoding(Mutex<Task<Result<Outcome, String>>>),
     /// It goes to the graphics card.
     Giving(Box<(Decoded, Giving)>, usize),
     Ready(Loaded, usize),
     Failed(String),
+}
+
+/// A lump that refers to others.
+struct Lacking {
+    bytes: Bytes,
+    beside: Beside,
+    lacks: BTreeSet<LumpId>,
+}
+
+/// What became of a lump.
+enum Outcome {
+    Whole(Decoded, usize),
+    Lacks(Lacking),
+}
+
+/// A lump that waits to be decoded, with those that it refers to.
+struct Job {
+    key: Key,
+    bytes: Bytes,
+    beside: Beside,
+}
+
+impl Job {
+    fn len(&self) -> usize {
+        self.bytes.len() + self.beside.values().map(Bytes::len).sum::<usize>()
+    }
 }
 
 struct Asset {
@@ -198,7 +229,9 @@ pub(crate) struct Store {
     keys: HashMap<LumpId, BTreeSet<Key>>,
     /// Lumps that were asked for and did not come yet, and how much of each is here.
     asked: HashMap<LumpId, f32>,
-    waiting: VecDeque<(Key, Bytes)>,
+    /// Which assets refer to a lump that is not here.
+    referred: HashMap<LumpId, BTreeSet<Key>>,
+    waiting: VecDeque<Job>,
     waiting_bytes: usize,
     /// Assets being decoded.
     busy: BTreeSet<Key>,
@@ -215,6 +248,7 @@ impl Store {
             assets: HashMap::new(),
             keys: HashMap::new(),
             asked: HashMap::new(),
+            referred: HashMap::new(),
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             busy: BTreeSet::new(),
@@ -308,6 +342,11 @@ impl Store {
     pub(crate) fn part(&self, key: Key) -> f32 {
         match self.assets.get(&key).map(|asset| &asset.state) {
             Some(State::Wanted) => self.asked.get(&key.lump()).copied().unwrap_or(0.0),
+            Some(State::Lacking(lacking)) => {
+                let here = lacking.beside.len() as f32;
+                let parts: f32 = lacking.lacks.iter().filter_map(|lump| self.asked.get(lump)).sum();
+                (here + parts) / (here + lacking.lacks.len() as f32).max(1.0)
+            }
             Some(State::Failed(_)) | None => 0.0,
             Some(_) => 1.0,
         }
@@ -322,14 +361,70 @@ impl Store {
                 continue;
             }
             match &bytes {
-                Ok(bytes) => {
-                    asset.state = State::Waiting;
-                    self.waiting_bytes += bytes.len();
-                    self.waiting.push_back((key, bytes.clone()));
-                    self.changed.insert(key);
-                }
+                Ok(bytes) => self.wait(Job { key, bytes: bytes.clone(), beside: Beside::new() }),
                 Err(reason) => self.fail(key, reason.clone()),
             }
+        }
+        for key in self.referred.get(&id).cloned().unwrap_or_default() {
+            self.referred_came(key, id, &bytes);
+        }
+    }
+
+    /// A lump to which an asset refers came, or there is none.
+    fn referred_came(&mut self, key: Key, id: LumpId, bytes: &Result<Bytes, String>) {
+        let Some(asset) = self.assets.get_mut(&key) else { return };
+        match (&mut asset.state, bytes) {
+            (State::Lacking(lacking), Ok(bytes)) => {
+                lacking.lacks.remove(&id);
+                lacking.beside.insert(id, bytes.clone());
+                let total: usize = lacking.beside.values().map(Bytes::len).sum();
+                if total > BESIDE_BYTES_MAX {
+                    let most = BESIDE_BYTES_MAX >> 20;
+                    return self.fail(key, format!("the lumps that it refers to have more than {most} MiB"));
+                }
+                if lacking.lacks.is_empty()
+                    && let State::Lacking(lacking) = std::mem::replace(&mut asset.state, State::Waiting)
+                {
+                    let Lacking { bytes, beside, .. } = *lacking;
+                    self.forget_referred(key);
+                    self.wait(Job { key, bytes, beside });
+                }
+            }
+            // What refers to it stays known: it may come after all, and then all begins anew.
+            (State::Lacking(_), Err(reason)) => self.fail(key, format!("it refers to lump {id}: {reason}")),
+            (State::Failed(_), Ok(_)) => {
+                self.forget_referred(key);
+                if let Some(asset) = self.assets.get_mut(&key) {
+                    asset.state = State::Wanted;
+                }
+                self.ask(key.lump());
+                self.changed.insert(key);
+            }
+            _ => {}
+        }
+    }
+
+    /// An asset refers to no lump any more.
+    fn forget_referred(&mut self, key: Key) {
+        self.referred.retain(|_, keys| {
+            keys.remove(&key);
+            !keys.is_empty()
+        });
+    }
+
+    /// Has a lump decoded when it is its turn.
+    fn wait(&mut self, job: Job) {
+        let Some(asset) = self.assets.get_mut(&job.key) else { return };
+        asset.state = State::Waiting;
+        self.changed.insert(job.key);
+        self.waiting_bytes += job.len();
+        self.waiting.push_back(job);
+    }
+
+    /// Asks for a lump, if it was not yet.
+    fn ask(&mut self, lump: LumpId) {
+        if self.asked.insert(lump, 0.0).is_none() {
+            self.events.push_back(Event::WantLump(lump));
         }
     }
 
@@ -358,8 +453,8 @@ impl Store {
     }
 
     fn want(&mut self, key: Key) -> &mut Asset {
-        if !self.assets.contains_key(&key) && self.asked.insert(key.lump(), 0.0).is_none() {
-            self.events.push_back(Event::WantLump(key.lump()));
+        if !self.assets.contains_key(&key) {
+            self.ask(key.lump());
         }
         self.keys.entry(key.lump()).or_default().insert(key);
         self.assets.entry(key).or_insert_with(|| Asset {
@@ -386,6 +481,9 @@ impl Store {
             if keys.is_empty() {
                 self.keys.remove(&key.lump());
             }
+        }
+        if matches!(key, Key::Model(_)) {
+            self.forget_referred(key);
         }
         self.busy.remove(&key);
         self.failures.remove(&key);
@@ -423,7 +521,7 @@ impl Store {
             lump: key.lump(),
             class: key.class(),
             state: match &asset.state {
-                State::Wanted => AssetState::Fetching,
+                State::Wanted | State::Lacking(_) => AssetState::Fetching,
                 State::Waiting | State::Decoding(_) | State::Giving(..) => AssetState::Decoding,
                 State::Ready(_, memory_bytes) => AssetState::Ready { memory_bytes: *memory_bytes as u64 },
                 State::Failed(reason) => AssetState::Failed { reason: reason.clone() },
@@ -449,16 +547,17 @@ impl Store {
             |key: &&Key| matches!(self.assets.get(key).map(|a| &a.state), Some(State::Decoding(_)));
         let mut running = self.busy.iter().filter(decoding).count();
         while running < DECODING_MAX
-            && let Some((key, bytes)) = self.waiting.pop_front()
+            && let Some(job) = self.waiting.pop_front()
         {
-            self.waiting_bytes -= bytes.len();
+            let key = job.key;
+            self.waiting_bytes -= job.len();
             // It may have been let go meanwhile.
             if let Some(asset) = self.assets.get_mut(&key)
                 && matches!(asset.state, State::Waiting)
             {
                 let task = AsyncComputeTaskPool::get().spawn(async move {
                     // The decoders do not panic on what their tests and fuzzers know.
-                    catch_unwind(AssertUnwindSafe(|| decode(key, &bytes, adapter)))
+                    catch_unwind(AssertUnwindSafe(|| decode(job, adapter)))
                         .unwrap_or_else(|_| Err("the decoder failed".into()))
                 });
                 asset.state = State::Decoding(Mutex::new(task));
@@ -478,7 +577,8 @@ impl Store {
         let Ok(task) = task.get_mut() else { return };
         let Some(result) = block_on(poll_once(task)) else { return };
         let (decoded, weight) = match result {
-            Ok(decoded) => decoded,
+            Ok(Outcome::Whole(decoded, weight)) => (decoded, weight),
+            Ok(Outcome::Lacks(lacking)) => return self.lack(key, lacking),
             Err(reason) => return self.fail(key, reason),
         };
         if self.memory.saturating_add(weight) > MEMORY_MAX {
@@ -488,6 +588,19 @@ impl Store {
         self.memory += weight;
         let (decoded, giving) = decoded.parts();
         asset.state = State::Giving(Box::new((decoded, giving)), weight);
+    }
+
+    /// Asks for the lumps that an asset refers to.
+    fn lack(&mut self, key: Key, lacking: Lacking) {
+        self.busy.remove(&key);
+        let lumps = lacking.lacks.clone();
+        if let Some(asset) = self.assets.get_mut(&key) {
+            asset.state = State::Lacking(Box::new(lacking));
+        }
+        for lump in lumps {
+            self.referred.entry(lump).or_default().insert(key);
+            self.ask(lump);
+        }
     }
 
     /// Gives the renderer what it may be given of an asset before this picture.
@@ -523,34 +636,38 @@ impl Store {
     }
 }
 
-fn decode(key: Key, bytes: &[u8], adapter: CompressedImageFormats) -> Result<(Decoded, usize), String> {
+fn decode(job: Job, adapter: CompressedImageFormats) -> Result<Outcome, String> {
+    let Job { key, bytes, beside } = job;
+    let (whole, bytes) = (bytes.clone(), &bytes[..]);
     match key {
         Key::Mesh(_) => {
             let (mesh, weight) = mesh::decode(bytes)?;
-            Ok((Decoded::Mesh(mesh.map(Box::new)), weight))
+            Ok(Outcome::Whole(Decoded::Mesh(mesh.map(Box::new)), weight))
         }
         Key::Texture(_, usage) => {
             let (image, weight) = texture::decode(bytes, usage, adapter)?;
-            Ok((Decoded::Texture(Some(Box::new(image))), weight))
+            Ok(Outcome::Whole(Decoded::Texture(Some(Box::new(image))), weight))
         }
-        Key::Model(_) => {
-            let decoded = gltf::decode(bytes, adapter)?;
-            let weight = decoded.weight;
-            Ok((Decoded::Model(Box::new(decoded)), weight))
-        }
+        Key::Model(_) => match gltf::decode(bytes, &beside, adapter)? {
+            gltf::Outcome::Whole(decoded) => {
+                let weight = decoded.weight;
+                Ok(Outcome::Whole(Decoded::Model(decoded), weight))
+            }
+            gltf::Outcome::Lacks(lacks) => Ok(Outcome::Lacks(Lacking { bytes: whole, beside, lacks })),
+        },
         Key::Environment(_) => {
             let (maps, weight) = environment::decode(bytes)?;
-            Ok((Decoded::Environment(Some(Box::new(maps))), weight))
+            Ok(Outcome::Whole(Decoded::Environment(Some(Box::new(maps))), weight))
         }
         Key::Sound(_) => {
             let clip = hearth_sound::decode(bytes).map_err(|error| error.to_string())?;
             let weight = clip.bytes();
-            Ok((Decoded::Sound(Arc::new(clip)), weight))
+            Ok(Outcome::Whole(Decoded::Sound(Arc::new(clip)), weight))
         }
         Key::Font(_) => {
             let font = Font::parse(bytes).map_err(|error| error.to_string())?;
             let weight = font.bytes();
-            Ok((Decoded::Font(font), weight))
+            Ok(Outcome::Whole(Decoded::Font(font), weight))
         }
     }
 }

@@ -137,6 +137,13 @@ impl Glb {
         }
         json.to_string().into_bytes()
     }
+
+    /// The file as text whose buffer is somewhere else, and the bytes of the buffer.
+    pub fn parted(&self, uri: &str) -> (Vec<u8>, Vec<u8>) {
+        let mut json = self.finished();
+        json["buffers"][0]["uri"] = json!(uri);
+        (json.to_string().into_bytes(), self.binary.clone())
+    }
 }
 
 fn width(kind: &str) -> usize {

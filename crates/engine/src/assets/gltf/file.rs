@@ -2,7 +2,12 @@
 //! The parts of a glTF file: the JSON, and the bytes of its buffers (sections 3.2, 3.6.1 and 4.4 of the specification).
 
 use super::json;
-use std::borrow::Cow;
+use bytes::Bytes;
+use hearth_abi::LumpId;
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 /// Longest file in bytes.
 const FILE_LEN_MAX: usize = 256 << 20;
@@ -110,15 +115,53 @@ fn check(root: &json::Root) -> Result<(), String> {
     Ok(())
 }
 
-/// The bytes of all buffers. Nothing outside the file is read.
-pub(super) fn buffers<'a>(root: &json::Root, binary: Option<&'a [u8]>) -> Result<Vec<Cow<'a, [u8]>>, String> {
+/// Most lumps that a file refers to.
+const LUMPS_MAX: usize = 1024;
+
+/// Lumps that a file refers to, as far as they are here.
+pub(crate) type Beside = BTreeMap<LumpId, Bytes>;
+
+/// The lump that a URI names: `lump:` and its 64 digits.
+fn lump(uri: &str) -> Option<Result<LumpId, String>> {
+    let digits = uri.strip_prefix("lump:")?;
+    Some(digits.parse().map_err(|_| format!("`{uri}` names no lump")))
+}
+
+/// The lumps that a file refers to as its buffers and pictures.
+pub(super) fn lumps(root: &json::Root) -> Result<BTreeSet<LumpId>, String> {
+    let uris =
+        root.buffers.iter().map(|buffer| &buffer.uri).chain(root.images.iter().map(|image| &image.uri));
+    let lumps: BTreeSet<LumpId> = uris.flatten().filter_map(|uri| lump(uri)).collect::<Result<_, _>>()?;
+    match lumps.len() {
+        0..=LUMPS_MAX => Ok(lumps),
+        _ => Err(format!("it refers to more than {LUMPS_MAX} lumps")),
+    }
+}
+
+/// The bytes of a URI: what stands in it, or a lump. Nothing else is read.
+pub(super) fn resource<'a>(uri: &str, beside: &'a Beside) -> Result<Cow<'a, [u8]>, String> {
+    match lump(uri) {
+        Some(id) => {
+            let bytes = beside.get(&id?).ok_or("a lump that it refers to is not here")?;
+            Ok(Cow::Borrowed(bytes))
+        }
+        None => data(uri).map(Cow::Owned),
+    }
+}
+
+/// The bytes of all buffers.
+pub(super) fn buffers<'a>(
+    root: &json::Root,
+    binary: Option<&'a [u8]>,
+    beside: &'a Beside,
+) -> Result<Vec<Cow<'a, [u8]>>, String> {
     let mut total = 0usize;
     root.buffers
         .iter()
         .enumerate()
         .map(|(i, buffer)| {
             let bytes = match (&buffer.uri, binary) {
-                (Some(uri), _) => Cow::Owned(data(uri).map_err(|reason| format!("buffer {i}: {reason}"))?),
+                (Some(uri), _) => resource(uri, beside).map_err(|reason| format!("buffer {i}: {reason}"))?,
                 (None, Some(binary)) if i == 0 => Cow::Borrowed(binary),
                 (None, _) => return Err(format!("buffer {i} has no bytes")),
             };
@@ -135,7 +178,7 @@ pub(super) fn buffers<'a>(root: &json::Root, binary: Option<&'a [u8]>) -> Result
 }
 
 /// The bytes of a data URI (RFC 2397).
-pub(super) fn data(uri: &str) -> Result<Vec<u8>, String> {
+fn data(uri: &str) -> Result<Vec<u8>, String> {
     let outside = || "it refers to something outside the file".to_owned();
     let (head, body) = uri.strip_prefix("data:").and_then(|rest| rest.split_once(',')).ok_or_else(outside)?;
     if !head.ends_with(";base64") {

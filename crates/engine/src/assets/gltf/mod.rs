@@ -22,9 +22,17 @@ use bevy::{
     prelude::*,
     render::render_resource::Face,
 };
-use hearth_abi::scene::{self, LightKind};
+pub(crate) use file::Beside;
+use hearth_abi::{
+    LumpId,
+    scene::{self, LightKind},
+};
 use material::{Part, Surface};
-use std::{borrow::Cow, collections::HashMap, ops::Range};
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashMap},
+    ops::Range,
+};
 
 /// Most nodes under nodes.
 const DEPTH_MAX: usize = 64;
@@ -118,16 +126,34 @@ pub(crate) struct Parts {
     pub(crate) clips: Vec<Clip>,
 }
 
-/// Reads a file. `adapter` says which compressed textures can be shown.
-pub(crate) fn decode(bytes: &[u8], adapter: CompressedImageFormats) -> Result<Decoded, String> {
+/// What became of a file.
+pub(crate) enum Outcome {
+    /// It was read.
+    Whole(Box<Decoded>),
+    /// It refers to these lumps, which are not here.
+    Lacks(BTreeSet<LumpId>),
+}
+
+/// Reads a file, with the lumps that it refers to if they are here. `adapter` says which compressed textures can be shown.
+pub(crate) fn decode(
+    bytes: &[u8],
+    beside: &Beside,
+    adapter: CompressedImageFormats,
+) -> Result<Outcome, String> {
     let (root, binary) = file::parse(bytes)?;
-    let numbers = Numbers::new(&root, file::buffers(&root, binary)?);
+    let mut lacks = file::lumps(&root)?;
+    lacks.retain(|lump| !beside.contains_key(lump));
+    if !lacks.is_empty() {
+        return Ok(Outcome::Lacks(lacks));
+    }
+    let numbers = Numbers::new(&root, file::buffers(&root, binary, beside)?);
     (0..root.buffer_views.len()).try_for_each(|view| numbers.view(view).map(drop))?;
     let scene = root.scenes.get(root.scene.unwrap_or(0)).ok_or("it has no scene to show")?;
     let parents = parents(&root)?;
     let shown = shown(&root, scene, &parents)?;
     let mut reader = Reader {
         root: &root,
+        beside,
         numbers: &numbers,
         adapter,
         quantized: root.extensions_used.iter().any(|name| name == file::QUANTIZED),
@@ -160,7 +186,7 @@ pub(crate) fn decode(bytes: &[u8], adapter: CompressedImageFormats) -> Result<De
     let mut decoded = reader.out;
     // Numbers of clips and skins stay in memory as they are.
     decoded.weight += numbers.read() as usize * 4;
-    Ok(decoded)
+    Ok(Outcome::Whole(Box::new(decoded)))
 }
 
 /// Section 3.5.2: nodes are a forest.
@@ -216,6 +242,7 @@ struct BuiltMesh {
 /// A file being read. What several nodes use is built once.
 struct Reader<'a> {
     root: &'a json::Root,
+    beside: &'a Beside,
     numbers: &'a Numbers<'a>,
     adapter: CompressedImageFormats,
     quantized: bool,
@@ -425,7 +452,7 @@ impl Reader<'_> {
     fn read_image(&mut self, index: usize, usage: Use) -> Result<(Image, usize), String> {
         let image = self.root.images.get(index).ok_or("it is not there")?;
         let bytes = match (&image.uri, image.buffer_view) {
-            (Some(uri), _) => Cow::Owned(file::data(uri)?),
+            (Some(uri), _) => file::resource(uri, self.beside)?,
             (None, Some(view)) => Cow::Borrowed(self.numbers.view(view)?),
             (None, None) => return Err("it has no bytes".into()),
         };

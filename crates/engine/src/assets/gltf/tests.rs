@@ -11,7 +11,14 @@ use glb::{Glb, morphing_box, waving_bar};
 use serde_json::json;
 
 fn read(glb: &Glb) -> Result<Decoded, String> {
-    decode(&glb.bytes(), CompressedImageFormats::NONE)
+    read_bytes(&glb.bytes())
+}
+
+fn read_bytes(bytes: &[u8]) -> Result<Decoded, String> {
+    match decode(bytes, &Beside::new(), CompressedImageFormats::NONE)? {
+        Outcome::Whole(decoded) => Ok(*decoded),
+        Outcome::Lacks(lumps) => Err(format!("it lacks {lumps:?}")),
+    }
 }
 
 fn refused(what: &str, glb: &Glb, expect: &str) {
@@ -41,14 +48,14 @@ fn changed(path: &str, value: serde_json::Value) -> Glb {
 fn a_box_is_read_from_both_kinds_of_file() {
     let glb = cuboid();
     for bytes in [glb.bytes(), glb.text()] {
-        let decoded = decode(&bytes, CompressedImageFormats::NONE).unwrap();
+        let decoded = read_bytes(&bytes).unwrap();
         assert_eq!((decoded.meshes.len(), decoded.materials.len(), decoded.nodes.len()), (1, 1, 1));
         assert_eq!(decoded.meshes[0].count_vertices(), 24);
         assert!(decoded.weight > 24 * 32);
     }
-    assert!(decode(b"glTF", CompressedImageFormats::NONE).err().unwrap().contains("neither binary"));
-    assert!(decode(b" {", CompressedImageFormats::NONE).err().unwrap().contains("JSON part"));
-    assert!(decode(b"[]", CompressedImageFormats::NONE).is_err());
+    assert!(read_bytes(b"glTF").err().unwrap().contains("neither binary"));
+    assert!(read_bytes(b" {").err().unwrap().contains("JSON part"));
+    assert!(read_bytes(b"[]").is_err());
 }
 
 #[test]
@@ -260,7 +267,7 @@ fn broken_files_are_refused_with_the_reason() {
         if path == "/buffers" {
             let mut text: serde_json::Value = serde_json::from_slice(&glb.text()).unwrap();
             text["buffers"] = value;
-            let reason = decode(text.to_string().as_bytes(), CompressedImageFormats::NONE).err().unwrap();
+            let reason = read_bytes(text.to_string().as_bytes()).err().unwrap();
             assert!(reason.contains(expect), "{path}: {reason}");
         } else {
             refused(path, &glb, expect);
@@ -327,15 +334,15 @@ fn vertices_beyond_their_lists_are_refused() {
 #[test]
 fn strangers_do_not_panic() {
     for good in [waving_bar().bytes(), morphing_box().bytes(), cuboid().text()] {
-        decode(&good, CompressedImageFormats::NONE).map(drop).unwrap();
+        read_bytes(&good).map(drop).unwrap();
         for cut in (0..good.len()).step_by(7) {
-            let _ = decode(&good[..cut], CompressedImageFormats::NONE);
+            let _ = read_bytes(&good[..cut]);
         }
         for at in 0..good.len() {
             for flip in [0x01, 0x80, 0xFF] {
                 let mut bad = good.clone();
                 bad[at] ^= flip;
-                let _ = decode(&bad, CompressedImageFormats::NONE);
+                let _ = read_bytes(&bad);
             }
         }
     }
