@@ -10,7 +10,7 @@ use hearth_abi::{
     signal::{BODY_LEN_MAX, encode_args},
     terminal::{Command, TEXT_LEN_MAX, View, WORDS_MAX},
 };
-use hearth_process::{Config, ExitKind, ExitReason, Host, Limits, Processes, ReplyTo, SendError, Spec};
+use hearth_process::{Bond, Config, ExitKind, ExitReason, Host, Limits, Processes, ReplyTo, SendError, Spec};
 use hearth_wasm::{Caller, Request, Services, Wasm, WasmConfig};
 use std::{
     sync::{Arc, LazyLock},
@@ -203,7 +203,14 @@ impl Services for Stub {
         Box::pin(async { Ok(module) })
     }
 
-    fn spawn(&self, _: &Caller, _: LumpId, _: Option<String>, _: Bytes) -> Result<ProcessId, Errno> {
+    fn spawn(
+        &self,
+        _: &Caller,
+        _: LumpId,
+        _: Option<String>,
+        _: Bytes,
+        _: Option<Bond>,
+    ) -> Result<ProcessId, Errno> {
         Err(Errno::Limit)
     }
 

@@ -24,7 +24,7 @@ use hearth_abi::{
     screen::Screen,
     signal::{Header, Kind, encode_args},
 };
-use hearth_process::{ExitReason, Level, Limits, Processes, SendError, Signal, Spec};
+use hearth_process::{Bond, ExitKind, ExitReason, Level, Limits, Processes, SendError, Signal, Spec};
 use hearth_protocol::control::{Failure, Peer, Request, Response};
 use hearth_store::{Store, StoreOptions};
 use hearth_wasm::Wasm;
@@ -295,6 +295,19 @@ impl Inner {
         name: Option<String>,
         args: Bytes,
     ) -> Result<ProcessId, Failure> {
+        self.spawn_tied(module, origin, parent, name, args, None)
+    }
+
+    /// The same, tied to the process that spawns it if there is a bond.
+    pub(crate) fn spawn_tied(
+        &self,
+        module: LumpId,
+        origin: PeerId,
+        parent: Option<ProcessId>,
+        name: Option<String>,
+        args: Bytes,
+        bond: Option<Bond>,
+    ) -> Result<ProcessId, Failure> {
         let spec = Spec {
             program: self.wasm.program(module),
             module: Some(module),
@@ -304,7 +317,11 @@ impl Inner {
             args,
             limits: Limits::default(),
         };
-        self.processes.spawn(spec).map_err(|error| failure(error.errno(), chain(&error)))
+        let spawned = match bond {
+            Some(bond) => self.processes.spawn_tied(spec, bond),
+            None => self.processes.spawn(spec),
+        };
+        spawned.map_err(|error| failure(error.errno(), chain(&error)))
     }
 
     /// Spawns a process here and waits until it has started.
@@ -476,7 +493,7 @@ impl hearth_process::Host for Handle {
             inner.inputs.forget(id);
             inner.held.ended(&inner, id);
             inner.terminals_ended(id);
-            if !reason.is_normal() {
+            if !matches!(reason.kind, ExitKind::Normal | ExitKind::Shutdown) {
                 inner.notices.failing(&inner.world, id);
             }
             inner.world.process_ended(&inner, id);

@@ -17,7 +17,7 @@ use hearth_abi::{
     signal::BODY_LEN_MAX,
     terminal::{Command, View},
 };
-use hearth_process::ReplyTo;
+use hearth_process::{Bond, ReplyTo};
 use hearth_protocol::control::{Failure, Response};
 use hearth_wasm::{Caller, Request, Services, WasmConfig};
 use parking_lot::Mutex;
@@ -214,10 +214,11 @@ impl Services for Handle {
         module: LumpId,
         name: Option<String>,
         args: Bytes,
+        bond: Option<Bond>,
     ) -> Result<ProcessId, Errno> {
         let inner = self.get().ok_or(Errno::Host)?;
         inner
-            .spawn(module, caller.origin, Some(caller.process), name, args)
+            .spawn_tied(module, caller.origin, Some(caller.process), name, args, bond)
             .map_err(|failure| Errno::from_number(failure.errno).unwrap_or(Errno::Host))
     }
 

@@ -9,7 +9,7 @@ use hearth_abi::{
     scene::ComponentKind,
     terminal::{Command, Open, View},
 };
-use hearth_process::ReplyTo;
+use hearth_process::{Bond, ReplyTo};
 use std::time::Duration;
 
 /// Who makes a call.
@@ -111,7 +111,7 @@ pub trait Services: Send + Sync + 'static {
     /// The bytes of a module, fetched when missing. The error is the reason in words.
     fn lump(&self, caller: &Caller, id: LumpId) -> BoxFuture<'static, Result<Bytes, String>>;
 
-    /// Spawns a process on this peer.
+    /// Spawns a process on this peer, tied to the caller if there is a bond.
     ///
     /// # Errors
     /// Its name is taken, or a limit is reached.
@@ -121,6 +121,7 @@ pub trait Services: Send + Sync + 'static {
         module: LumpId,
         name: Option<String>,
         args: Bytes,
+        bond: Option<Bond>,
     ) -> Result<ProcessId, Errno>;
 
     /// Lets go of an asset that the caller loaded.
