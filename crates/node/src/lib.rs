@@ -43,6 +43,7 @@ mod server;
 mod services;
 mod session;
 mod terminals;
+mod ties;
 mod transfer;
 mod world;
 

@@ -16,6 +16,7 @@ use crate::{
     serials::Serials,
     services::{ASSET_LEN_MAX, Held, get_bounded},
     terminals::Terminals,
+    ties::Ties,
     world::World,
 };
 use bytes::Bytes;
@@ -24,7 +25,7 @@ use hearth_abi::{
     screen::Screen,
     signal::{Header, Kind, encode_args},
 };
-use hearth_process::{Bond, ExitKind, ExitReason, Level, Limits, Processes, SendError, Signal, Spec};
+use hearth_process::{Bond, ExitKind, ExitReason, Level, Limits, Processes, SendError, Signal, Spec, Tie};
 use hearth_protocol::control::{Failure, Peer, Request, Response};
 use hearth_store::{Store, StoreOptions};
 use hearth_wasm::Wasm;
@@ -130,6 +131,7 @@ pub(crate) struct Inner {
     pub(crate) space: String,
     pub(crate) serials: Serials,
     pub(crate) network: Arc<Network>,
+    pub(crate) ties: Ties,
     pub(crate) lumps: Lumps,
     pub(crate) processes: Processes,
     pub(crate) wasm: Wasm,
@@ -206,6 +208,7 @@ impl Inner {
             folder,
             serials,
             network,
+            ties: Ties::new(me),
             lumps,
             processes,
             wasm,
@@ -480,6 +483,21 @@ impl hearth_process::Host for Handle {
         let inner = self.get().ok_or(SendError::NoPeer)?;
         let frame = hearth_protocol::hot::Frame::Kill { to, from, reason: reason.into() };
         inner.network.try_hot(to.peer(), frame.encode()).map_err(send_error)
+    }
+
+    fn exit_remote(
+        &self,
+        from: Option<ProcessId>,
+        to: ProcessId,
+        reason: &ExitReason,
+    ) -> Result<(), SendError> {
+        let inner = self.get().ok_or(SendError::NoPeer)?;
+        let frame = hearth_protocol::hot::Frame::ExitTo { to, from, reason: reason.encode().into() };
+        inner.network.try_hot(to.peer(), frame.encode()).map_err(send_error)
+    }
+
+    fn tie_remote(&self, from: ProcessId, to: ProcessId, tie: Tie) -> Result<(), SendError> {
+        self.get().ok_or(SendError::NoPeer)?.tell_tie(from, to, tie)
     }
 
     fn serial_reached(&self, serial: u64) -> io::Result<()> {

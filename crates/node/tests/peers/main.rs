@@ -12,3 +12,4 @@ mod presence;
 mod proxy;
 mod replace;
 mod strangers;
+mod ties;
