@@ -20,6 +20,7 @@
 //! links no renderer.
 
 mod client;
+mod directory;
 mod files;
 mod folder;
 mod grants;

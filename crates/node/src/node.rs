@@ -2,6 +2,7 @@
 //! One running peer: what it is made of, and how the parts reach each other.
 
 use crate::{
+    directory::Directory,
     files::{self, Files},
     folder::Folder,
     grants::Grants,
@@ -132,6 +133,7 @@ pub(crate) struct Inner {
     pub(crate) serials: Serials,
     pub(crate) network: Arc<Network>,
     pub(crate) ties: Ties,
+    pub(crate) directory: Directory,
     pub(crate) lumps: Lumps,
     pub(crate) processes: Processes,
     pub(crate) wasm: Wasm,
@@ -177,6 +179,11 @@ pub(crate) struct Parts {
 pub(crate) struct Handle(Arc<OnceLock<Weak<Inner>>>);
 
 impl Handle {
+    /// For a part that is made when the node is whole.
+    pub(crate) fn of(inner: &Arc<Inner>) -> Handle {
+        Handle(Arc::new(OnceLock::from(Arc::downgrade(inner))))
+    }
+
     /// The node; `None` before it is whole and after it is gone.
     pub(crate) fn get(&self) -> Option<Arc<Inner>> {
         self.0.get().and_then(Weak::upgrade)
@@ -209,6 +216,7 @@ impl Inner {
             serials,
             network,
             ties: Ties::new(me),
+            directory: Directory::default(),
             lumps,
             processes,
             wasm,
@@ -393,6 +401,15 @@ impl Inner {
             Request::Grant { what, granted } => {
                 self.note_grant(from, what, granted);
                 Ok(Response::Done)
+            }
+            Request::Directory { op, name, process } => {
+                let process = ProcessId::from_bits(process);
+                // A peer speaks for its own processes alone.
+                if !self.is_server() || process.peer() != from {
+                    return Err(failure(Errno::Invalid, "this peer keeps no names for that process"));
+                }
+                let ids = self.keep_directory(op, &name, process)?;
+                Ok(Response::Processes { processes: ids.into_iter().map(ProcessId::to_bits).collect() })
             }
             Request::Operator { json } => crate::operator::answer_peer(self, from, &json).await,
             Request::Log { process, from_line, lines, wait_ms } => {

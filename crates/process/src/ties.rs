@@ -688,6 +688,15 @@ impl Processes {
         self.0.exit_here(from, who, reason)
     }
 
+    /// Lets a process of this peer monitor another, as [`Context::monitor`] does: for processes of the host.
+    ///
+    /// # Errors
+    /// As [`Context::monitor`]; [`Errno::NotFound`] if the first has ended.
+    pub fn monitor(&self, by: ProcessId, who: ProcessId, tag: u64) -> Result<(), Errno> {
+        let process = self.0.directory.get(by).ok_or(Errno::NotFound)?;
+        Context::new(self.0.clone(), process).monitor(who, tag)
+    }
+
     /// What another peer says about a link or a monitor between a process of its own and one of this peer.
     pub fn tie(&self, from: ProcessId, to: ProcessId, tie: Tie) {
         // Only what the peer of `from` may say of it.

@@ -89,6 +89,14 @@ pub enum Request {
         /// How.
         open: Open,
     },
+    /// Something about the names and groups of the space, for the caller. Reply: status is the number of ids in
+    /// the body: who has the name, who is in the group.
+    Directory {
+        /// What.
+        op: DirectoryOp,
+        /// The name, or that of the group: at most [`hearth_process::NAME_LEN_MAX`] bytes.
+        name: String,
+    },
     /// Read the user's clipboard. Reply: its text.
     ClipboardRead,
     /// Send a ray or a ball through the scene as this peer shows it. Reply: the hits, in the form of
@@ -97,6 +105,23 @@ pub enum Request {
         /// What is sent.
         cast: Cast,
     },
+}
+
+/// What is done about a name or a group of the space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DirectoryOp {
+    /// Give the caller the name.
+    Register,
+    /// Take the name from it.
+    Unregister,
+    /// Tell who has the name.
+    Whereis,
+    /// Put the caller into the group.
+    Join,
+    /// Take it out.
+    Leave,
+    /// Tell who is in the group.
+    Members,
 }
 
 /// What guests need of the peer. None of the plain functions may block for long. Arguments are

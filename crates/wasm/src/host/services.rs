@@ -7,7 +7,7 @@ use super::{
     calls::name,
     memory, returned, returned_id,
 };
-use crate::Request;
+use crate::{DirectoryOp, Request};
 use bytes::Bytes;
 use hearth_abi::{
     EntityId, Errno, IMPORT_MODULE, LumpId, ProcessId, TerminalId,
@@ -98,6 +98,20 @@ fn link_spawning(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
             }))
         },
     )?;
+    for (call, op) in [
+        ("global_register", DirectoryOp::Register),
+        ("global_unregister", DirectoryOp::Unregister),
+        ("global_whereis", DirectoryOp::Whereis),
+        ("group_join", DirectoryOp::Join),
+        ("group_leave", DirectoryOp::Leave),
+        ("group_members", DirectoryOp::Members),
+    ] {
+        linker.func_wrap(m, call, move |mut call: Call<'_>, ptr: u32, len: u32, tag: u64| {
+            returned(request(&mut call, tag, |memory, _| {
+                Ok(Request::Directory { op, name: name(memory, ptr, len)?.to_owned() })
+            }))
+        })?;
+    }
     linker.func_wrap(m, "peer_name", |mut call: Call<'_>, peer: u32, ptr: u32, cap: u32| {
         returned(peer_name(&mut call, peer, ptr, cap))
     })?;
