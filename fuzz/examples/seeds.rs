@@ -6,6 +6,7 @@
 use hearth_abi::{
     EntityId, Errno, LumpId, PeerId, ProcessId, TerminalId,
     cast::{self, Cast},
+    exit::{ExitKind, Reason},
     input::{Event, Press, key},
     mesh::{Mesh, MorphTarget},
     pointer::{self, Wants},
@@ -441,6 +442,9 @@ fn peer_frames() -> Seeds {
     };
     let user = PeerId::new(1).unwrap();
     let pressed = hot::Frame::Pointer { to: process(1), user, event: press().encode().into() };
+    let reason = Reason { kind: ExitKind::Error, text: "lost", data: &[0x18, 0x2a] }.encode();
+    let tied = |tie| lane(1, &hot::Frame::Tie { to: process(1), from: process(2), tie }.encode());
+    let exit_to = hot::Frame::ExitTo { to: process(1), from: None, reason: reason.clone().into() };
     let shown = screen::Frame::Update { terminal, is_last: true, piece: vec![7; 40].into() };
     let mut seeds: Seeds =
         controls.iter().map(|(name, frame)| (*name, lane(0, &frame.encode().unwrap()))).collect();
@@ -453,6 +457,13 @@ fn peer_frames() -> Seeds {
         ("ok-missing", lane(2, &bulk::Frame::Missing { transfer: 1 }.encode())),
         ("ok-typed", lane(1, &typed.encode())),
         ("ok-pressed", lane(1, &pressed.encode())),
+        ("ok-link", tied(hot::Tie::Link)),
+        ("ok-monitor", tied(hot::Tie::Monitor(7))),
+        ("ok-exit", tied(hot::Tie::Exit(reason.clone().into()))),
+        ("ok-down", tied(hot::Tie::Down(7, reason.into()))),
+        ("ok-exit-to", lane(1, &exit_to.encode())),
+        ("ok-left", lane(1, &hot::Frame::Gone { peer: user }.encode())),
+        ("ok-hail", lane(1, &hot::Frame::Hail { stream: 1, of: 2, received: 3 }.encode())),
         ("ok-update", lane(3, &shown.encode())),
         ("ok-gone", lane(3, &screen::Frame::Gone { terminal }.encode())),
         ("ok-all", lane(3, &screen::Frame::All.encode())),

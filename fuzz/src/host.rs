@@ -10,7 +10,9 @@ use hearth_abi::{
     signal::{BODY_LEN_MAX, encode_args},
     terminal::{Command, TEXT_LEN_MAX, View, WORDS_MAX},
 };
-use hearth_process::{Config, ExitKind, ExitReason, Host, Limits, Processes, ReplyTo, SendError, Spec};
+use hearth_process::{
+    Bond, Config, ExitKind, ExitReason, Host, Limits, NAME_LEN_MAX, Processes, ReplyTo, SendError, Spec,
+};
 use hearth_wasm::{Caller, Request, Services, Wasm, WasmConfig};
 use std::{
     sync::{Arc, LazyLock},
@@ -59,6 +61,16 @@ const CALLS: &[(&str, &str, &str)] = &[
     ("clipboard_write", "ii", "i"),
     ("clipboard_read", "I", "i"),
     ("scene_cast", "iiI", "i"),
+    ("link", "I", "i"),
+    ("unlink", "I", "i"),
+    ("monitor", "II", "i"),
+    ("demonitor", "I", "i"),
+    ("trap_exits", "i", "i"),
+    ("exit_to", "Iii", "i"),
+    ("spawn_link", "iiiii", "I"),
+    ("spawn_monitor", "iiiiiI", "I"),
+    ("global_register", "iiI", "i"),
+    ("group_members", "iiI", "i"),
 ];
 
 /// Bytes of one call in the guest's script: its number, and seven arguments of eight bytes.
@@ -90,15 +102,22 @@ pub fn host_calls(data: &[u8]) -> bool {
     let may_be = match reason.kind {
         ExitKind::Normal => true,
         // By its own call, on itself.
-        ExitKind::Killed => script.chunks(STRIDE).any(|call| is_kill(call[0])),
-        _ => false,
+        ExitKind::Killed => script.chunks(STRIDE).any(|call| is(call[0], "kill") || is(call[0], "exit_to")),
+        // A link with nobody.
+        ExitKind::NoProcess | ExitKind::NoConnection
+            if script.chunks(STRIDE).any(|call| is(call[0], "link")) =>
+        {
+            true
+        }
+        // What it asks of itself.
+        _ => script.chunks(STRIDE).any(|call| is(call[0], "exit_to")),
     };
     assert!(may_be, "the guest ended with {reason:?}");
     script.len() >= STRIDE
 }
 
-fn is_kill(number: u8) -> bool {
-    CALLS[usize::from(number) % CALLS.len()].0 == "kill"
+fn is(number: u8, name: &str) -> bool {
+    CALLS[usize::from(number) % CALLS.len()].0 == name
 }
 
 const MODULE: LumpId = LumpId([7; 32]);
@@ -190,6 +209,7 @@ impl Services for Stub {
             Request::TerminalOpen { open } => {
                 assert!(has_authority(caller) && open.command.len() <= WORDS_MAX);
             }
+            Request::Directory { name, .. } => assert!(name.len() <= NAME_LEN_MAX),
             Request::ClipboardRead => assert!(has_authority(caller)),
             Request::SceneCast { cast } => assert_eq!(Cast::decode(&cast.encode()), Ok(cast)),
             Request::LumpRead { len, .. } => assert!(len as usize <= BODY_LEN_MAX),
@@ -203,7 +223,14 @@ impl Services for Stub {
         Box::pin(async { Ok(module) })
     }
 
-    fn spawn(&self, _: &Caller, _: LumpId, _: Option<String>, _: Bytes) -> Result<ProcessId, Errno> {
+    fn spawn(
+        &self,
+        _: &Caller,
+        _: LumpId,
+        _: Option<String>,
+        _: Bytes,
+        _: Option<Bond>,
+    ) -> Result<ProcessId, Errno> {
         Err(Errno::Limit)
     }
 

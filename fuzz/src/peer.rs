@@ -28,7 +28,14 @@ pub fn peer_frames(data: &[u8]) -> bool {
                 hot::Frame::Kill { to, from, .. } => Some((to.to_bits(), from.map_or(0, |id| id.to_bits()))),
                 hot::Frame::Terminal { terminal, from, .. } => Some((terminal.to_bits(), from.to_bits())),
                 hot::Frame::Pointer { to, user, .. } => Some((to.to_bits(), pointer::user_bits(user))),
-                hot::Frame::Scene(_) => None,
+                hot::Frame::Tie { to, from, .. } => Some((to.to_bits(), from.to_bits())),
+                hot::Frame::ExitTo { to, from, .. } => {
+                    Some((to.to_bits(), from.map_or(0, |id| id.to_bits())))
+                }
+                hot::Frame::Scene(_)
+                | hot::Frame::Gone { .. }
+                | hot::Frame::Hail { .. }
+                | hot::Frame::Received(_) => None,
             };
             let route = route.unwrap().map(|route| (route.to.to_bits(), route.from.to_bits()));
             assert_eq!(route, told, "a relay sends it where it says");

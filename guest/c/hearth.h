@@ -54,7 +54,7 @@ enum {
 
 enum {
     HEARTH_MESSAGE = 1, /* from another process; the body is what it sent */
-    HEARTH_EXIT = 2,    /* a linked process ended; the body is the reason */
+    HEARTH_EXIT = 2,    /* a linked process ended, or another asks this one to; the body is the reason */
     HEARTH_DOWN = 3,    /* a monitored process ended; the body is the reason */
     HEARTH_TIMEOUT = 4, /* a timer of this process went off */
     HEARTH_REPLY = 5,   /* the answer to a request */
@@ -69,11 +69,26 @@ struct hearth_header {
     uint16_t zero;
     int32_t status; /* of a reply: zero or more, or the negative of an error number */
     uint64_t from;  /* the process that sent it, zero if the host did */
-    uint64_t tag;   /* the script's own number of the request or timer */
+    uint64_t tag;   /* the script's own number of the request, timer or monitor; of an exit 1 if a link broke */
 };
 
 enum { HEARTH_HEADER_LEN = 24, HEARTH_BODY_LEN_MAX = 1 << 20 };
 _Static_assert(sizeof(struct hearth_header) == HEARTH_HEADER_LEN, "the header has 24 bytes");
+
+/* Why a process ended: the first byte of a reason, which is the body of HEARTH_EXIT and HEARTH_DOWN, and what
+ * exit_with and exit_to are given. Then a zero, the length of the text (2 bytes), the text, and data to the end. */
+enum {
+    HEARTH_EXIT_NORMAL = 0,
+    HEARTH_EXIT_ERROR = 1,        /* it ended itself with a reason */
+    HEARTH_EXIT_KILLED = 2,
+    HEARTH_EXIT_TRAP = 3,
+    HEARTH_EXIT_LIMIT = 4,
+    HEARTH_EXIT_LOAD = 5,         /* its module could not be had or run */
+    HEARTH_EXIT_SHUTDOWN = 6,     /* it was to end in good order */
+    HEARTH_EXIT_KILL = 7,         /* to exit_to: end, whether exits are trapped or not */
+    HEARTH_EXIT_NOPROC = 8,       /* there is no such process */
+    HEARTH_EXIT_NOCONNECTION = 9  /* its peer is not to be reached */
+};
 
 /* The name of a lump: the BLAKE3 hash of its bytes. */
 struct hearth_lump_id {
@@ -101,10 +116,29 @@ int64_t hearth_spawn(const struct hearth_lump_id *module, const char *name, size
 HEARTH_IMPORT(spawn_on)
 int32_t hearth_spawn_on(uint32_t peer, const struct hearth_lump_id *module, const char *name,
                         size_t name_len, const void *args, size_t args_len, uint64_t tag);
+HEARTH_IMPORT(spawn_link)
+int64_t hearth_spawn_link(const struct hearth_lump_id *module, const char *name, size_t name_len,
+                          const void *args, size_t args_len);
+HEARTH_IMPORT(spawn_monitor)
+int64_t hearth_spawn_monitor(const struct hearth_lump_id *module, const char *name, size_t name_len,
+                             const void *args, size_t args_len, uint64_t tag);
+HEARTH_IMPORT(link) int32_t hearth_link(uint64_t who);
+HEARTH_IMPORT(unlink) int32_t hearth_unlink(uint64_t who);
+HEARTH_IMPORT(monitor) int32_t hearth_monitor(uint64_t who, uint64_t tag);
+HEARTH_IMPORT(demonitor) int32_t hearth_demonitor(uint64_t tag);
+HEARTH_IMPORT(trap_exits) int32_t hearth_trap_exits(uint32_t on);
+HEARTH_IMPORT(exit_to) int32_t hearth_exit_to(uint64_t who, const void *reason, size_t len);
+HEARTH_IMPORT(exit_with) _Noreturn void hearth_exit_with(const void *reason, size_t len);
 HEARTH_IMPORT(kill) int32_t hearth_kill(uint64_t who, const char *reason, size_t len);
 HEARTH_IMPORT(register) int32_t hearth_register(const char *name, size_t len);
 HEARTH_IMPORT(unregister) int32_t hearth_unregister(const char *name, size_t len);
 HEARTH_IMPORT(whereis) int64_t hearth_whereis(const char *name, size_t len);
+HEARTH_IMPORT(global_register) int32_t hearth_global_register(const char *name, size_t len, uint64_t tag);
+HEARTH_IMPORT(global_unregister) int32_t hearth_global_unregister(const char *name, size_t len, uint64_t tag);
+HEARTH_IMPORT(global_whereis) int32_t hearth_global_whereis(const char *name, size_t len, uint64_t tag);
+HEARTH_IMPORT(group_join) int32_t hearth_group_join(const char *name, size_t len, uint64_t tag);
+HEARTH_IMPORT(group_leave) int32_t hearth_group_leave(const char *name, size_t len, uint64_t tag);
+HEARTH_IMPORT(group_members) int32_t hearth_group_members(const char *name, size_t len, uint64_t tag);
 HEARTH_IMPORT(peer_name) int32_t hearth_peer_name(uint32_t peer, char *out, size_t cap);
 
 /* ---- Time, chance, log ---- */

@@ -18,6 +18,7 @@ extern crate std;
 pub mod cast;
 pub mod codec;
 pub mod errno;
+pub mod exit;
 pub mod id;
 pub mod input;
 pub mod mesh;

@@ -7,7 +7,7 @@
 //! | 2 | `u16` | zero |
 //! | 4 | `i32` | status: zero or more, or a negative error number (replies only) |
 //! | 8 | `u64` | from: the process that sent it, zero if the host did |
-//! | 16 | `u64` | tag: the receiver's own number of the request or timer, else zero |
+//! | 16 | `u64` | tag: the receiver's own number of the request, timer or monitor; of an exit [`EXIT_OF_LINK`] or zero; else zero |
 //! | 24 | bytes | body |
 
 use crate::{DecodeError, codec::Reader};
@@ -18,6 +18,9 @@ pub const HEADER_LEN: usize = 24;
 
 /// Largest body of a signal in bytes. What is larger travels as a lump.
 pub const BODY_LEN_MAX: usize = 1 << 20;
+
+/// Tag of an exit signal that came because a link broke: the two are linked no longer.
+pub const EXIT_OF_LINK: u64 = 1;
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $number:literal,)*) => {
@@ -39,9 +42,10 @@ macro_rules! kinds {
 kinds! {
     /// A message from another process; the body is what it sent.
     Message = 1,
-    /// A linked process ended; the body is its exit reason.
+    /// A linked process ended (the tag is [`EXIT_OF_LINK`]), or a process asked this one to end (the tag is
+    /// zero), and this one traps exits. The body is the reason (see [`crate::exit`]).
     Exit = 2,
-    /// A monitored process ended; the body is its exit reason.
+    /// A monitored process ended; the tag is the monitor's, the body the reason (see [`crate::exit`]).
     Down = 3,
     /// A timer of this process went off; the tag is the timer's.
     Timeout = 4,
@@ -64,7 +68,7 @@ pub struct Header {
     pub status: i32,
     /// Bits of the process that sent it, zero if the host did.
     pub from: u64,
-    /// The receiver's own number of the request or timer.
+    /// The receiver's own number of the request, timer or monitor; [`EXIT_OF_LINK`] where a link broke.
     pub tag: u64,
 }
 

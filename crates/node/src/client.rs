@@ -8,6 +8,7 @@ use crate::{
     network::Link,
     node::{Inner, Node, Parts, StartError, about_program},
     picture::Picture,
+    server::GRACE,
     session,
     world::World,
 };
@@ -16,7 +17,7 @@ use hearth_net::{
     Backoff, ClientConfig, ConnectError, KnownServers, KsfBounds, LinkReceiver, Password, PeerKey,
 };
 use hearth_protocol::control::{Control, Peer};
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, pin::pin, sync::Arc, time::Duration};
 
 /// How long a server that let us in may take to say who we are.
 const WELCOME_TIME_MAX: Duration = Duration::from_secs(15);
@@ -41,6 +42,8 @@ pub struct ClientOptions {
     pub workers: usize,
     /// Whether to start the services of `peer.toml`.
     pub boot: bool,
+    /// How long the connection may be broken before the processes of all others count as not to be reached.
+    pub grace: Duration,
     /// Folder of the local socket; `None` for the user's usual one.
     pub runtime_dir: Option<PathBuf>,
 }
@@ -62,6 +65,7 @@ impl ClientOptions {
             picture: None,
             workers: std::thread::available_parallelism().map_or(2, usize::from),
             boot: true,
+            grace: GRACE,
             runtime_dir: None,
         }
     }
@@ -137,7 +141,7 @@ pub async fn join(options: ClientOptions) -> Result<RunningClient, StartError> {
     let _ = inner.server_address.set(options.connect.clone());
     let socket = crate::operator::listen(&inner, options.runtime_dir.as_deref(), &options.name)?;
     enter(&inner, &joined);
-    let done = tokio::spawn(run(inner.clone(), entry, joined, manifest));
+    let done = tokio::spawn(run(inner.clone(), entry, joined, manifest, options.grace));
     Ok(RunningClient { node: Node { inner }, socket, done })
 }
 
@@ -181,6 +185,7 @@ async fn run(
     entry: Entry,
     mut joined: Joined,
     manifest: Manifest,
+    grace: Duration,
 ) -> Result<(), StartError> {
     let mut manifest = Some(manifest);
     let result = loop {
@@ -199,7 +204,16 @@ async fn run(
             break Ok(());
         }
         tracing::warn!("the connection to the server ended: {}; trying to come back", end.reason);
-        match come_back(&inner, &entry).await {
+        let mut coming = pin!(come_back(&inner, &entry));
+        let back = match tokio::time::timeout(grace, &mut coming).await {
+            Ok(back) => back,
+            Err(_elapsed) => {
+                // All others are behind the server.
+                inner.give_up(PeerId::SERVER);
+                coming.await
+            }
+        };
+        match back {
             Ok(Some(again)) => {
                 joined = again;
                 enter(&inner, &joined);

@@ -20,6 +20,7 @@
 //! links no renderer.
 
 mod client;
+mod directory;
 mod files;
 mod folder;
 mod grants;
@@ -43,6 +44,7 @@ mod server;
 mod services;
 mod session;
 mod terminals;
+mod ties;
 mod transfer;
 mod world;
 

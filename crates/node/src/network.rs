@@ -12,7 +12,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -38,6 +38,8 @@ pub(crate) struct Link {
     pub(crate) serving_small: Arc<Semaphore>,
     /// Bound on the calls of this neighbour that are being answered.
     pub(crate) answering: Arc<Semaphore>,
+    /// Whether sure frames wait for their turn, so that messages are not to overtake them (see `ties`).
+    pub(crate) is_behind: Arc<AtomicBool>,
     /// Ends with the link.
     pub(crate) closed: CancellationToken,
 }
@@ -50,6 +52,7 @@ impl Link {
             serving: Arc::new(Semaphore::new(2)),
             serving_small: Arc::new(Semaphore::new(SERVING_SMALL_MAX)),
             answering: Arc::new(Semaphore::new(ANSWERS_MAX)),
+            is_behind: Arc::default(),
             closed: CancellationToken::new(),
         }
     }
@@ -214,6 +217,9 @@ impl Network {
     pub(crate) fn try_hot(&self, to: PeerId, frame: Bytes) -> Result<(), Errno> {
         let peers = self.peers.read();
         let link = self.way_in(&peers, to).ok_or(Errno::NoPeer)?;
+        if link.is_behind.load(Ordering::SeqCst) {
+            return Err(Errno::Full);
+        }
         link.sender.try_hot(frame).map_err(|error| match error {
             hearth_net::TrySendError::Full => Errno::Full,
             _ => Errno::NoPeer,

@@ -2,6 +2,7 @@
 //! One running peer: what it is made of, and how the parts reach each other.
 
 use crate::{
+    directory::Directory,
     files::{self, Files},
     folder::Folder,
     grants::Grants,
@@ -16,6 +17,7 @@ use crate::{
     serials::Serials,
     services::{ASSET_LEN_MAX, Held, get_bounded},
     terminals::Terminals,
+    ties::Ties,
     world::World,
 };
 use bytes::Bytes;
@@ -24,7 +26,7 @@ use hearth_abi::{
     screen::Screen,
     signal::{Header, Kind, encode_args},
 };
-use hearth_process::{ExitReason, Level, Limits, Processes, SendError, Signal, Spec};
+use hearth_process::{Bond, ExitKind, ExitReason, Level, Limits, Processes, SendError, Signal, Spec, Tie};
 use hearth_protocol::control::{Failure, Peer, Request, Response};
 use hearth_store::{Store, StoreOptions};
 use hearth_wasm::Wasm;
@@ -132,6 +134,8 @@ pub(crate) struct Inner {
     pub(crate) space: String,
     pub(crate) serials: Serials,
     pub(crate) network: Arc<Network>,
+    pub(crate) ties: Ties,
+    pub(crate) directory: Directory,
     pub(crate) lumps: Lumps,
     pub(crate) processes: Processes,
     pub(crate) wasm: Wasm,
@@ -177,6 +181,11 @@ pub(crate) struct Parts {
 pub(crate) struct Handle(Arc<OnceLock<Weak<Inner>>>);
 
 impl Handle {
+    /// For a part that is made when the node is whole.
+    pub(crate) fn of(inner: &Arc<Inner>) -> Handle {
+        Handle(Arc::new(OnceLock::from(Arc::downgrade(inner))))
+    }
+
     /// The node; `None` before it is whole and after it is gone.
     pub(crate) fn get(&self) -> Option<Arc<Inner>> {
         self.0.get().and_then(Weak::upgrade)
@@ -208,6 +217,8 @@ impl Inner {
             folder,
             serials,
             network,
+            ties: Ties::new(me),
+            directory: Directory::default(),
             lumps,
             processes,
             wasm,
@@ -297,6 +308,19 @@ impl Inner {
         name: Option<String>,
         args: Bytes,
     ) -> Result<ProcessId, Failure> {
+        self.spawn_tied(module, origin, parent, name, args, None)
+    }
+
+    /// The same, tied to the process that spawns it if there is a bond.
+    pub(crate) fn spawn_tied(
+        &self,
+        module: LumpId,
+        origin: PeerId,
+        parent: Option<ProcessId>,
+        name: Option<String>,
+        args: Bytes,
+        bond: Option<Bond>,
+    ) -> Result<ProcessId, Failure> {
         let spec = Spec {
             program: self.wasm.program(module),
             module: Some(module),
@@ -306,7 +330,11 @@ impl Inner {
             args,
             limits: Limits::default(),
         };
-        self.processes.spawn(spec).map_err(|error| failure(error.errno(), chain(&error)))
+        let spawned = match bond {
+            Some(bond) => self.processes.spawn_tied(spec, bond),
+            None => self.processes.spawn(spec),
+        };
+        spawned.map_err(|error| failure(error.errno(), chain(&error)))
     }
 
     /// Spawns a process here and waits until it has started.
@@ -375,6 +403,15 @@ impl Inner {
             Request::Grant { what, granted } => {
                 self.note_grant(from, what, granted);
                 Ok(Response::Done)
+            }
+            Request::Directory { op, name, process } => {
+                let process = ProcessId::from_bits(process);
+                // A peer speaks for its own processes alone.
+                if !self.is_server() || process.peer() != from {
+                    return Err(failure(Errno::Invalid, "this peer keeps no names for that process"));
+                }
+                let ids = self.keep_directory(op, &name, process)?;
+                Ok(Response::Processes { processes: ids.into_iter().map(ProcessId::to_bits).collect() })
             }
             Request::Operator { json } => crate::operator::answer_peer(self, from, &json).await,
             Request::Log { process, from_line, lines, wait_ms } => {
@@ -486,6 +523,21 @@ impl hearth_process::Host for Handle {
         inner.network.try_hot(to.peer(), frame.encode()).map_err(send_error)
     }
 
+    fn exit_remote(
+        &self,
+        from: Option<ProcessId>,
+        to: ProcessId,
+        reason: &ExitReason,
+    ) -> Result<(), SendError> {
+        let inner = self.get().ok_or(SendError::NoPeer)?;
+        let frame = hearth_protocol::hot::Frame::ExitTo { to, from, reason: reason.encode().into() };
+        inner.network.try_hot(to.peer(), frame.encode()).map_err(send_error)
+    }
+
+    fn tie_remote(&self, from: ProcessId, to: ProcessId, tie: Tie) -> Result<(), SendError> {
+        self.get().ok_or(SendError::NoPeer)?.tell_tie(from, to, tie)
+    }
+
     fn serial_reached(&self, serial: u64) -> io::Result<()> {
         // Processes are spawned by a whole node only.
         self.get().map_or(Ok(()), |inner| inner.serials.reach_process(serial))
@@ -497,7 +549,7 @@ impl hearth_process::Host for Handle {
             inner.inputs.forget(id);
             inner.held.ended(&inner, id);
             inner.terminals_ended(id);
-            if !reason.is_normal() {
+            if !matches!(reason.kind, ExitKind::Normal | ExitKind::Shutdown) {
                 inner.notices.failing(&inner.world, id);
             }
             inner.world.process_ended(&inner, id);

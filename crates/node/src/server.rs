@@ -359,6 +359,7 @@ impl Server {
             tell_others(&inner.network, id, &Control::Left { peer: id.number() });
             inner.world.peer_left(inner, id);
             inner.screens.peer_left(id);
+            inner.give_up(id);
         }
     }
 }

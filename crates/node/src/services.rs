@@ -17,9 +17,9 @@ use hearth_abi::{
     signal::BODY_LEN_MAX,
     terminal::{Command, View},
 };
-use hearth_process::ReplyTo;
-use hearth_protocol::control::{Failure, Response};
-use hearth_wasm::{Caller, Request, Services, WasmConfig};
+use hearth_process::{Bond, ReplyTo};
+use hearth_protocol::control::{self, Failure, Response};
+use hearth_wasm::{Caller, DirectoryOp, Request, Services, WasmConfig};
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, HashMap},
@@ -214,10 +214,11 @@ impl Services for Handle {
         module: LumpId,
         name: Option<String>,
         args: Bytes,
+        bond: Option<Bond>,
     ) -> Result<ProcessId, Errno> {
         let inner = self.get().ok_or(Errno::Host)?;
         inner
-            .spawn(module, caller.origin, Some(caller.process), name, args)
+            .spawn_tied(module, caller.origin, Some(caller.process), name, args, bond)
             .map_err(|failure| Errno::from_number(failure.errno).unwrap_or(Errno::Host))
     }
 
@@ -349,6 +350,19 @@ async fn answer(
             let ticket = ticket.ok_or_else(|| failure(Errno::Host, "it has no place"))?;
             let id = inner.open_terminal(ticket, open).await?;
             Ok((0, Bytes::copy_from_slice(&id.to_bits().to_le_bytes())))
+        }
+        Request::Directory { op, name } => {
+            let op = match op {
+                DirectoryOp::Register => control::DirectoryOp::Register,
+                DirectoryOp::Unregister => control::DirectoryOp::Unregister,
+                DirectoryOp::Whereis => control::DirectoryOp::Whereis,
+                DirectoryOp::Join => control::DirectoryOp::Join,
+                DirectoryOp::Leave => control::DirectoryOp::Leave,
+                DirectoryOp::Members => control::DirectoryOp::Members,
+            };
+            let ids = inner.directory(op, name, process).await?;
+            let bytes: Vec<u8> = ids.iter().flat_map(|id| id.to_bits().to_le_bytes()).collect();
+            Ok((ids.len() as i32, bytes.into()))
         }
         Request::ClipboardRead => Ok((0, inner.clipboard_read().await?.into())),
         Request::SceneCast { cast } => {

@@ -10,6 +10,7 @@ use crate::{
 use bytes::Bytes;
 use hearth_abi::{Errno, LumpId, PeerId};
 use hearth_net::{CloseReason, LaneReceiver, LinkReceiver};
+use hearth_process::{ExitReason, SendError};
 use hearth_protocol::{FrameError, bulk, control::Control, hot, screen};
 use std::{collections::HashMap, sync::Arc};
 use tokio::{sync::oneshot, task::JoinSet, time::Instant};
@@ -29,6 +30,7 @@ pub(crate) struct End {
 /// Serves a link until it ends. `peer` is who is at the other end.
 pub(crate) async fn run(inner: &Arc<Inner>, peer: PeerId, link: &Link, lanes: LinkReceiver) -> End {
     let session = Session { inner: inner.clone(), peer, link: link.clone() };
+    inner.begin_ties(peer, link);
     // Tasks of their own: a large screen takes a while to read and to make, and no message waits for that.
     let mut screens = JoinSet::new();
     screens.spawn(session.clone().screens_in(lanes.screen));
@@ -44,6 +46,7 @@ pub(crate) async fn run(inner: &Arc<Inner>, peer: PeerId, link: &Link, lanes: Li
         error = session.hot(lanes.hot) => error,
         error = session.bulk(lanes.bulk) => error,
         error = session.scene() => error,
+        error = session.ties() => error,
         Some(ended) = screens.join_next() => ended.unwrap_or_else(|error| error.to_string()),
         () = inner.shutdown.cancelled() => {
             closed.close().await;
@@ -52,6 +55,7 @@ pub(crate) async fn run(inner: &Arc<Inner>, peer: PeerId, link: &Link, lanes: Li
     };
     // Before the next link to this peer may begin.
     screens.shutdown().await;
+    inner.ties.end(peer);
     link.closed.cancel();
     link.transfers.close();
     // Also when it is this side that found a reason: the other is told.
@@ -208,10 +212,27 @@ impl Session {
 
     async fn hot(&self, mut lane: LaneReceiver) -> String {
         while let Some(bytes) = lane.recv().await {
+            if hot::is_sure(&bytes) {
+                match self.inner.ties.came_in(self.peer) {
+                    // Without room for it, a later one confirms as much.
+                    Ok(Some(confirms)) => drop(self.link.sender.try_hot(confirms)),
+                    Ok(None) => {}
+                    Err(reason) => return reason,
+                }
+            }
             let result = match hot::route(&bytes) {
                 Ok(Some(route)) => self.routed(route, bytes),
                 Ok(None) => hot::Frame::decode(&bytes).map(|frame| match frame {
                     hot::Frame::Scene(unit) => self.inner.world.receive(&self.inner, self.peer, &unit),
+                    hot::Frame::Hail { stream, of, received } => {
+                        self.inner.hailed(self.peer, stream, of, received)
+                    }
+                    hot::Frame::Received(count) => self.inner.ties.confirmed(self.peer, count),
+                    hot::Frame::Gone { peer } if !self.inner.is_server() => {
+                        self.inner.processes.peers_gone(|gone| gone == peer);
+                        Ok(())
+                    }
+                    hot::Frame::Gone { .. } => Err("the peer sent what is not its to send".into()),
                     _ => Ok(()),
                 }),
                 Err(error) => Err(error),
@@ -234,6 +255,10 @@ impl Session {
         if route.to.peer() != self.inner.me {
             // What would make its receiver hang up on us ends here.
             hot::check(&bytes)?;
+            if self.inner.is_server() && hot::is_sure(&bytes) {
+                self.inner.pass_on(route.from, route.to, &bytes);
+                return Ok(Ok(()));
+            }
             if self.inner.is_server() && self.inner.network.try_hot(route.to.peer(), bytes).is_err() {
                 self.inner.note_lost(self.peer, route.to);
             }
@@ -253,7 +278,19 @@ impl Session {
                 return Ok(self.inner.terminal_input(from.peer(), terminal, &command));
             }
             hot::Frame::Pointer { to, user, event } => self.inner.touched_from(to, user, &event),
-            hot::Frame::Scene(_) => {}
+            hot::Frame::Tie { to, from, tie } => self.inner.tied(from, to, tie),
+            hot::Frame::ExitTo { to, from, reason } => {
+                let reason = ExitReason::decode(&reason).map_err(FrameError::from)?;
+                // As with a kill; who traps exits and has a full mailbox loses it, as it loses messages.
+                if self.inner.processes.exit(from, to, &reason) == Err(SendError::Full) {
+                    self.inner.note_lost(self.peer, to);
+                }
+            }
+            // They have no route.
+            hot::Frame::Scene(_)
+            | hot::Frame::Gone { .. }
+            | hot::Frame::Hail { .. }
+            | hot::Frame::Received(_) => {}
         }
         Ok(Ok(()))
     }
@@ -266,6 +303,22 @@ impl Session {
             }
         }
         lane_ended().await
+    }
+
+    /// Sends what is said of links and monitors, and could not go at once.
+    async fn ties(&self) -> String {
+        let ties = &self.inner.ties;
+        let waits = ties.waits_for(self.peer);
+        loop {
+            let woken = waits.notified();
+            while let Some(frame) = ties.next_for(self.peer) {
+                if self.link.sender.hot(frame).await.is_err() {
+                    return lane_ended().await;
+                }
+                ties.went_out(self.peer);
+            }
+            woken.await;
+        }
     }
 
     /// Sends what changes in the scene, as fast as the link takes it.

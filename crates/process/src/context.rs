@@ -103,7 +103,15 @@ impl Context {
                 self.run.requests.fetch_sub(1, Relaxed);
             }
             Kind::Timeout => self.run.timers.lock().untaken -= 1,
-            _ => self.run.note_taken(&self.process, &signal),
+            Kind::Down => {
+                self.run.downs.fetch_sub(1, Relaxed);
+            }
+            _ => {
+                if signal.is_exit_of_link() {
+                    self.process.exit_taken();
+                }
+                self.run.note_taken(&self.process, &signal);
+            }
         }
         Take::Signal(signal)
     }

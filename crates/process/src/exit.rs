@@ -1,24 +1,11 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Why a process ended.
 
+use bytes::Bytes;
+use hearth_abi::{DecodeError, exit::Reason};
 use std::fmt;
 
-/// What sort of end it was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ExitKind {
-    /// It finished.
-    Normal,
-    /// It ended itself, with a reason.
-    Error,
-    /// Somebody killed it, or the peer shut down.
-    Killed,
-    /// Its code did what it must not: an unreachable instruction, an access outside its memory.
-    Trap,
-    /// It passed a limit that ends a process.
-    Limit,
-    /// It never ran: its module could not be had, or cannot run here.
-    Load,
-}
+pub use hearth_abi::exit::ExitKind;
 
 /// Why a process ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,14 +14,16 @@ pub struct ExitReason {
     pub kind: ExitKind,
     /// The reason in words; `normal` for a normal end.
     pub text: String,
-    /// Where its code was, innermost first, if that is known.
+    /// Where its code was, innermost first, if that is known. For the log alone: no other process is told.
     pub backtrace: Option<String>,
+    /// The reason for programs, at most [`hearth_abi::exit::DATA_LEN_MAX`] bytes of whatever form they agree on.
+    pub data: Bytes,
 }
 
 impl ExitReason {
     /// An end of this kind for this reason.
     pub fn new(kind: ExitKind, text: impl Into<String>) -> ExitReason {
-        ExitReason { kind, text: text.into(), backtrace: None }
+        ExitReason { kind, text: text.into(), backtrace: None, data: Bytes::new() }
     }
 
     /// It finished.
@@ -42,9 +31,29 @@ impl ExitReason {
         ExitReason::new(ExitKind::Normal, "normal")
     }
 
+    /// An end of this kind, about which there is no more to say.
+    pub fn of_kind(kind: ExitKind) -> ExitReason {
+        ExitReason::new(kind, kind.name())
+    }
+
     /// Whether it finished as it meant to.
     pub fn is_normal(&self) -> bool {
         self.kind == ExitKind::Normal
+    }
+
+    /// The reason as other processes are told it, in the form of [`hearth_abi::exit`].
+    pub fn encode(&self) -> Vec<u8> {
+        Reason { kind: self.kind, text: &self.text, data: &self.data }.encode()
+    }
+
+    /// The reason in these bytes. An empty text becomes the name of its kind.
+    ///
+    /// # Errors
+    /// See [`Reason::decode`].
+    pub fn decode(bytes: &[u8]) -> Result<ExitReason, DecodeError> {
+        let Reason { kind, text, data } = Reason::decode(bytes)?;
+        let text = if text.is_empty() { kind.name() } else { text };
+        Ok(ExitReason { data: Bytes::copy_from_slice(data), ..ExitReason::new(kind, text) })
     }
 }
 

@@ -7,7 +7,7 @@
 //! out) is the trait [`Host`].
 //!
 //! Every queue here is bounded: mailboxes by count and bytes (the sender gets [`SendError::Full`]),
-//! requests and timers by count, logs by lines and bytes (the oldest go) and by rate (the newest are
+//! requests, timers, links and monitors by count, logs by lines and bytes (the oldest go) and by rate (the newest are
 //! refused), records of ended processes by count (the oldest go). See [`Limits`].
 //!
 //! The code of a process can be replaced while it lives (`life`), and goes on where it was if the new
@@ -33,6 +33,7 @@ mod run;
 mod scheduler;
 mod signal;
 mod table;
+mod ties;
 mod timers;
 
 pub use context::{Context, Take};
@@ -47,3 +48,4 @@ pub use run::Code;
 pub use scheduler::Tick;
 pub use signal::{Body, Signal};
 pub use table::{Config, Host, Processes, Program, RegisterError, SendError, SpawnError, Spec};
+pub use ties::{Bond, Tie};

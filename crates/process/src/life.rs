@@ -14,7 +14,7 @@ use crate::{
     table::{Inner, REASON_LEN_MAX},
 };
 use futures::FutureExt;
-use hearth_abi::PeerId;
+use hearth_abi::{PeerId, ProcessId};
 use parking_lot::Mutex;
 use std::{
     collections::VecDeque,
@@ -173,7 +173,7 @@ impl Inner {
         loop {
             let changed = process.changed.notified();
             if let Some(end) = process.end.get() {
-                return Err(ReplaceError::Ended(end.clone()));
+                return Err(ReplaceError::Ended((**end).clone()));
             }
             changed.await;
         }
@@ -205,6 +205,9 @@ struct Trial {
     before_memory: u64,
     /// The names that the process had.
     before_names: Vec<String>,
+    /// Whom it was linked with, and whether it trapped exits.
+    before_links: Vec<ProcessId>,
+    before_traps: bool,
     /// What waited for the code before and is not for code of another peer.
     of_user: Vec<Signal>,
     place: Place,
@@ -258,7 +261,7 @@ impl Life {
             self.running = None;
             let tell = self.trial.take().map(|trial| trial.tell);
             let killed = || ExitReason::new(ExitKind::Killed, "killed");
-            let reason = process.kill.reason.get().cloned().unwrap_or_else(killed);
+            let reason = process.kill.reason.get().map_or_else(killed, |reason| (**reason).clone());
             if let Some(tell) = tell {
                 let _ = tell.send(Err(ReplaceError::Ended(reason.clone())));
             }
@@ -308,6 +311,8 @@ impl Life {
             false => Vec::new(),
         };
         let before_names = process.names.lock().clone().unwrap_or_default();
+        let before_links = process.links();
+        let before_traps = process.traps_exits.load(Relaxed);
         let run = Arc::new(Run::new(code));
         run.begin_trial();
         *process.runs.lock() = (run.clone(), Some(before_run.clone()));
@@ -323,6 +328,8 @@ impl Life {
             before_state,
             before_memory,
             before_names,
+            before_links,
+            before_traps,
             of_user,
             place,
             tell,
@@ -367,6 +374,7 @@ impl Life {
         run.end_trial();
         trial.before_run.shut(process);
         trial.before_run.stop_timers(&self.table.timers);
+        self.table.demonitor_all(process, &trial.before_run);
         process.runs.lock().1 = None;
         drop(trial.before);
         process.history.lock().note(&run.code, trial.place);
@@ -388,8 +396,13 @@ impl Life {
         self.running = None;
         run.shut(process);
         run.stop_timers(&self.table.timers);
+        self.table.demonitor_all(process, run);
+        // A link that it took away may be to one that has ended since, and stays away.
+        self.table.unlink_new(process, &trial.before_links);
+        process.traps_exits.store(trial.before_traps, Relaxed);
         let mut back = trial.of_user;
         back.extend(run.end_trial());
+        process.exits_are_back(&back);
         process.restore_names(&self.table.names, trial.before_names);
         process.state.store(trial.before_state, Relaxed);
         process.memory_bytes.store(trial.before_memory, Relaxed);

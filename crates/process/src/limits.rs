@@ -16,6 +16,11 @@ pub struct Limits {
     pub requests: usize,
     /// Timers whose signal it has not taken yet.
     pub timers: usize,
+    /// Links, and their exit signals that it has not taken yet. Against one that others link themselves to
+    /// without end; who passes it is refused.
+    pub links: usize,
+    /// Monitors that it has made, and their signals that it has not taken yet.
+    pub monitors: usize,
     /// Lines it may log each second, in the long run. What is beyond is dropped and counted.
     pub log_lines_per_s: u32,
     /// Lines it may log at once after a quiet time.
@@ -31,6 +36,8 @@ impl Default for Limits {
             mailbox_bytes: 8 << 20,
             requests: 1024,
             timers: 1024,
+            links: 16_384,
+            monitors: 16_384,
             log_lines_per_s: 200,
             log_burst: 1000,
         }

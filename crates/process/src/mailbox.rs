@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! The queue of signals of one process: many senders, one receiver.
 //!
-//! Replies and timeouts have places of their own, which their request or timer has reserved: a flood of
-//! messages does not take them. Their bytes too are counted apart; a reply for which there is no room
-//! loses its body and says so in its status.
+//! Replies, timeouts, and what comes of links and monitors have places of their own, which their request,
+//! timer, link or monitor has reserved: a flood of messages does not take them. Their bytes too are
+//! counted apart; a reply for which there is no room loses its body and says so in its status, and an exit
+//! reason loses all but its kind.
 
-use crate::{Body, Limits, SendError, Signal, lock::Mutex};
-use hearth_abi::{Errno, signal::Kind};
+use crate::{Limits, SendError, Signal, lock::Mutex};
+use hearth_abi::signal::Kind;
 use std::{
     collections::VecDeque,
     task::{Context, Poll, Waker},
@@ -18,7 +19,7 @@ struct Inner {
     queue: VecDeque<Signal>,
     /// Bytes and number of the signals that came without being asked for.
     open: Fill,
-    /// Bytes and number of replies and timeouts.
+    /// Bytes and number of those that have a place of their own.
     reserved: Fill,
     waker: Option<Waker>,
     closed: bool,
@@ -39,7 +40,12 @@ pub(crate) enum Taken {
 }
 
 fn has_reservation(signal: &Signal) -> bool {
-    matches!(signal.header.kind, Kind::Reply | Kind::Timeout)
+    is_of_run(signal) || signal.is_exit_of_link()
+}
+
+/// Whether it is for the code that runs, rather than for the process.
+pub(crate) fn is_of_run(signal: &Signal) -> bool {
+    matches!(signal.header.kind, Kind::Reply | Kind::Timeout | Kind::Down)
 }
 
 impl Mailbox {
@@ -62,10 +68,7 @@ impl Mailbox {
             }
             if has_reservation(&signal) {
                 if inner.reserved.bytes + signal.encoded_len() > limits.mailbox_bytes {
-                    signal.body = Body::EMPTY;
-                    if signal.header.kind == Kind::Reply {
-                        signal.header.status = Errno::Limit.as_return();
-                    }
+                    signal = signal.shortened();
                 }
                 inner.reserved.signals += 1;
                 inner.reserved.bytes += signal.encoded_len();
@@ -106,9 +109,9 @@ impl Mailbox {
         Taken::Signal(signal)
     }
 
-    /// Takes all replies and timeouts out.
-    pub(crate) fn take_reserved(&self) -> Vec<Signal> {
-        self.take_all(has_reservation)
+    /// Takes all out that is for the code that runs.
+    pub(crate) fn take_of_run(&self) -> Vec<Signal> {
+        self.take_all(is_of_run)
     }
 
     /// Takes out what the user has done: input, and what happened to terminals.
@@ -180,6 +183,7 @@ impl Mailbox {
 mod loom_tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
+    use crate::Body;
     use hearth_abi::signal::Header;
     use loom::{future::block_on, sync::Arc, thread};
     use std::future::poll_fn;

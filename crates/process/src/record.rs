@@ -9,6 +9,7 @@ use crate::{
     names::Names,
     run::Run,
     scheduler::Slice,
+    ties::Tied,
 };
 use futures::task::AtomicWaker;
 use hearth_abi::{LumpId, PeerId, ProcessId};
@@ -115,6 +116,12 @@ pub(crate) struct Process {
     pub(crate) spec: Arc<Spec>,
     pub(crate) started_at: SystemTime,
     pub(crate) mailbox: Mailbox,
+    /// Links and monitors, once there are any. How it is locked is written in `ties`.
+    pub(crate) ties: Mutex<Option<Box<Tied>>>,
+    /// Whether nothing can be tied to it any more; written under the lock of `ties`.
+    pub(crate) is_over: AtomicBool,
+    /// Whether exit signals are for it to take.
+    pub(crate) traps_exits: AtomicBool,
     /// `None` once it has ended: then it gets no more names.
     pub(crate) names: Mutex<Option<Vec<String>>>,
     pub(crate) log: Log,
@@ -130,7 +137,8 @@ pub(crate) struct Process {
     pub(crate) memory_bytes: AtomicU64,
     pub(crate) received: AtomicU64,
     pub(crate) kill: Kill,
-    pub(crate) end: OnceLock<ExitReason>,
+    /// In a box: most never end abnormally, and it is large.
+    pub(crate) end: OnceLock<Box<ExitReason>>,
     /// Told when it has started, when a run of it is over, and when it has ended.
     pub(crate) changed: Notify,
 }
@@ -139,7 +147,7 @@ pub(crate) struct Process {
 #[derive(Default)]
 pub(crate) struct Kill {
     pub(crate) asked: AtomicBool,
-    pub(crate) reason: OnceLock<ExitReason>,
+    pub(crate) reason: OnceLock<Box<ExitReason>>,
     pub(crate) waker: AtomicWaker,
 }
 
@@ -150,6 +158,9 @@ impl Process {
             id,
             started_at: SystemTime::now(),
             mailbox: Mailbox::new(),
+            ties: Mutex::new(None),
+            is_over: AtomicBool::new(false),
+            traps_exits: AtomicBool::new(false),
             names: Mutex::new(Some(spec.name.iter().cloned().collect())),
             log: Log::default(),
             runs: Mutex::new((Arc::new(Run::new(code.clone())), None)),
@@ -170,7 +181,7 @@ impl Process {
 
     pub(crate) fn kill(&self, reason: ExitReason) {
         // The first reason counts.
-        let _ = self.kill.reason.set(reason);
+        let _ = self.kill.reason.set(Box::new(reason));
         self.kill.asked.store(true, std::sync::atomic::Ordering::Release);
         self.kill.waker.wake();
     }
@@ -263,6 +274,18 @@ impl Directory {
             self.shards.iter().flat_map(|shard| shard.read().values().cloned().collect::<Vec<_>>()).collect();
         all.sort_unstable_by_key(|process| process.id);
         all
+    }
+
+    /// Those that are linked or monitored, or monitor.
+    pub(crate) fn tied(&self) -> Vec<Arc<Process>> {
+        let mut tied = Vec::new();
+        for shard in &self.shards {
+            // The ties are taken inside the shard's lock, which nobody takes while holding ties for long.
+            let shard = shard.read();
+            tied.extend(shard.values().filter(|process| process.ties.lock().is_some()).cloned());
+        }
+        tied.sort_unstable_by_key(|process| process.id);
+        tied
     }
 
     pub(crate) fn len(&self) -> usize {

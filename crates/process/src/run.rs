@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! What belongs to the code that runs as a process, and goes with it when the code is replaced: its
-//! requests and timers, and what comes for them.
+//! requests, timers and monitors, and what comes for them.
 
-use crate::{Body, Program, Signal, mailbox::Fill, record::Process, timers};
-use hearth_abi::{Errno, LumpId, PeerId, signal::Kind};
+use crate::{
+    Program, Signal,
+    mailbox::{Fill, is_of_run},
+    record::Process,
+    timers,
+};
+use hearth_abi::{LumpId, PeerId};
 use parking_lot::Mutex;
 use std::{
     collections::HashMap,
@@ -36,6 +41,8 @@ pub(crate) struct Run {
     pub(crate) code: Code,
     /// Requests whose reply it has not taken yet.
     pub(crate) requests: AtomicU32,
+    /// Signals of its monitors that it has not taken yet.
+    pub(crate) downs: AtomicU32,
     pub(crate) timers: Mutex<RunTimers>,
     gate: Mutex<Gate>,
     /// Whether what it takes is noted, because the code before may have to go on.
@@ -50,7 +57,7 @@ pub(crate) struct RunTimers {
     pub(crate) untaken: usize,
 }
 
-/// Where replies and timeouts of a run go.
+/// Where replies, timeouts and downs of a run go.
 enum Gate {
     /// Into the mailbox.
     Open,
@@ -73,6 +80,7 @@ impl Run {
         Run {
             code,
             requests: AtomicU32::new(0),
+            downs: AtomicU32::new(0),
             timers: Mutex::default(),
             gate: Mutex::new(Gate::Open),
             is_on_trial: AtomicBool::new(false),
@@ -80,7 +88,7 @@ impl Run {
         }
     }
 
-    /// Hands over a reply or a timeout of this run.
+    /// Hands over a reply, a timeout or a down of this run.
     pub(crate) fn deliver(&self, process: &Process, mut signal: Signal) {
         let mut gate = self.gate.lock();
         match &mut *gate {
@@ -89,12 +97,9 @@ impl Run {
                 let _ = process.mailbox.push(signal, &process.spec.limits);
             }
             Gate::Aside { signals, bytes } => {
-                // Its request or timer has reserved a place; the bytes are bounded as in the mailbox.
+                // Its place is reserved; the bytes are bounded as in the mailbox.
                 if *bytes + signal.encoded_len() > process.spec.limits.mailbox_bytes {
-                    signal.body = Body::EMPTY;
-                    if signal.header.kind == Kind::Reply {
-                        signal.header.status = Errno::Limit.as_return();
-                    }
+                    signal = signal.shortened();
                 }
                 *bytes += signal.encoded_len();
                 signals.push(signal);
@@ -106,7 +111,7 @@ impl Run {
     /// Sets aside what has come for this run, and what will come.
     pub(crate) fn set_aside(&self, process: &Process) {
         let mut gate = self.gate.lock();
-        let signals = process.mailbox.take_reserved();
+        let signals = process.mailbox.take_of_run();
         let bytes = signals.iter().map(Signal::encoded_len).sum();
         *gate = Gate::Aside { signals, bytes };
     }
@@ -126,7 +131,7 @@ impl Run {
     pub(crate) fn shut(&self, process: &Process) {
         let mut gate = self.gate.lock();
         if matches!(std::mem::replace(&mut *gate, Gate::Shut), Gate::Open) {
-            drop(process.mailbox.take_reserved());
+            drop(process.mailbox.take_of_run());
         }
         drop(gate);
         // Whoever works for it may stop.
@@ -159,7 +164,7 @@ impl Run {
 
     /// Notes a signal that it took. One that has taken as much as fits a mailbox has started.
     pub(crate) fn note_taken(&self, process: &Process, signal: &Signal) {
-        if !self.is_on_trial.load(Relaxed) || matches!(signal.header.kind, Kind::Reply | Kind::Timeout) {
+        if !self.is_on_trial.load(Relaxed) || is_of_run(signal) {
             return;
         }
         let limits = &process.spec.limits;

@@ -8,6 +8,7 @@ use crate::{
     record::{Directory, Process},
     run::Code,
     scheduler::Scheduler,
+    ties::{Bond, Tie},
     timers::Timers,
 };
 use bytes::Bytes;
@@ -56,6 +57,32 @@ pub trait Host: Send + Sync + 'static {
     /// # Errors
     /// As [`Host::send_remote`].
     fn kill_remote(&self, from: Option<ProcessId>, to: ProcessId, reason: &str) -> Result<(), SendError>;
+
+    /// Sends an exit signal to a process of another peer.
+    ///
+    /// # Errors
+    /// As [`Host::send_remote`].
+    fn exit_remote(
+        &self,
+        from: Option<ProcessId>,
+        to: ProcessId,
+        reason: &ExitReason,
+    ) -> Result<(), SendError> {
+        let _ = (from, to, reason);
+        Err(SendError::NoPeer)
+    }
+
+    /// Tells a process of another peer of a link or monitor. What was taken arrives, in the order in which
+    /// it was given and with the messages between the same two, or [`Processes::peers_gone`] is called for
+    /// that peer.
+    ///
+    /// # Errors
+    /// [`SendError::NoPeer`]: the peer is not to be reached, or no longer. [`SendError::Full`]: nothing new may be begun now;
+    /// what takes a tie away, or tells of its end, is never refused so.
+    fn tie_remote(&self, from: ProcessId, to: ProcessId, tie: Tie) -> Result<(), SendError> {
+        let _ = (from, to, tie);
+        Err(SendError::NoPeer)
+    }
 
     /// All serial numbers below this one may be in use from now on. It must be durable before this
     /// returns: a restarted peer gives it as [`Config::first_serial`].
@@ -219,16 +246,21 @@ pub enum SpawnError {
     /// (Restart only.) Nothing is known of such a process.
     #[error("no such process")]
     NotFound,
+    /// It could not be tied to the one that spawns it: that has as many links or monitors as it may, or a
+    /// monitor of this tag.
+    #[error("it could not be linked or monitored: {0}")]
+    NotTied(Errno),
 }
 
 impl SpawnError {
     /// The error as guests see it.
     pub fn errno(self) -> Errno {
-        match self {
+        match &self {
             SpawnError::Name(error) => error.errno(),
             SpawnError::TooMany { .. } | SpawnError::SerialsUsedUp => Errno::Limit,
             SpawnError::SerialsNotKept | SpawnError::ShuttingDown => Errno::Host,
             SpawnError::NotFound => Errno::NotFound,
+            SpawnError::NotTied(errno) => *errno,
         }
     }
 }
@@ -248,7 +280,7 @@ pub(crate) struct Inner {
     pub(crate) trial_time_max: Duration,
     pub(crate) host: Arc<dyn Host>,
     serials: Mutex<Serials>,
-    directory: Directory,
+    pub(crate) directory: Directory,
     ended: Mutex<Ended>,
     stopping: AtomicBool,
     /// Told when a process has left the table while the peer shuts down.
@@ -318,7 +350,16 @@ impl Processes {
     /// # Errors
     /// See [`SpawnError`].
     pub fn spawn(&self, spec: Spec) -> Result<ProcessId, SpawnError> {
-        self.0.spawn(Arc::new(spec), None)
+        self.0.spawn(Arc::new(spec), None, None)
+    }
+
+    /// Spawns a process that is linked with, or monitored by, the one that spawns it before it runs: that
+    /// one learns of its end, and why, however soon it comes.
+    ///
+    /// # Errors
+    /// See [`SpawnError`].
+    pub fn spawn_tied(&self, spec: Spec, bond: Bond) -> Result<ProcessId, SpawnError> {
+        self.0.spawn(Arc::new(spec), None, Some(bond))
     }
 
     /// Sends a message to a process of this or another peer.
@@ -329,8 +370,8 @@ impl Processes {
         self.0.send(from, to, body.len(), || body.into())
     }
 
-    /// Puts a signal into the mailbox of a process of this peer. A signal of kind `reply` or `timeout`
-    /// belongs to a request or timer and is not accepted here: see [`Context::begin_request`].
+    /// Puts a signal into the mailbox of a process of this peer. A signal of kind `reply`, `timeout`, `exit`
+    /// or `down` belongs to a request, timer, link or monitor and is not accepted here.
     ///
     /// # Errors
     /// There is no such process, its mailbox is full, or the body is too long.
@@ -338,7 +379,7 @@ impl Processes {
         if signal.body.len() > BODY_LEN_MAX {
             return Err(SendError::TooLong);
         }
-        if matches!(signal.header.kind, Kind::Reply | Kind::Timeout) {
+        if matches!(signal.header.kind, Kind::Reply | Kind::Timeout | Kind::Exit | Kind::Down) {
             return Err(SendError::NotFound);
         }
         self.0.push(to, signal)
@@ -404,7 +445,7 @@ impl Processes {
             return self.0.restart(&process);
         }
         let ended = self.0.ended.lock().logs.get(&who).cloned().ok_or(SpawnError::NotFound)?;
-        self.0.spawn(Arc::new(ended.spec_now()), Some(who))
+        self.0.spawn(Arc::new(ended.spec_now()), Some(who), None)
     }
 
     /// The same for a process that has not ended and is not about to: nothing comes to life by it that was not alive,
@@ -494,7 +535,7 @@ impl Processes {
                     return Ok(());
                 }
                 if let Some(reason) = process.end.get() {
-                    return Err(reason.clone());
+                    return Err((**reason).clone());
                 }
                 changed.await;
             }
@@ -509,7 +550,7 @@ impl Processes {
             loop {
                 let changed = process.changed.notified();
                 if let Some(reason) = process.end.get() {
-                    return reason.clone();
+                    return (**reason).clone();
                 }
                 changed.await;
             }
@@ -548,6 +589,7 @@ impl Inner {
         self: &Arc<Self>,
         spec: Arc<Spec>,
         instead_of: Option<ProcessId>,
+        bond: Option<Bond>,
     ) -> Result<ProcessId, SpawnError> {
         if self.stopping.load(Acquire) {
             return Err(SpawnError::ShuttingDown);
@@ -566,6 +608,15 @@ impl Inner {
         }
         let process = Arc::new(Process::new(id, spec));
         self.directory.insert(process.clone());
+        if let Some(errno) = bond.and_then(|bond| self.bind(&bond, &process).err()) {
+            // It has not run: it leaves no trace but its number.
+            drop(process.end_ties());
+            for name in process.names.lock().take().unwrap_or_default() {
+                self.names.remove(&name, id);
+            }
+            self.directory.remove(id);
+            return Err(SpawnError::NotTied(errno));
+        }
         self.scheduler.start(life::run(Context::new(self.clone(), process)));
         Ok(id)
     }
@@ -575,7 +626,7 @@ impl Inner {
         if process.is_restarting.swap(true, AcqRel) {
             return Err(SpawnError::NotFound);
         }
-        let spawned = self.spawn(Arc::new(process.spec_now()), Some(process.id));
+        let spawned = self.spawn(Arc::new(process.spec_now()), Some(process.id), None);
         match spawned {
             Ok(new) => process.kill(ExitReason::new(ExitKind::Killed, format!("restarted as {new}"))),
             Err(_) => process.is_restarting.store(false, Release),
@@ -648,6 +699,8 @@ impl Inner {
         // Its record may be kept for long.
         process.slice.finish();
         process.mailbox.close();
+        // Whoever wants to be tied to it from here on learns that there is no such process.
+        let tied = process.end_ties();
         let (current, before) = process.runs.lock().clone();
         std::iter::once(current).chain(before).for_each(|run| run.stop_timers(&self.timers));
         let names = process.names.lock().take().unwrap_or_default();
@@ -658,6 +711,7 @@ impl Inner {
         if tell {
             let (level, text) = match &reason {
                 reason if reason.is_normal() => (Level::Info, "ended".to_owned()),
+                ExitReason { text, kind: ExitKind::Shutdown, .. } => (Level::Info, format!("ended: {text}")),
                 ExitReason { text, backtrace: None, .. } => (Level::Error, format!("ended: {text}")),
                 ExitReason { text, backtrace: Some(trace), .. } => {
                     (Level::Error, format!("ended: {text}\n{trace}"))
@@ -686,9 +740,13 @@ impl Inner {
         }
         self.directory.remove(id);
         // The end is set once, here.
-        let _ = process.end.set(reason.clone());
+        let _ = process.end.set(Box::new(reason.clone()));
         process.changed.notify_waiters();
         self.host.exited(id, &reason);
+        // When its names are free and what it had is given back, so that who is told may begin anew.
+        if let Some(tied) = tied {
+            self.untie(id, &tied, &reason);
+        }
         if self.stopping.load(Acquire) {
             self.left.notify_waiters();
         }

@@ -249,10 +249,11 @@ async fn only_messages_and_the_like_are_delivered_from_outside() {
         body: Bytes::from_static(b"x").into(),
     };
     assert_eq!(table.deliver(id, signal(Kind::Input)), Ok(()));
-    assert_eq!(table.deliver(id, signal(Kind::Down)), Ok(()));
-    // These have reserved places that only their request or timer fills.
-    assert_eq!(table.deliver(id, signal(Kind::Reply)), Err(SendError::NotFound));
-    assert_eq!(table.deliver(id, signal(Kind::Timeout)), Err(SendError::NotFound));
+    assert_eq!(table.deliver(id, signal(Kind::Pointer)), Ok(()));
+    // These have reserved places that only their request, timer, link or monitor fills.
+    for kind in [Kind::Reply, Kind::Timeout, Kind::Exit, Kind::Down] {
+        assert_eq!(table.deliver(id, signal(kind)), Err(SendError::NotFound));
+    }
 }
 
 #[tokio::test]

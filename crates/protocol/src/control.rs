@@ -160,6 +160,32 @@ pub enum Request {
         /// Whether it is granted from now on.
         granted: bool,
     },
+    /// To the server: something about the names and groups of the space.
+    Directory {
+        /// What.
+        op: DirectoryOp,
+        /// The name, or that of the group.
+        name: String,
+        /// The process that asks, one of the asking peer.
+        process: u64,
+    },
+}
+
+/// What is done about a name or a group of the space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DirectoryOp {
+    /// Give the process the name.
+    Register,
+    /// Take the name from it.
+    Unregister,
+    /// Tell who has the name.
+    Whereis,
+    /// Put the process into the group.
+    Join,
+    /// Take it out.
+    Leave,
+    /// Tell who is in the group.
+    Members,
 }
 
 /// What a peer's user can grant to another peer.
@@ -210,6 +236,11 @@ pub enum Response {
         next_line: u64,
         /// Whether the process has ended, so that no more lines will come.
         ended: bool,
+    },
+    /// Processes: who has the name, who is in the group; none where nothing was asked for.
+    Processes {
+        /// Their ids.
+        processes: Vec<u64>,
     },
 }
 
@@ -295,6 +326,18 @@ mod tests {
                 to: 2,
                 id: 3,
                 request: Request::Grant { what: Grantable::Terminal, granted: true },
+            },
+            Control::Call {
+                from: 1,
+                to: 0,
+                id: 3,
+                request: Request::Directory { op: DirectoryOp::Members, name: "x".into(), process: 9 },
+            },
+            Control::Return {
+                from: 0,
+                to: 1,
+                id: 3,
+                result: Ok(Response::Processes { processes: vec![u64::MAX] }),
             },
             Control::Left { peer: 4 },
             Control::Resume { transfer: 7, offset: 1 << 40 },

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! Frames of the hot lane: messages of processes, what is typed into terminals, what pointers do to entities, and
-//! changes of the scene.
+//! Frames of the hot lane: messages of processes, links and monitors between them, what is typed into terminals,
+//! what pointers do to entities, and changes of the scene.
 //!
-//! The first byte is the type. A server relays [`Frame::Message`], [`Frame::Kill`], [`Frame::Terminal`] and
-//! [`Frame::Pointer`] by their header alone (see [`route`]); the bytes go on as they came.
+//! The first byte is the type. A server relays [`Frame::Message`], [`Frame::Kill`], [`Frame::Terminal`],
+//! [`Frame::Pointer`], [`Frame::Tie`] and [`Frame::ExitTo`] by their header alone (see [`route`]); the bytes go on as
+//! they came.
+//!
+//! [`Frame::Tie`] and [`Frame::Gone`] are *sure*: two neighbours count them, keep what the other has not
+//! confirmed, and send it again when their connection was broken ([`Frame::Hail`], [`Frame::Received`]).
 
 use crate::FrameError;
 use bytes::{BufMut, Bytes, BytesMut};
 use hearth_abi::{
     PeerId, ProcessId, TerminalId,
     codec::{DecodeError, Reader},
+    exit::Reason,
     pointer,
     terminal::Command,
 };
@@ -22,6 +27,17 @@ const KILL: u8 = 2;
 const SCENE: u8 = 3;
 const TERMINAL: u8 = 4;
 const POINTER: u8 = 5;
+const LINK: u8 = 6;
+const UNLINK: u8 = 7;
+const UNLINKED: u8 = 8;
+const MONITOR: u8 = 9;
+const DEMONITOR: u8 = 10;
+const EXIT: u8 = 11;
+const DOWN: u8 = 12;
+const EXIT_TO: u8 = 13;
+const GONE: u8 = 14;
+const HAIL: u8 = 15;
+const RECEIVED: u8 = 16;
 
 /// A frame of the hot lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +81,74 @@ pub enum Frame {
         /// What the pointer did.
         event: Bytes,
     },
+    /// Types 6 to 12: `u64` to, `u64` from, then what the type has. Sure.
+    Tie {
+        /// The process whose half of the link or monitor it is for.
+        to: ProcessId,
+        /// The process that has the other half; never zero.
+        from: ProcessId,
+        /// What is said of it.
+        tie: Tie,
+    },
+    /// Type 13: `u64` to, `u64` from (zero: the operator), then a reason to the end. An exit signal that is sent.
+    ExitTo {
+        /// The process that gets it.
+        to: ProcessId,
+        /// The process that sends it, if one does.
+        from: Option<ProcessId>,
+        /// Why, in the form of [`hearth_abi::exit`].
+        reason: Bytes,
+    },
+    /// Type 14, of a server alone: `u32` peer. It is not to be reached any more, and what is tied to processes of
+    /// it is not. Sure.
+    Gone {
+        /// Which.
+        peer: PeerId,
+    },
+    /// Type 15, once at the beginning of a connection, by the client; then by the server in answer: how the sure
+    /// frames go on.
+    Hail {
+        /// Number of what the sender sends, by which the other knows it again. Never zero.
+        stream: u64,
+        /// Number of what the other sends, as the sender knows it; zero if it knows nothing of it, or no longer.
+        of: u64,
+        /// How many sure frames of that it has received.
+        received: u64,
+    },
+    /// Type 16: `u64`: so many sure frames of the other were received.
+    Received(u64),
+}
+
+/// What the peer of one process tells that of another about a link or a monitor between the two.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tie {
+    /// Type 6: they are linked.
+    Link,
+    /// Type 7: they are linked no longer.
+    Unlink,
+    /// Type 8: the answer to [`Tie::Unlink`].
+    Unlinked,
+    /// Type 9: `u64` number. The sender monitors the receiver, under this number of its own.
+    Monitor(u64),
+    /// Type 10: `u64` number. It does so no longer.
+    Demonitor(u64),
+    /// Type 11: a reason to the end. The link broke: the sender has ended, or cannot be linked.
+    Exit(Bytes),
+    /// Type 12: `u64` number, then a reason to the end. The sender, which is monitored under this number, has
+    /// ended, or cannot be monitored.
+    Down(u64, Bytes),
+}
+
+impl Tie {
+    /// Whether something new begins by it, which may be refused.
+    pub fn begins(&self) -> bool {
+        matches!(self, Tie::Link | Tie::Monitor(_))
+    }
+}
+
+/// Whether a frame is a sure one: counted, kept until it is confirmed, and sent again over a new connection.
+pub fn is_sure(frame: &[u8]) -> bool {
+    matches!(frame.first().copied(), Some(LINK..=DOWN | GONE))
 }
 
 /// Where a frame goes, read from its header.
@@ -84,11 +168,11 @@ pub fn route(frame: &[u8]) -> Result<Option<Route>, FrameError> {
     let mut reader = Reader::new(frame);
     let unknown = reader.error("unknown type of frame");
     match reader.u8()? {
-        MESSAGE | KILL | TERMINAL | POINTER => Ok(Some(Route {
+        MESSAGE | KILL | TERMINAL | POINTER | LINK..=EXIT_TO => Ok(Some(Route {
             to: ProcessId::from_bits(reader.u64()?),
             from: ProcessId::from_bits(reader.u64()?),
         })),
-        SCENE => Ok(None),
+        SCENE | GONE | HAIL | RECEIVED => Ok(None),
         _ => Err(unknown.into()),
     }
 }
@@ -115,9 +199,67 @@ pub fn check(frame: &[u8]) -> Result<(), FrameError> {
         KILL => drop(reader.text(reader.remaining())?),
         TERMINAL => drop(Command::decode(reader.bytes(reader.remaining())?)?),
         POINTER => drop(pointer(&mut reader)?),
+        LINK..=DOWN => drop(tie(kind, &mut reader)?),
+        EXIT_TO => drop(exit_to(&mut reader)?),
         _ => {}
     }
     Ok(())
+}
+
+/// What is said of a link or monitor, without the bytes of its reason, which come last.
+#[derive(Clone, Copy)]
+enum Said {
+    Link,
+    Unlink,
+    Unlinked,
+    Monitor(u64),
+    Demonitor(u64),
+    Exit,
+    Down(u64),
+}
+
+/// The fields of a frame about a link or monitor; what remains is its reason, if it has one.
+fn tie(kind: u8, reader: &mut Reader<'_>) -> Result<(ProcessId, ProcessId, Said), DecodeError> {
+    let to = ProcessId::from_bits(reader.u64()?);
+    let nobody = reader.error("a link or monitor is one of a process");
+    let from = match reader.u64()? {
+        0 => return Err(nobody),
+        from => ProcessId::from_bits(from),
+    };
+    let said = match kind {
+        LINK => Said::Link,
+        UNLINK => Said::Unlink,
+        UNLINKED => Said::Unlinked,
+        MONITOR => Said::Monitor(reader.u64()?),
+        DEMONITOR => Said::Demonitor(reader.u64()?),
+        EXIT => Said::Exit,
+        _ => Said::Down(reader.u64()?),
+    };
+    match said {
+        Said::Exit | Said::Down(_) => reason(reader.clone())?,
+        _ => {
+            let more = reader.error("bytes after the end");
+            if !reader.is_empty() {
+                return Err(more);
+            }
+        }
+    }
+    Ok((to, from, said))
+}
+
+/// Whether the rest is a reason.
+fn reason(mut reader: Reader<'_>) -> Result<(), DecodeError> {
+    let start = reader.offset();
+    let bytes = reader.bytes(reader.remaining())?;
+    Reason::decode(bytes).map(drop).map_err(|error| DecodeError { offset: start + error.offset, ..error })
+}
+
+/// The fields of an exit signal that is sent; what remains is its reason.
+fn exit_to(reader: &mut Reader<'_>) -> Result<(ProcessId, Option<ProcessId>), DecodeError> {
+    let to = ProcessId::from_bits(reader.u64()?);
+    let from = reader.u64()?;
+    reason(reader.clone())?;
+    Ok((to, (from != 0).then(|| ProcessId::from_bits(from))))
 }
 
 /// The fields of a frame about a pointer, whose event must be one of the user that it names.
@@ -177,6 +319,45 @@ impl Frame {
                 out.put_u64_le(pointer::user_bits(*user));
                 out.put_slice(event);
             }
+            Frame::Tie { to, from, tie } => {
+                let (kind, number, reason): (_, _, &[u8]) = match tie {
+                    Tie::Link => (LINK, None, &[]),
+                    Tie::Unlink => (UNLINK, None, &[]),
+                    Tie::Unlinked => (UNLINKED, None, &[]),
+                    Tie::Monitor(number) => (MONITOR, Some(number), &[]),
+                    Tie::Demonitor(number) => (DEMONITOR, Some(number), &[]),
+                    Tie::Exit(reason) => (EXIT, None, reason),
+                    Tie::Down(number, reason) => (DOWN, Some(number), reason),
+                };
+                out.reserve(25 + reason.len());
+                out.put_u8(kind);
+                out.put_u64_le(to.to_bits());
+                out.put_u64_le(from.to_bits());
+                if let Some(number) = number {
+                    out.put_u64_le(*number);
+                }
+                out.put_slice(reason);
+            }
+            Frame::ExitTo { to, from, reason } => {
+                out.put_u8(EXIT_TO);
+                out.put_u64_le(to.to_bits());
+                out.put_u64_le(from.map_or(0, ProcessId::to_bits));
+                out.put_slice(reason);
+            }
+            Frame::Gone { peer } => {
+                out.put_u8(GONE);
+                out.put_u32_le(peer.number());
+            }
+            Frame::Hail { stream, of, received } => {
+                out.put_u8(HAIL);
+                out.put_u64_le(*stream);
+                out.put_u64_le(*of);
+                out.put_u64_le(*received);
+            }
+            Frame::Received(count) => {
+                out.put_u8(RECEIVED);
+                out.put_u64_le(*count);
+            }
         }
         out.freeze()
     }
@@ -219,8 +400,46 @@ impl Frame {
                 let (to, user, event) = pointer(&mut reader)?;
                 Ok(Frame::Pointer { to, user, event: bytes.slice(bytes.len() - event.len()..) })
             }
+            kind @ LINK..=DOWN => {
+                let (to, from, said) = tie(kind, &mut reader)?;
+                let reason = bytes.slice(reader.offset()..);
+                let tie = match said {
+                    Said::Link => Tie::Link,
+                    Said::Unlink => Tie::Unlink,
+                    Said::Unlinked => Tie::Unlinked,
+                    Said::Monitor(number) => Tie::Monitor(number),
+                    Said::Demonitor(number) => Tie::Demonitor(number),
+                    Said::Exit => Tie::Exit(reason),
+                    Said::Down(number) => Tie::Down(number, reason),
+                };
+                Ok(Frame::Tie { to, from, tie })
+            }
+            EXIT_TO => {
+                let (to, from) = exit_to(&mut reader)?;
+                Ok(Frame::ExitTo { to, from, reason: bytes.slice(reader.offset()..) })
+            }
+            GONE | HAIL | RECEIVED => Ok(Frame::of_neighbours(&mut reader, bytes[0])?),
             _ => Err(unknown.into()),
         }
+    }
+
+    /// What two neighbours tell each other of their connection.
+    fn of_neighbours(reader: &mut Reader<'_>, kind: u8) -> Result<Frame, DecodeError> {
+        let no_peer = reader.error("no number of a peer");
+        let frame = match kind {
+            GONE => Frame::Gone { peer: PeerId::new(reader.u32()?).ok_or(no_peer)? },
+            HAIL => {
+                let zero = reader.error("a stream has a number");
+                let frame = Frame::Hail { stream: reader.u64()?, of: reader.u64()?, received: reader.u64()? };
+                if matches!(frame, Frame::Hail { stream: 0, .. }) {
+                    return Err(zero);
+                }
+                frame
+            }
+            _ => Frame::Received(reader.u64()?),
+        };
+        let more = reader.error("bytes after the end");
+        if reader.is_empty() { Ok(frame) } else { Err(more) }
     }
 }
 
@@ -247,6 +466,34 @@ mod tests {
         let nobody = [&bytes[..9], &[0; 8], &bytes[17..]].concat();
         assert!(check(&nobody).is_err() && Frame::decode(&nobody.into()).is_err());
         assert!(check(&[&bytes[..17], &[99]].concat()).is_err(), "no such command");
+    }
+
+    /// The document's example.
+    #[test]
+    fn ties_are_from_somebody_and_have_a_reason() {
+        let (to, from) = (ProcessId::from_bits(0x0000_1000_0000_0002), ProcessId::from_bits(3));
+        let reason = Reason { kind: hearth_abi::exit::ExitKind::Error, text: "lost", data: &[] }.encode();
+        let frame = Frame::Tie { to, from, tie: Tie::Down(5, reason.clone().into()) };
+        let bytes = frame.encode();
+        let head = [12, 2, 0, 0, 0, 0, 0x10, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(bytes[..], [&head[..], &[1, 0, 4, 0], b"lost"].concat());
+        assert!(is_sure(&bytes) && check(&bytes).is_ok());
+        for (wrong, what) in [
+            ([&bytes[..9], &[0; 8], &bytes[17..]].concat(), "from nobody"),
+            (bytes[..25].to_vec(), "no reason"),
+            (bytes[..20].to_vec(), "no number"),
+            ([&bytes[..25], &[99, 0, 0, 0]].concat(), "no such kind"),
+            ([&[6], &bytes[1..25]].concat(), "a link has no number"),
+            ([&[13], &bytes[1..17]].concat(), "an exit without a reason"),
+        ] {
+            assert!(check(&wrong).is_err(), "{what}");
+            assert!(Frame::decode(&wrong.into()).is_err(), "{what}");
+        }
+        for wrong in [&[14, 0, 0, 0x10, 0][..], &[14, 1, 0, 0], &[15; 24], &[16; 10]] {
+            assert!(Frame::decode(&Bytes::copy_from_slice(wrong)).is_err(), "{wrong:?}");
+        }
+        let zero = [&[15][..], &[0; 24]].concat();
+        assert!(Frame::decode(&zero.into()).is_err());
     }
 
     /// A press of the user of this peer.
@@ -300,8 +547,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn frames_read_back(to: u64, from: u64, body: Vec<u8>, reason: String) {
+        fn frames_read_back(to: u64, from: u64, number: u64, body: Vec<u8>, reason: String) {
             let (to, from) = (ProcessId::from_bits(to), ProcessId::from_bits(from));
+            let some = ProcessId::from_bits(from.to_bits().max(1));
+            let kind = hearth_abi::exit::ExitKind::Shutdown;
+            let why = Bytes::from(Reason { kind, text: &reason, data: &body }.encode());
             for frame in [
                 Frame::Message { to, from, body: body.clone().into() },
                 Frame::Kill { to, from: (from.to_bits() != 0).then_some(from), reason },
@@ -311,16 +561,33 @@ mod tests {
                     command: body.clone().into(),
                 },
                 Frame::Pointer { to, user: PeerId::new(7).unwrap(), event: event(7) },
+                Frame::Tie { to, from: some, tie: Tie::Link },
+                Frame::Tie { to, from: some, tie: Tie::Unlink },
+                Frame::Tie { to, from: some, tie: Tie::Unlinked },
+                Frame::Tie { to, from: some, tie: Tie::Monitor(number) },
+                Frame::Tie { to, from: some, tie: Tie::Demonitor(number) },
+                Frame::Tie { to, from: some, tie: Tie::Exit(why.clone()) },
+                Frame::Tie { to, from: some, tie: Tie::Down(number, why.clone()) },
+                Frame::ExitTo { to, from: (from.to_bits() != 0).then_some(from), reason: why },
+                Frame::Gone { peer: PeerId::new(7).unwrap() },
+                Frame::Hail { stream: number.max(1), of: number, received: number },
+                Frame::Received(number),
                 Frame::Scene(body.into()),
             ] {
                 let bytes = frame.encode();
                 prop_assert_eq!(Frame::decode(&bytes).unwrap(), frame.clone());
                 let from = match frame {
-                    Frame::Terminal { from, .. } => from,
+                    Frame::Terminal { from, .. } | Frame::Tie { from, .. } => from,
                     Frame::Pointer { user, .. } => ProcessId::from_bits(pointer::user_bits(user)),
                     _ => from,
                 };
-                let wanted = (!matches!(frame, Frame::Scene(_))).then_some(Route { to, from });
+                let is_of_neighbours = matches!(
+                    frame,
+                    Frame::Scene(_) | Frame::Gone { .. } | Frame::Hail { .. } | Frame::Received(_)
+                );
+                let wanted = (!is_of_neighbours).then_some(Route { to, from });
+                prop_assert_eq!(is_sure(&bytes), matches!(frame, Frame::Tie { .. } | Frame::Gone { .. }));
+                prop_assert!(!is_sure(&bytes) || check(&bytes).is_ok());
                 prop_assert_eq!(route(&bytes).unwrap(), wanted);
             }
         }

@@ -543,6 +543,14 @@ pub enum ExitKind {
     Limit,
     /// Its module could not be fetched, compiled or started.
     Load,
+    /// It was asked to end.
+    Shutdown,
+    /// It ended itself with the reason `kill`.
+    Kill,
+    /// It was linked to a process that was not there.
+    Noproc,
+    /// It was linked to a process of a peer that is not to be reached.
+    Noconnection,
     /// A way that this version does not know.
     #[serde(other)]
     Unknown,
@@ -558,6 +566,10 @@ impl ExitKind {
             ExitKind::Trap => "trap",
             ExitKind::Limit => "limit",
             ExitKind::Load => "load",
+            ExitKind::Shutdown => "shutdown",
+            ExitKind::Kill => "kill",
+            ExitKind::Noproc => "noproc",
+            ExitKind::Noconnection => "noconnection",
             ExitKind::Unknown => "unknown",
         }
     }

@@ -17,7 +17,7 @@ use hearth_abi::{
     EntityId, Errno, LumpId, PeerId, ProcessId, TerminalId, scene::ComponentKind, signal::encode_args,
     terminal,
 };
-use hearth_process::{Config, ExitReason, Host, Limits, Processes, ReplyTo, SendError, Spec, State};
+use hearth_process::{Bond, Config, ExitReason, Host, Limits, Processes, ReplyTo, SendError, Spec, State};
 use hearth_wasm::{Caller, Request, Services, Wasm, WasmConfig};
 use parking_lot::Mutex;
 use std::{
@@ -160,6 +160,7 @@ impl Services for Peer {
         module: LumpId,
         _: Option<String>,
         args: Bytes,
+        _: Option<Bond>,
     ) -> Result<ProcessId, Errno> {
         let (processes, wasm) = self.world.get().unwrap();
         processes.spawn(spec(wasm, module, caller.origin, args)).map_err(|error| error.errno())

@@ -27,4 +27,4 @@ mod trap;
 
 pub use engine::{EngineError, Wasm, WasmConfig};
 pub use error::{BadExport, LoadError, MissingImport};
-pub use services::{Caller, Request, Services};
+pub use services::{Caller, DirectoryOp, Request, Services};

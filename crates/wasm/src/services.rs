@@ -9,7 +9,7 @@ use hearth_abi::{
     scene::ComponentKind,
     terminal::{Command, Open, View},
 };
-use hearth_process::ReplyTo;
+use hearth_process::{Bond, ReplyTo};
 use std::time::Duration;
 
 /// Who makes a call.
@@ -89,6 +89,14 @@ pub enum Request {
         /// How.
         open: Open,
     },
+    /// Something about the names and groups of the space, for the caller. Reply: status is the number of ids in
+    /// the body: who has the name, who is in the group.
+    Directory {
+        /// What.
+        op: DirectoryOp,
+        /// The name, or that of the group: at most [`hearth_process::NAME_LEN_MAX`] bytes.
+        name: String,
+    },
     /// Read the user's clipboard. Reply: its text.
     ClipboardRead,
     /// Send a ray or a ball through the scene as this peer shows it. Reply: the hits, in the form of
@@ -97,6 +105,23 @@ pub enum Request {
         /// What is sent.
         cast: Cast,
     },
+}
+
+/// What is done about a name or a group of the space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DirectoryOp {
+    /// Give the caller the name.
+    Register,
+    /// Take the name from it.
+    Unregister,
+    /// Tell who has the name.
+    Whereis,
+    /// Put the caller into the group.
+    Join,
+    /// Take it out.
+    Leave,
+    /// Tell who is in the group.
+    Members,
 }
 
 /// What guests need of the peer. None of the plain functions may block for long. Arguments are
@@ -111,7 +136,7 @@ pub trait Services: Send + Sync + 'static {
     /// The bytes of a module, fetched when missing. The error is the reason in words.
     fn lump(&self, caller: &Caller, id: LumpId) -> BoxFuture<'static, Result<Bytes, String>>;
 
-    /// Spawns a process on this peer.
+    /// Spawns a process on this peer, tied to the caller if there is a bond.
     ///
     /// # Errors
     /// Its name is taken, or a limit is reached.
@@ -121,6 +146,7 @@ pub trait Services: Send + Sync + 'static {
         module: LumpId,
         name: Option<String>,
         args: Bytes,
+        bond: Option<Bond>,
     ) -> Result<ProcessId, Errno>;
 
     /// Lets go of an asset that the caller loaded.

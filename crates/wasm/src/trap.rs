@@ -25,8 +25,8 @@ pub(crate) fn exit_reason(error: &wasmtime::Error) -> ExitReason {
         return ExitReason::new(ExitKind::Limit, no_stack.to_string());
     }
     match error.downcast_ref::<Trap>() {
-        Some(trap) => ExitReason { kind: ExitKind::Trap, text: text(*trap), backtrace },
-        None => ExitReason { kind: ExitKind::Trap, text: error.root_cause().to_string(), backtrace },
+        Some(trap) => ExitReason { backtrace, ..ExitReason::new(ExitKind::Trap, text(*trap)) },
+        None => ExitReason { backtrace, ..ExitReason::new(ExitKind::Trap, error.root_cause().to_string()) },
     }
 }
 

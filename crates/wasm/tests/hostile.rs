@@ -64,7 +64,7 @@ async fn nonsense_in_every_call_harms_nobody() {
     let world = World::new();
     for (_, name, params, result) in documented_calls() {
         // These end or stop the guest; they have tests of their own.
-        if ["exit", "sleep", "recv"].contains(&name.as_str()) {
+        if ["exit", "exit_with", "link", "sleep", "recv"].contains(&name.as_str()) {
             continue;
         }
         // A memory of zeros, of text, of what is no text, and of large lengths.
@@ -93,6 +93,12 @@ async fn ranges_outside_of_the_memory_are_faults() {
         ("(call $send (i64.const -1) (i32.const 0) (i32.const 0))", -9),
         ("(call $kill (i64.const 99) (i32.const 65535) (i32.const 2))", -1),
         ("(call $kill (i64.const 99) (i32.const 0) (i32.const 2))", -4),
+        ("(call $exit_to (i64.const 99) (i32.const 65535) (i32.const 4))", -1),
+        ("(call $exit_to (i64.const 99) (i32.const 0) (i32.const 3))", -2),
+        ("(call $exit_to (i64.const 99) (i32.const 0) (i32.const 4))", -4),
+        ("(call $exit_to (i64.const 99) (i32.const 0) (i32.const 8197))", -7),
+        ("(call $demonitor (i64.const 0))", -4),
+        ("(call $unlink (i64.const -1))", 0),
         ("(call $register (i32.const 65535) (i32.const 2))", -1),
         ("(call $register (i32.const 0) (i32.const 0))", -2),
         ("(call $register (i32.const 0) (i32.const 129))", -2),

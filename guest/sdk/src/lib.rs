@@ -25,7 +25,7 @@
 //! ```
 //!
 //! How the parts fit: [`sys`] has the calls as they are; the executor takes signals from the mailbox,
-//! wakes whoever waits for a reply or a timer by its tag, and queues messages for [`recv`] and events
+//! wakes whoever waits for a reply, a timer or a monitor by its tag, and queues messages for [`recv`] and events
 //! for [`input::Input`], [`pointer::Pointers`] and [`terminal::Terminal`]. [`scene`], [`mesh`], [`font`] and [`math`] are about what is seen, and [`sound`] about what is heard. On a native
 //! target the calls go to [`testing`], so that a script's logic is tested by `cargo test` without a peer.
 //!
@@ -34,6 +34,8 @@
 
 pub mod clipboard;
 pub mod font;
+pub mod global;
+pub mod groups;
 pub mod input;
 pub mod log;
 pub mod lump;
@@ -53,12 +55,13 @@ pub mod testing;
 pub mod time;
 
 mod error;
+mod exit;
 
 pub use error::Error;
 pub use hearth_abi as abi;
 pub use hearth_abi::{EntityId, Errno, LumpId, PeerId, ProcessId};
 pub use lump::{Asset, Lump};
-pub use message::{Envelope, call, recv, recv_bytes, send, send_bytes};
+pub use message::{Envelope, call, recv, recv_bytes, recv_where, send, send_after, send_bytes};
 pub use process::{args, exit, kill, origin, peer, peer_name, random, self_id, spawn, spawn_on};
 pub use task::{Either, race, spawn_local, timeout};
 pub use time::{interval, sleep};
@@ -74,8 +77,8 @@ pub mod prelude {
     pub use crate::terminal::Terminal;
     pub use crate::{
         Asset, Either, EntityId, Envelope, Errno, Error, Lump, LumpId, PeerId, ProcessId, args, call, debug,
-        error, exit, info, interval, kill, peer, race, recv, self_id, send, sleep, spawn, spawn_local,
-        spawn_on, timeout, trace, warn,
+        error, exit, info, interval, kill, peer, race, recv, recv_where, self_id, send, send_after, sleep,
+        spawn, spawn_local, spawn_on, timeout, trace, warn,
     };
     pub use hearth_abi::scene::{
         Align, Anchor, Animation, Billboard, Camera, ColorGrading, Component, Environment, Extra, Face, Fog,
@@ -157,6 +160,7 @@ mod guide {
     pages! {
         first_script: "first-script.md",
         messages: "messages.md",
+        processes: "processes.md",
         lumps_and_assets: "lumps-and-assets.md",
         scene: "scene.md",
         sound: "sound.md",

@@ -7,9 +7,10 @@
 
 use crate::{
     Error,
+    exit::{self, Down, ExitKind},
     runtime::{self, Pending},
     sys,
-    task::timeout,
+    task::{Either, Task, race, spawn_local, timeout},
 };
 use hearth_abi::{Errno, ProcessId, codec::Reader};
 use lenient::Lenient;
@@ -166,13 +167,71 @@ pub async fn recv<T: DeserializeOwned>() -> Envelope<T> {
     }
 }
 
+/// The next message that is a `T` and for which this holds. All others stay where they are, in their order, for
+/// whoever receives them: this looks at each of them once.
+///
+/// ```
+/// # use hearth_sdk::{prelude::*, testing};
+/// # let (lamp, door) = ("0.1".parse().unwrap(), "0.2".parse().unwrap());
+/// # testing::deliver(lamp, &"on");
+/// # testing::deliver(door, &"open");
+/// # testing::run_for(async move {
+/// let answer = recv_where::<String>(|message| message.from == door).await;
+/// assert_eq!(answer.body, "open");
+/// assert_eq!(recv::<String>().await.body, "on");
+/// # }, Duration::ZERO).unwrap();
+/// ```
+pub async fn recv_where<T: DeserializeOwned>(mut is_meant: impl FnMut(&Envelope<T>) -> bool) -> Envelope<T> {
+    let mut last = 0;
+    loop {
+        let (number, from, body) = poll_fn(|context| runtime::poll_message_after(last, context)).await;
+        last = number;
+        let (call, body) = match opened(TAG_CALL, &body) {
+            Some((number, body)) => (Some(number), body),
+            None => (None, &body[..]),
+        };
+        let Ok(body) = decode(body) else { continue };
+        let envelope = Envelope { from, body, call };
+        // Nobody else has run since it was found there.
+        if is_meant(&envelope) && runtime::take_message(number) {
+            return envelope;
+        }
+    }
+}
+
+/// A message that will be sent; made by [`send_after`]. Dropped, it is sent all the same.
+pub struct Delayed(Task<()>);
+
+impl Delayed {
+    /// It is not sent, if it was not yet.
+    pub fn cancel(self) {
+        self.0.cancel();
+    }
+}
+
+/// Sends a message after so long, if this process still lives. What becomes of it then is not told.
+///
+/// # Errors
+/// The message cannot be written as CBOR.
+pub fn send_after<T: Serialize + ?Sized>(after: Duration, to: ProcessId, body: &T) -> Result<Delayed, Error> {
+    let body = encode(body)?;
+    let sleep = crate::sleep(after);
+    Ok(Delayed(spawn_local(async move {
+        sleep.await;
+        if let Err(errno) = send_bytes(to, &body) {
+            crate::debug!("a delayed message to {to} did not go: {errno}");
+        }
+    })))
+}
+
 /// The number and the body of an answer. It is taken by its call alone; one that comes too late is dropped.
 pub(crate) fn answer(body: &[u8]) -> Option<(u64, &[u8])> {
     opened(TAG_ANSWER, body)
 }
 
 /// Sends a message and waits for the answer to it, which the other process gives by
-/// [`Envelope::reply`].
+/// [`Envelope::reply`]. If that process ends, or is not there, the wait is over at once. An answer that comes
+/// when nobody waits any more is dropped: it is taken for nothing else.
 ///
 /// ```
 /// # use hearth_sdk::{prelude::*, testing};
@@ -186,7 +245,8 @@ pub(crate) fn answer(body: &[u8]) -> Option<(u64, &[u8])> {
 /// ```
 ///
 /// # Errors
-/// As [`send`]; [`Errno::TimedOut`]; [`Errno::Malformed`] if the answer is no `R`.
+/// As [`send`]; [`Errno::TimedOut`]; [`Errno::Malformed`] if the answer is no `R`; [`Errno::NotFound`] if the process has
+/// ended, and [`Errno::NoPeer`] if its peer is not to be reached any more, with the reason.
 pub async fn call<R: DeserializeOwned, T: Serialize + ?Sized>(
     to: ProcessId,
     body: &T,
@@ -199,6 +259,21 @@ pub async fn call<R: DeserializeOwned, T: Serialize + ?Sized>(
         bytes.extend_from_slice(&body);
         sys::send(to.to_bits(), &bytes)
     })?;
-    let answer = timeout(limit, request).await.map_err(|_timed_out| Errno::TimedOut)?;
-    decode(&answer.body)
+    // Without one, for there are too many, time will tell.
+    let monitor = exit::monitor(to).ok();
+    let ends = async {
+        match monitor {
+            Some(monitor) => monitor.await,
+            None => std::future::pending().await,
+        }
+    };
+    let answered = timeout(limit, race(request, ends)).await.map_err(|_timed_out| Errno::TimedOut)?;
+    match answered {
+        Either::Left(answer) => decode(&answer.body),
+        Either::Right(Down { reason, .. }) => {
+            let is_away = reason.kind == ExitKind::NoConnection;
+            let errno = if is_away { Errno::NoPeer } else { Errno::NotFound };
+            Err(Error::new(errno, format!("process {to} does not answer: {reason}")))
+        }
+    }
 }

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! This process, and others.
 
+pub use crate::exit::{
+    Down, Exit, ExitKind, ExitReason, Monitor, exit_to, exit_with, link, monitor, next_exit, trap_exits,
+    unlink,
+};
+
 use crate::{Error, runtime::Pending, sys};
 use hearth_abi::{
     Errno, LumpId, PeerId, ProcessId,
@@ -58,7 +63,40 @@ pub fn spawn<I: IntoIterator<Item: AsRef<[u8]>>>(
     sys::check_id(id).map(ProcessId::from_bits)
 }
 
-/// Spawns a process on a peer, and waits until it has started there. Its origin is this process's.
+/// As [`spawn`], and links the two before the new one runs: however soon it ends, this process is told why, or ends
+/// with it.
+///
+/// # Errors
+/// As [`spawn`]; [`Errno::Limit`] if this process has as many links as it may.
+pub fn spawn_link<I: IntoIterator<Item: AsRef<[u8]>>>(
+    module: LumpId,
+    name: Option<&str>,
+    args: I,
+) -> Result<ProcessId, Errno> {
+    let id = sys::spawn_link(&module.0, name.unwrap_or_default(), &encode_args(args));
+    sys::check_id(id).map(ProcessId::from_bits)
+}
+
+/// As [`spawn`], and monitors the new process before it runs.
+///
+/// # Errors
+/// As [`spawn`]; [`Errno::Limit`] if this process has as many monitors as it may.
+pub fn spawn_monitor<I: IntoIterator<Item: AsRef<[u8]>>>(
+    module: LumpId,
+    name: Option<&str>,
+    args: I,
+) -> Result<Monitor, Errno> {
+    let (args, mut id) = (encode_args(args), 0);
+    let pending = Pending::ask(|tag| {
+        id = sys::spawn_monitor(&module.0, name.unwrap_or_default(), &args, tag);
+        // An error number is small.
+        i32::try_from(id.min(0)).unwrap_or(i32::MIN)
+    })?;
+    Ok(Monitor::new(ProcessId::from_bits(sys::check_id(id)?), pending))
+}
+
+/// Spawns a process on a peer, and waits until it has started there. Its origin is this process's. To learn of its end,
+/// [`monitor`] or [`link`] it then: if it has ended by that time the reason is `noproc`.
 ///
 /// # Errors
 /// The peer is not connected, or has refused the module; the reason tells why.

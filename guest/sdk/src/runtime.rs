@@ -9,7 +9,7 @@ use hearth_abi::{
     EntityId, Errno, ProcessId, TerminalId,
     input::Event,
     pointer,
-    signal::{HEADER_LEN, Header, Kind},
+    signal::{EXIT_OF_LINK, HEADER_LEN, Header, Kind},
     terminal,
 };
 use std::{
@@ -34,6 +34,8 @@ const TERMINAL_EVENTS_MAX: usize = 256;
 const TERMINALS_MAX: usize = 64;
 /// Most events of pointers that wait. A script that does not read them loses motions, and then the oldest.
 const POINTERS_MAX: usize = 1024;
+/// Most exit signals that wait. A script that traps exits and does not take them loses the newest.
+const EXITS_MAX: usize = 16_384;
 /// First length of the buffer for signals.
 const BUFFER_LEN: usize = 4096;
 
@@ -72,6 +74,22 @@ impl Wait {
     }
 }
 
+/// A message that waits.
+struct Message {
+    /// Later ones have greater numbers.
+    number: u64,
+    from: ProcessId,
+    body: Vec<u8>,
+}
+
+/// An exit signal that waits.
+pub(crate) struct Exited {
+    pub(crate) from: ProcessId,
+    pub(crate) of_link: bool,
+    /// The reason, in the contract's form.
+    pub(crate) reason: Vec<u8>,
+}
+
 /// What happened to one terminal, and who waits for it.
 #[derive(Default)]
 struct TerminalEvents {
@@ -94,10 +112,15 @@ struct Runtime {
     tasks: BTreeMap<u64, Option<Job>>,
     ready: VecDeque<u64>,
     waits: BTreeMap<u64, Wait>,
-    messages: VecDeque<(ProcessId, Vec<u8>)>,
+    messages: VecDeque<Message>,
+    /// Number of the last message.
+    last_message: u64,
     messages_bytes: usize,
     messages_lost: u64,
     message_wakers: Vec<Waker>,
+    exits: VecDeque<Exited>,
+    exits_lost: u64,
+    exit_wakers: Vec<Waker>,
     events: VecDeque<Event>,
     event_wakers: Vec<Waker>,
     terminals: BTreeMap<TerminalId, TerminalEvents>,
@@ -227,11 +250,48 @@ fn keep(wakers: &mut Vec<Waker>, context: &Context<'_>) {
 pub(crate) fn poll_message(context: &Context<'_>) -> Poll<(ProcessId, Vec<u8>)> {
     with(|runtime| match runtime.messages.pop_front() {
         Some(message) => {
-            runtime.messages_bytes -= message.1.len();
-            Poll::Ready(message)
+            runtime.messages_bytes -= message.body.len();
+            Poll::Ready((message.from, message.body))
         }
         None => {
             keep(&mut runtime.message_wakers, context);
+            Poll::Pending
+        }
+    })
+}
+
+/// The first message behind that of this number, which stays: its own number, and a copy.
+pub(crate) fn poll_message_after(number: u64, context: &Context<'_>) -> Poll<(u64, ProcessId, Vec<u8>)> {
+    with(|runtime| {
+        let first = runtime.messages.partition_point(|message| message.number <= number);
+        match runtime.messages.get(first) {
+            Some(message) => Poll::Ready((message.number, message.from, message.body.clone())),
+            None => {
+                keep(&mut runtime.message_wakers, context);
+                Poll::Pending
+            }
+        }
+    })
+}
+
+/// Takes the message of this number out; `false` if it is not there any more.
+pub(crate) fn take_message(number: u64) -> bool {
+    with(|runtime| {
+        let Ok(at) = runtime.messages.binary_search_by_key(&number, |message| message.number) else {
+            return false;
+        };
+        let message = runtime.messages.remove(at);
+        runtime.messages_bytes -= message.map_or(0, |message| message.body.len());
+        true
+    })
+}
+
+/// The next exit signal.
+pub(crate) fn poll_exit(context: &Context<'_>) -> Poll<Exited> {
+    with(|runtime| match runtime.exits.pop_front() {
+        Some(exit) => Poll::Ready(exit),
+        None => {
+            keep(&mut runtime.exit_wakers, context);
             Poll::Pending
         }
     })
@@ -342,10 +402,21 @@ fn accept(signal: &[u8]) {
                 return Vec::new();
             }
             runtime.messages_bytes += body.len();
-            runtime.messages.push_back((from, body.into()));
+            runtime.last_message += 1;
+            let number = runtime.last_message;
+            runtime.messages.push_back(Message { number, from, body: body.into() });
             std::mem::take(&mut runtime.message_wakers)
         }
-        Kind::Timeout | Kind::Reply => {
+        Kind::Exit => {
+            if runtime.exits.len() >= EXITS_MAX {
+                runtime.exits_lost += 1;
+                return Vec::new();
+            }
+            let (from, of_link) = (ProcessId::from_bits(header.from), header.tag == EXIT_OF_LINK);
+            runtime.exits.push_back(Exited { from, of_link, reason: body.into() });
+            std::mem::take(&mut runtime.exit_wakers)
+        }
+        Kind::Timeout | Kind::Reply | Kind::Down => {
             let wait = runtime.waits.get_mut(&header.tag).filter(|wait| wait.of.is_none());
             wait.map(|wait| wait.answer(header.status, body)).unwrap_or_default()
         }
@@ -393,6 +464,10 @@ fn drain(buffer: &mut Vec<u8>) {
     let lost = with(|runtime| std::mem::take(&mut runtime.messages_lost));
     if lost > 0 {
         crate::warn!("{lost} messages lost: this script does not take them as fast as they come");
+    }
+    let lost = with(|runtime| std::mem::take(&mut runtime.exits_lost));
+    if lost > 0 {
+        crate::warn!("{lost} exit signals lost: this script traps them and does not take them");
     }
 }
 

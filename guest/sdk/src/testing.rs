@@ -20,14 +20,14 @@
 //! assert_eq!(testing::sent::<String>(), [(asker, "hello".to_owned())]);
 //! ```
 
-use crate::{runtime, sys::HOST};
+use crate::{process::ExitReason, runtime, sys::HOST};
 use hearth_abi::{
     EntityId, Errno, LumpId, PeerId, ProcessId, TerminalId,
     cast::Cast,
     input::Event,
     pointer,
     scene::{Op, decode_batch},
-    signal::{Kind, encode_args},
+    signal::{EXIT_OF_LINK, Kind, encode_args},
     terminal,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -173,6 +173,66 @@ pub fn answer(status: Result<i32, Errno>, body: &[u8]) -> Option<&'static str> {
         host.signal(Kind::Reply, 0, tag, status.unwrap_or_else(Errno::as_return), body);
         Some(call)
     })
+}
+
+/// A process ends: its monitors tell, and if it is linked with the one under test, so does the link, if that
+/// traps exits.
+///
+/// # Panics
+/// It is linked, exits are not trapped, and the reason is not normal: the process under test ends.
+pub fn ends(process: ProcessId, reason: &ExitReason) {
+    let bytes = reason.encode();
+    let dies = HOST.with_borrow_mut(|host| {
+        let bits = process.to_bits();
+        host.globals.retain(|_, id| *id != bits);
+        host.groups.values_mut().for_each(|members| {
+            members.remove(&bits);
+        });
+        let is_linked = host.links.remove(&bits);
+        if is_linked && host.traps_exits {
+            host.signal(Kind::Exit, bits, EXIT_OF_LINK, 0, &bytes);
+        }
+        let tags: Vec<u64> =
+            host.monitors.iter().filter(|(_, of)| **of == bits).map(|(tag, _)| *tag).collect();
+        for tag in tags {
+            host.monitors.remove(&tag);
+            host.signal(Kind::Down, bits, tag, 0, &bytes);
+        }
+        is_linked && !host.traps_exits && !reason.is_normal()
+    });
+    assert!(!dies, "the process ends: {reason}");
+}
+
+/// A process asks the one under test to end, as [`exit_to`](crate::process::exit_to) does, which must trap exits.
+pub fn exit_from(process: ProcessId, reason: &ExitReason) {
+    let bytes = reason.encode();
+    HOST.with_borrow_mut(|host| host.signal(Kind::Exit, process.to_bits(), 0, 0, &bytes));
+}
+
+/// Takes the exit signals that the script has sent.
+pub fn exits() -> Vec<(ProcessId, ExitReason)> {
+    let exits = HOST.with_borrow_mut(|host| std::mem::take(&mut host.exits));
+    exits.into_iter().map(|(to, reason)| (ProcessId::from_bits(to), ExitReason::decode(&reason))).collect()
+}
+
+/// Whom the script is linked with.
+pub fn links() -> Vec<ProcessId> {
+    HOST.with_borrow(|host| host.links.iter().map(|bits| ProcessId::from_bits(*bits)).collect())
+}
+
+/// How many monitors the script has.
+pub fn monitors() -> usize {
+    HOST.with_borrow(|host| host.monitors.len())
+}
+
+/// Another process has a name in the space.
+pub fn global(name: &str, process: ProcessId) {
+    HOST.with_borrow_mut(|host| host.globals.insert(name.into(), process.to_bits()));
+}
+
+/// Another process is in a group of the space.
+pub fn member(group: &str, process: ProcessId) {
+    HOST.with_borrow_mut(|host| host.groups.entry(group.into()).or_default().insert(process.to_bits()));
 }
 
 /// Sets the arguments of the process.

@@ -401,3 +401,148 @@ fn a_flood_of_pointers_loses_motions_first() {
     )
     .expect("it has come to its end");
 }
+
+#[test]
+fn a_monitor_that_is_dropped_is_taken_away_and_hears_nothing() {
+    use hearth_sdk::process::{ExitReason, monitor};
+    let told = testing::run_for(
+        async {
+            let (first, second) = (monitor(other()).unwrap(), monitor(other()).unwrap());
+            assert_eq!(testing::monitors(), 2);
+            drop(first);
+            assert_eq!(testing::monitors(), 1);
+            testing::ends(other(), &ExitReason::error("out of oil"));
+            let down = second.await;
+            // One of which the signal came and was not awaited.
+            let third = monitor(other()).unwrap();
+            testing::ends(other(), &ExitReason::shutdown());
+            sleep(Duration::from_millis(1)).await;
+            drop(third);
+            (down.process, down.reason)
+        },
+        LONG,
+    );
+    assert_eq!(told, Some((other(), ExitReason::error("out of oil"))));
+    assert_eq!(testing::monitors(), 0);
+}
+
+#[test]
+fn a_call_is_over_when_who_is_called_ends() {
+    use hearth_sdk::process::{ExitKind, ExitReason};
+    for (reason, errno) in [
+        (ExitReason::error("out of oil"), Errno::NotFound),
+        (ExitReason::new(ExitKind::NoConnection), Errno::NoPeer),
+    ] {
+        let called = testing::run_for(
+            async move {
+                let ends = spawn_local(async move {
+                    sleep(Duration::from_secs(1)).await;
+                    testing::ends(other(), &reason);
+                });
+                let called = call::<u64, _>(other(), "time", LONG).await;
+                ends.await;
+                called
+            },
+            Duration::from_secs(2),
+        );
+        assert_eq!(called.unwrap().unwrap_err().errno, errno);
+        assert_eq!((testing::timers(), testing::monitors()), (0, 0));
+    }
+}
+
+#[test]
+fn an_answer_that_comes_too_late_is_taken_for_nothing_else() {
+    testing::run_for(
+        async {
+            let late = call::<u64, _>(other(), "time", Duration::from_secs(1)).await;
+            assert_eq!(late.unwrap_err().errno, Errno::TimedOut);
+            let (_, asked) = testing::sent_bytes().remove(0);
+            // The number of the call stands behind the tag and the head of the array.
+            let answer = |number: &[u8], value: u8| {
+                let head = [&[0xda][..], b"HANS", &[0x82, 0x1b], number].concat();
+                testing::deliver_bytes(other(), &[&head[..], &[value]].concat());
+            };
+            let first = asked[7..15].to_vec();
+            spawn_local(async move {
+                let (_, asked) = testing::sent_bytes().remove(0);
+                answer(&first, 1);
+                answer(&asked[7..15], 2);
+            });
+            assert_eq!(call::<u64, _>(other(), "time", Duration::from_secs(1)).await, Ok(2));
+            testing::deliver(other(), &"a message");
+            assert_eq!(recv::<String>().await.body, "a message");
+        },
+        LONG,
+    )
+    .unwrap();
+}
+
+#[test]
+fn selective_receive_leaves_the_rest_in_order() {
+    let third = "2.9".parse().unwrap();
+    for n in 0..6u32 {
+        testing::deliver(if n % 2 == 0 { other() } else { third }, &n);
+    }
+    testing::deliver(third, &"no number");
+    testing::run_for(
+        async move {
+            let meant = recv_where::<u32>(|message| message.from == third && message.body > 1).await;
+            assert_eq!(meant.body, 3);
+            // One that has looked at all waits for what comes, and another takes what is there meanwhile.
+            let waits =
+                spawn_local(async move { recv_where::<u32>(|message| message.body > 100).await.body });
+            assert_eq!(recv::<u32>().await.body, 0);
+            let texts = recv_where::<String>(|_| true).await;
+            assert_eq!(texts.body, "no number");
+            testing::deliver(other(), &7u32);
+            testing::deliver(other(), &101u32);
+            assert_eq!(waits.await, 101);
+            for left in [1, 2, 4, 5, 7] {
+                assert_eq!(recv::<u32>().await.body, left);
+            }
+        },
+        LONG,
+    )
+    .unwrap();
+}
+
+#[test]
+fn a_delayed_message_is_sent_unless_it_is_cancelled() {
+    testing::run_for(
+        async {
+            let first = send_after(Duration::from_secs(1), other(), "first").unwrap();
+            drop(send_after(Duration::from_secs(2), other(), "second").unwrap());
+            first.cancel();
+            sleep(Duration::from_secs(3)).await;
+        },
+        LONG,
+    )
+    .unwrap();
+    assert_eq!(testing::sent::<String>(), [(other(), "second".to_owned())]);
+    assert_eq!(testing::timers(), 0);
+}
+
+#[test]
+fn exits_are_told_to_who_traps_them() {
+    use hearth_sdk::process::{self, ExitReason, link, next_exit, trap_exits};
+    testing::run_for(
+        async {
+            link(other()).unwrap();
+            // A normal end is no concern of who does not trap.
+            testing::ends(other(), &ExitReason::new(process::ExitKind::Normal));
+            assert!(!trap_exits(true) && trap_exits(true));
+            link(other()).unwrap();
+            let reason = ExitReason::error("out of oil").with_data(&[1, 2]).unwrap();
+            testing::ends(other(), &reason);
+            testing::exit_from(other(), &ExitReason::shutdown());
+            let (first, second) = (next_exit().await, next_exit().await);
+            assert!(first.of_link && !second.of_link);
+            assert_eq!(first.reason.data::<Vec<u32>>(), Ok(vec![1, 2]));
+            assert_eq!(second.reason, ExitReason::shutdown());
+            process::exit_to(other(), &reason).unwrap();
+            assert_eq!(testing::exits(), [(other(), reason)]);
+        },
+        LONG,
+    )
+    .unwrap();
+}

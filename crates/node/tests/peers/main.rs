@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod directory;
 mod lumps;
 mod messages;
 mod pointers;
@@ -12,3 +13,4 @@ mod presence;
 mod proxy;
 mod replace;
 mod strangers;
+mod ties;

@@ -52,12 +52,16 @@ pub(super) fn text(memory: &[u8], ptr: u32, len: u32, max: usize) -> Result<&str
 /// so are control characters, because it may be shown on somebody's terminal.
 pub(super) fn prose(memory: &[u8], ptr: u32, len: u32, max: usize) -> Result<String, Errno> {
     let bytes = bytes(memory, ptr, len)?;
-    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(max)]);
+    Ok(shown(&String::from_utf8_lossy(&bytes[..bytes.len().min(max)]), max))
+}
+
+/// A text as it may be shown on somebody's terminal, of at most `max` bytes.
+pub(super) fn shown(text: &str, max: usize) -> String {
     let shown =
         |c: char| if c.is_control() && c != '\n' && c != '\t' { char::REPLACEMENT_CHARACTER } else { c };
     let mut text: String = text.chars().map(shown).collect();
     text.truncate(text.floor_char_boundary(max));
-    Ok(text)
+    text
 }
 
 /// The lump id at this address.

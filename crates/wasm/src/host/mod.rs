@@ -7,6 +7,7 @@
 mod authority;
 mod calls;
 mod guest;
+mod links;
 mod memory;
 mod services;
 mod waiting;
@@ -22,6 +23,7 @@ type Call<'a> = wasmtime::Caller<'a, Guest>;
 /// Offers all calls of the contract.
 pub(crate) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     calls::link(linker)?;
+    links::link(linker)?;
     services::link(linker)?;
     waiting::link(linker)
 }

@@ -7,7 +7,7 @@ use super::{
     calls::name,
     memory, returned, returned_id,
 };
-use crate::Request;
+use crate::{DirectoryOp, Request};
 use bytes::Bytes;
 use hearth_abi::{
     EntityId, Errno, IMPORT_MODULE, LumpId, ProcessId, TerminalId,
@@ -17,6 +17,7 @@ use hearth_abi::{
     signal::{BODY_LEN_MAX, decode_args},
     terminal::{Command, Open, TEXT_LEN_MAX, VIEW_LEN},
 };
+use hearth_process::{Bond, Context};
 use std::{
     sync::{
         Arc,
@@ -52,7 +53,31 @@ fn link_spawning(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
         m,
         "spawn",
         |mut call: Call<'_>, module: u32, name_ptr: u32, name_len: u32, args_ptr: u32, args_len: u32| {
-            returned_id(spawn(&mut call, module, (name_ptr, name_len), (args_ptr, args_len)))
+            returned_id(spawn(&mut call, module, (name_ptr, name_len), (args_ptr, args_len), |_| None))
+        },
+    )?;
+    linker.func_wrap(
+        m,
+        "spawn_link",
+        |mut call: Call<'_>, module: u32, name_ptr: u32, name_len: u32, args_ptr: u32, args_len: u32| {
+            returned_id(spawn(&mut call, module, (name_ptr, name_len), (args_ptr, args_len), |context| {
+                Some(context.bond_of_link())
+            }))
+        },
+    )?;
+    linker.func_wrap(
+        m,
+        "spawn_monitor",
+        |mut call: Call<'_>,
+         module: u32,
+         name_ptr: u32,
+         name_len: u32,
+         args_ptr: u32,
+         args_len: u32,
+         tag: u64| {
+            returned_id(spawn(&mut call, module, (name_ptr, name_len), (args_ptr, args_len), |context| {
+                Some(context.bond_of_monitor(tag))
+            }))
         },
     )?;
     linker.func_wrap(
@@ -73,6 +98,20 @@ fn link_spawning(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
             }))
         },
     )?;
+    for (call, op) in [
+        ("global_register", DirectoryOp::Register),
+        ("global_unregister", DirectoryOp::Unregister),
+        ("global_whereis", DirectoryOp::Whereis),
+        ("group_join", DirectoryOp::Join),
+        ("group_leave", DirectoryOp::Leave),
+        ("group_members", DirectoryOp::Members),
+    ] {
+        linker.func_wrap(m, call, move |mut call: Call<'_>, ptr: u32, len: u32, tag: u64| {
+            returned(request(&mut call, tag, |memory, _| {
+                Ok(Request::Directory { op, name: name(memory, ptr, len)?.to_owned() })
+            }))
+        })?;
+    }
     linker.func_wrap(m, "peer_name", |mut call: Call<'_>, peer: u32, ptr: u32, cap: u32| {
         returned(peer_name(&mut call, peer, ptr, cap))
     })?;
@@ -240,11 +279,18 @@ fn name_and_args(
     Ok((name, args(memory, args_at.0, args_at.1)?))
 }
 
-fn spawn(call: &mut Call<'_>, module: u32, name_at: (u32, u32), args_at: (u32, u32)) -> Result<u64, Errno> {
+fn spawn(
+    call: &mut Call<'_>,
+    module: u32,
+    name_at: (u32, u32),
+    args_at: (u32, u32),
+    bond: impl FnOnce(&Context) -> Option<Bond>,
+) -> Result<u64, Errno> {
     let (memory, guest) = memory::open(call)?;
     let module = memory::lump_id(memory, module)?;
     let (name, args) = name_and_args(memory, name_at, args_at)?;
-    guest.wasm.services.spawn(&guest.caller, module, name, args).map(ProcessId::to_bits)
+    let bond = bond(&guest.context);
+    guest.wasm.services.spawn(&guest.caller, module, name, args, bond).map(ProcessId::to_bits)
 }
 
 fn peer_name(call: &mut Call<'_>, peer: u32, ptr: u32, cap: u32) -> Result<u32, Errno> {

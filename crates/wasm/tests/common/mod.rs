@@ -10,8 +10,8 @@ use hearth_abi::{
     terminal::{Command, View},
 };
 use hearth_process::{
-    Config, Context, ExitReason, Host, Limits, Processes, Program, ReplyTo, SendError, Signal, Spec, State,
-    Take,
+    Bond, Config, Context, ExitReason, Host, Limits, Processes, Program, ReplyTo, SendError, Signal, Spec,
+    State, Take,
 };
 use hearth_wasm::{Caller, Request, Services, Wasm, WasmConfig};
 use parking_lot::Mutex;
@@ -84,6 +84,7 @@ impl Services for Peer {
         module: LumpId,
         name: Option<String>,
         args: Bytes,
+        bond: Option<Bond>,
     ) -> Result<ProcessId, Errno> {
         let (processes, wasm) = self.world.lock().clone().unwrap();
         let spec = Spec {
@@ -95,7 +96,11 @@ impl Services for Peer {
             args,
             limits: Limits::default(),
         };
-        processes.spawn(spec).map_err(|error| error.errno())
+        let spawned = match bond {
+            Some(bond) => processes.spawn_tied(spec, bond),
+            None => processes.spawn(spec),
+        };
+        spawned.map_err(|error| error.errno())
     }
 
     fn asset_drop(&self, _: &Caller, class: &str, id: LumpId) -> Result<(), Errno> {
@@ -345,7 +350,7 @@ pub(crate) fn documented_calls() -> Vec<DocumentedCall> {
         let result = result.trim().strip_prefix("-> ").map(str::to_owned);
         calls.push((module.clone(), name.to_owned(), params, result));
     }
-    assert_eq!(calls.len(), 42, "calls found in the document");
+    assert_eq!(calls.len(), 57, "calls found in the document");
     calls
 }
 

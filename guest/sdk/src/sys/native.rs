@@ -10,7 +10,7 @@ use hearth_abi::{
 };
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
 };
 
 /// What the small peer holds, one per thread and so one per test.
@@ -28,6 +28,15 @@ pub(crate) struct Host {
     pub(crate) lumps: BTreeMap<[u8; 32], Vec<u8>>,
     pub(crate) requests: Vec<(&'static str, u64)>,
     pub(crate) names: BTreeMap<String, u64>,
+    pub(crate) links: BTreeSet<u64>,
+    /// Monitors by tag: whom.
+    pub(crate) monitors: BTreeMap<u64, u64>,
+    pub(crate) traps_exits: bool,
+    /// Exit signals that were sent.
+    pub(crate) exits: Vec<(u64, Vec<u8>)>,
+    /// Names of the space.
+    pub(crate) globals: BTreeMap<String, u64>,
+    pub(crate) groups: BTreeMap<String, BTreeSet<u64>>,
     pub(crate) input: u32,
     pub(crate) input_refused: Option<Errno>,
     pub(crate) captured: Vec<bool>,
@@ -123,6 +132,110 @@ pub fn spawn(_module: &[u8; 32], name: &str, _args: &[u8]) -> i64 {
 
 pub fn spawn_on(_peer: u32, _module: &[u8; 32], _name: &str, _args: &[u8], tag: u64) -> i32 {
     host(|host| host.request("spawn_on", tag))
+}
+
+pub fn spawn_link(module: &[u8; 32], name: &str, args: &[u8]) -> i64 {
+    let id = spawn(module, name, args);
+    host(|host| host.links.insert(id as u64));
+    id
+}
+
+pub fn spawn_monitor(module: &[u8; 32], name: &str, args: &[u8], tag: u64) -> i64 {
+    let id = spawn(module, name, args);
+    monitor(id as u64, tag);
+    id
+}
+
+pub fn link(who: u64) -> i32 {
+    host(|host| host.links.insert(who));
+    0
+}
+
+pub fn unlink(who: u64) -> i32 {
+    host(|host| host.links.remove(&who));
+    0
+}
+
+pub fn monitor(who: u64, tag: u64) -> i32 {
+    host(|host| match host.monitors.insert(tag, who) {
+        Some(_) => Errno::Taken.as_return(),
+        None => 0,
+    })
+}
+
+pub fn demonitor(tag: u64) -> i32 {
+    host(|host| host.monitors.remove(&tag).map_or(Errno::NotFound.as_return(), |_| 0))
+}
+
+pub fn trap_exits(on: bool) -> i32 {
+    host(|host| i32::from(std::mem::replace(&mut host.traps_exits, on)))
+}
+
+pub fn exit_to(who: u64, reason: &[u8]) -> i32 {
+    if hearth_abi::exit::Reason::decode(reason).is_err() {
+        return Errno::Invalid.as_return();
+    }
+    host(|host| host.exits.push((who, reason.to_vec())));
+    0
+}
+
+pub fn exit_with(reason: &[u8]) -> ! {
+    let text = hearth_abi::exit::Reason::decode(reason).map_or("malformed", |reason| reason.text);
+    panic!("the process ends: {text}")
+}
+
+impl Host {
+    fn done(&mut self, tag: u64, result: Result<(), Errno>) -> i32 {
+        self.signal(Kind::Reply, 0, tag, result.map_or_else(Errno::as_return, |()| 0), &[]);
+        0
+    }
+}
+
+pub fn global_register(name: &str, tag: u64) -> i32 {
+    host(|host| {
+        let by = *host.globals.entry(name.into()).or_insert(SELF);
+        host.done(tag, if by == SELF { Ok(()) } else { Err(Errno::Taken) })
+    })
+}
+
+pub fn global_unregister(name: &str, tag: u64) -> i32 {
+    host(|host| {
+        let removed = host.globals.get(name) == Some(&SELF) && host.globals.remove(name).is_some();
+        host.done(tag, if removed { Ok(()) } else { Err(Errno::NotFound) })
+    })
+}
+
+pub fn global_whereis(name: &str, tag: u64) -> i32 {
+    host(|host| match host.globals.get(name).copied() {
+        Some(id) => {
+            host.signal(Kind::Reply, 0, tag, 1, &id.to_le_bytes());
+            0
+        }
+        None => host.done(tag, Err(Errno::NotFound)),
+    })
+}
+
+pub fn group_join(name: &str, tag: u64) -> i32 {
+    host(|host| {
+        host.groups.entry(name.into()).or_default().insert(SELF);
+        host.done(tag, Ok(()))
+    })
+}
+
+pub fn group_leave(name: &str, tag: u64) -> i32 {
+    host(|host| {
+        let left = host.groups.get_mut(name).is_some_and(|members| members.remove(&SELF));
+        host.done(tag, if left { Ok(()) } else { Err(Errno::NotFound) })
+    })
+}
+
+pub fn group_members(name: &str, tag: u64) -> i32 {
+    host(|host| {
+        let members = host.groups.get(name).cloned().unwrap_or_default();
+        let body: Vec<u8> = members.iter().flat_map(|id| id.to_le_bytes()).collect();
+        host.signal(Kind::Reply, 0, tag, members.len() as i32, &body);
+    });
+    0
 }
 
 pub fn kill(_who: u64, _reason: &str) -> i32 {

@@ -30,6 +30,34 @@ mod import {
             args_len: usize,
             tag: u64,
         ) -> i32;
+        pub(super) fn spawn_link(
+            module: *const u8,
+            name: *const u8,
+            name_len: usize,
+            args: *const u8,
+            args_len: usize,
+        ) -> i64;
+        pub(super) fn spawn_monitor(
+            module: *const u8,
+            name: *const u8,
+            name_len: usize,
+            args: *const u8,
+            args_len: usize,
+            tag: u64,
+        ) -> i64;
+        pub(super) fn link(who: u64) -> i32;
+        pub(super) fn unlink(who: u64) -> i32;
+        pub(super) fn monitor(who: u64, tag: u64) -> i32;
+        pub(super) fn demonitor(tag: u64) -> i32;
+        pub(super) fn trap_exits(on: u32) -> i32;
+        pub(super) fn exit_to(who: u64, reason: *const u8, len: usize) -> i32;
+        pub(super) fn exit_with(reason: *const u8, len: usize) -> !;
+        pub(super) fn global_register(name: *const u8, len: usize, tag: u64) -> i32;
+        pub(super) fn global_unregister(name: *const u8, len: usize, tag: u64) -> i32;
+        pub(super) fn global_whereis(name: *const u8, len: usize, tag: u64) -> i32;
+        pub(super) fn group_join(name: *const u8, len: usize, tag: u64) -> i32;
+        pub(super) fn group_leave(name: *const u8, len: usize, tag: u64) -> i32;
+        pub(super) fn group_members(name: *const u8, len: usize, tag: u64) -> i32;
         pub(super) fn kill(who: u64, reason: *const u8, len: usize) -> i32;
         pub(super) fn register(name: *const u8, len: usize) -> i32;
         pub(super) fn unregister(name: *const u8, len: usize) -> i32;
@@ -131,6 +159,97 @@ pub fn spawn_on(peer: u32, module: &[u8; 32], name: &str, args: &[u8], tag: u64)
     let (name, name_len) = (name.as_ptr(), name.len());
     // SAFETY: the host reads within the slices.
     unsafe { import::spawn_on(peer, module.as_ptr(), name, name_len, args.as_ptr(), args.len(), tag) }
+}
+
+/// Spawns a process on this peer that is linked with this one. An empty name is none.
+pub fn spawn_link(module: &[u8; 32], name: &str, args: &[u8]) -> i64 {
+    // SAFETY: the host reads within the slices.
+    unsafe { import::spawn_link(module.as_ptr(), name.as_ptr(), name.len(), args.as_ptr(), args.len()) }
+}
+
+/// Spawns a process on this peer that this one monitors. An empty name is none.
+pub fn spawn_monitor(module: &[u8; 32], name: &str, args: &[u8], tag: u64) -> i64 {
+    let (name, name_len) = (name.as_ptr(), name.len());
+    // SAFETY: the host reads within the slices.
+    unsafe { import::spawn_monitor(module.as_ptr(), name, name_len, args.as_ptr(), args.len(), tag) }
+}
+
+/// Links this process with another.
+pub fn link(who: u64) -> i32 {
+    // SAFETY: no pointers.
+    unsafe { import::link(who) }
+}
+
+/// Takes a link away.
+pub fn unlink(who: u64) -> i32 {
+    // SAFETY: no pointers.
+    unsafe { import::unlink(who) }
+}
+
+/// Monitors a process.
+pub fn monitor(who: u64, tag: u64) -> i32 {
+    // SAFETY: no pointers.
+    unsafe { import::monitor(who, tag) }
+}
+
+/// Takes a monitor away.
+pub fn demonitor(tag: u64) -> i32 {
+    // SAFETY: no pointers.
+    unsafe { import::demonitor(tag) }
+}
+
+/// Whether exit signals come as signals.
+pub fn trap_exits(on: bool) -> i32 {
+    // SAFETY: no pointers.
+    unsafe { import::trap_exits(u32::from(on)) }
+}
+
+/// Sends an exit signal with a reason in the contract's form.
+pub fn exit_to(who: u64, reason: &[u8]) -> i32 {
+    // SAFETY: the host reads within the slice.
+    unsafe { import::exit_to(who, reason.as_ptr(), reason.len()) }
+}
+
+/// Ends the process with a reason in the contract's form.
+pub fn exit_with(reason: &[u8]) -> ! {
+    // SAFETY: the host reads within the slice.
+    unsafe { import::exit_with(reason.as_ptr(), reason.len()) }
+}
+
+/// Gives this process a name in the space.
+pub fn global_register(name: &str, tag: u64) -> i32 {
+    // SAFETY: the host reads within the slice.
+    unsafe { import::global_register(name.as_ptr(), name.len(), tag) }
+}
+
+/// Takes a name in the space away from this process.
+pub fn global_unregister(name: &str, tag: u64) -> i32 {
+    // SAFETY: the host reads within the slice.
+    unsafe { import::global_unregister(name.as_ptr(), name.len(), tag) }
+}
+
+/// The process of that name in the space.
+pub fn global_whereis(name: &str, tag: u64) -> i32 {
+    // SAFETY: the host reads within the slice.
+    unsafe { import::global_whereis(name.as_ptr(), name.len(), tag) }
+}
+
+/// Puts this process into a group.
+pub fn group_join(name: &str, tag: u64) -> i32 {
+    // SAFETY: the host reads within the slice.
+    unsafe { import::group_join(name.as_ptr(), name.len(), tag) }
+}
+
+/// Takes this process out of a group.
+pub fn group_leave(name: &str, tag: u64) -> i32 {
+    // SAFETY: the host reads within the slice.
+    unsafe { import::group_leave(name.as_ptr(), name.len(), tag) }
+}
+
+/// Who is in a group.
+pub fn group_members(name: &str, tag: u64) -> i32 {
+    // SAFETY: the host reads within the slice.
+    unsafe { import::group_members(name.as_ptr(), name.len(), tag) }
 }
 
 /// Ends a process.
