@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod alone;
 mod lumps;
 mod messages;
 mod pointers;
