@@ -44,10 +44,13 @@ fn theme() -> Theme {
     Theme { ground: srgb(0x1d1713), edge: srgb(0x6a4a30), panel_radius: 0.026, ..Theme::dusk() }
 }
 
+/// What is chosen of, and what is written there.
+const QUALITIES: [Quality; 3] = [Quality::Auto, Quality::Low, Quality::High];
+const QUALITY_NAMES: [&str; 3] = ["As the machine can", "Fast", "Beautiful"];
+
 /// What the user does.
 #[derive(Clone, Debug, PartialEq)]
 enum Does {
-    Nothing,
     Join,
     Settings,
     Volume(f32),
@@ -164,13 +167,13 @@ impl Form {
             title("Join a space"),
             notice.handle(self.notice).hidden(),
             col![
-                hint("Address"),
-                field("").placeholder("hearth.example:4320").on_enter(enter).handle(self.address).grow(),
+                hint("Address, as hearth.example:4320"),
+                field("").on_enter(enter).handle(self.address).grow(),
             ]
             .gap(0.006),
             col![
                 hint("Your name, as others see it"),
-                field("").placeholder("ada").len_max(64).on_enter(enter).handle(self.name).grow(),
+                field("").len_max(64).on_enter(enter).handle(self.name).grow(),
             ]
             .gap(0.006),
             col![
@@ -206,7 +209,7 @@ impl SettingsPage {
                 .gap(0.006),
             col![
                 hint("Picture"),
-                menu(Quality::NAMES, 0, Does::Quality).handle(self.quality).grow(),
+                menu(QUALITY_NAMES, 0, Does::Quality).handle(self.quality).grow(),
                 paragraph("Takes effect when Hearth is started the next time.").small().grow(),
             ]
             .gap(0.006),
@@ -377,7 +380,8 @@ impl Lobby {
         let Settings { volume, quality } = self.settings;
         self.ui.edit(self.setting.volume, |slider| slider.set(volume))?;
         self.ui.edit(self.setting.percent, |label| label.set(format!("{:.0} %", volume * 100.0)))?;
-        self.ui.edit(self.setting.quality, |menu| menu.choose(Some(quality.line())))?;
+        let line = QUALITIES.iter().position(|one| *one == quality);
+        self.ui.edit(self.setting.quality, |menu| menu.choose(line))?;
         Ok(())
     }
 
@@ -388,7 +392,6 @@ impl Lobby {
 
     fn does(&mut self, does: Does) -> Result<(), Error> {
         match does {
-            Does::Nothing => Ok(()),
             Does::Join => self.join(),
             Does::Settings => self.turn_to(Page::Settings),
             Does::Volume(volume) => {
@@ -396,7 +399,7 @@ impl Lobby {
                 self.set(false)
             }
             Does::Quality(line) => {
-                self.settings.quality = Quality::ALL[line.min(2)];
+                self.settings.quality = QUALITIES[line.min(2)];
                 self.set(false)
             }
             Does::Done => {

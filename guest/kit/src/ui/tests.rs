@@ -680,6 +680,11 @@ fn progress_runs_while_nobody_knows() {
         ui.edit(handle, |progress| progress.set(0.5))?;
         race(ui.next(), sleep(Duration::from_secs(2))).await;
         assert_eq!(testing::batches().len(), 1);
+        // Out of sight it stands still, and nothing of it is left.
+        ui.edit(handle, |progress| progress.set(None))?;
+        ui.show(handle, false)?;
+        race(ui.next(), sleep(Duration::from_secs(2))).await;
+        assert_eq!(testing::batches().len(), 1);
         Ok::<(), KitError>(())
     };
     assert_eq!(testing::run_for(run, Duration::from_secs(9)), Some(Ok(())));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! What the lobby and the program around it say to each other, as CBOR.
+//! What the lobby and the program around it say to each other, as CBOR. The client has this very file too, so that
+//! both always mean the same.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,15 +23,6 @@ pub enum Quality {
     Low,
     /// As much as there is.
     High,
-}
-
-impl Quality {
-    pub(super) const ALL: [Quality; 3] = [Quality::Auto, Quality::Low, Quality::High];
-    pub(super) const NAMES: [&str; 3] = ["As the machine can", "Fast", "Beautiful"];
-
-    pub(super) fn line(self) -> usize {
-        Quality::ALL.iter().position(|quality| *quality == self).unwrap_or(0)
-    }
 }
 
 /// A field of the form.
