@@ -116,6 +116,8 @@ struct Form {
     notice: Handle<Group<Does>>,
     notice_text: Handle<Paragraph>,
     has_password: bool,
+    /// What is to be filled in next.
+    wants: Wanted,
 }
 
 struct SettingsPage {
@@ -157,6 +159,7 @@ impl Form {
             notice: Handle::new(),
             notice_text: Handle::new(),
             has_password: false,
+            wants: Wanted::Address,
         }
     }
 
@@ -368,6 +371,7 @@ impl Lobby {
     }
 
     fn want(&mut self, wanted: Wanted) -> Result<(), Error> {
+        self.form.wants = wanted;
         match wanted {
             Wanted::Address => self.ui.focus(self.form.address)?,
             Wanted::Name => self.ui.focus(self.form.name)?,
@@ -405,7 +409,7 @@ impl Lobby {
             Does::Done => {
                 self.set(true)?;
                 self.turn_to(Page::Form)?;
-                self.want(Wanted::Address)
+                self.want(self.form.wants)
             }
             Does::Back => send(self.program, &Ask::Back),
             Does::Again => send(self.program, &Ask::Again),
@@ -445,7 +449,7 @@ impl Lobby {
                 }
                 (key::ESCAPE, Page::Connecting | Page::Failed) => return self.does(Does::Back),
                 (key::ENTER | KEYPAD_ENTER, Page::Form) if is_free => return self.does(Does::Join),
-                (TAB, Page::Form) if is_free => return self.want(Wanted::Address),
+                (TAB, Page::Form) if is_free => return Ok(self.ui.focus(self.form.address)?),
                 (TAB | key::ENTER, Page::Failed) if is_free => {
                     self.ui.focus(self.failed.again).or_else(|_hidden| self.ui.focus(self.failed.back))?;
                     return Ok(());

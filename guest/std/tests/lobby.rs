@@ -185,9 +185,15 @@ fn settings_are_told_at_once_and_kept_when_done() {
         stage.keys(&[TAB, key::ENTER, key::DOWN, key::ENTER]).await;
         let best = |keep| Ask::Set { settings: Settings { volume: 0.55, quality: Quality::High }, keep };
         assert_eq!(stage.asked(), [best(false)]);
+        // Escape closes what is open first.
+        stage.keys(&[key::ENTER, key::ESCAPE]).await;
+        assert_eq!(stage.asked(), []);
         stage.keys(&[key::ESCAPE]).await;
         assert_eq!(stage.asked(), [best(true)]);
         assert!(stage.shows("Join a space"));
+        // Back at what is still to be filled in.
+        stage.types("words").await;
+        assert!(stage.shows("•••••"));
     });
 }
 
