@@ -202,11 +202,12 @@ impl Front {
     }
 
     fn set(&mut self, settings: Settings, keep: bool) -> Vec<Follows> {
-        let volume = settings.volume;
-        if !(0.0..=1.0).contains(&volume) {
+        if !(0.0..=1.0).contains(&settings.volume) {
             return Vec::new();
         }
-        self.settings = settings;
+        // As a person would write it.
+        let volume = (settings.volume * 1000.0).round() / 1000.0;
+        self.settings = Settings { volume, ..settings };
         let mut follows = vec![Follows::Volume(volume)];
         if keep {
             self.remembered.settings = self.settings.clone();
@@ -415,6 +416,8 @@ mod tests {
         assert_eq!(set(0.5, false), ["volume 0.5"]);
         assert_eq!(set(0.25, true), ["volume 0.25", "remember a:1 ada 0.25"]);
         assert_eq!(set(f32::NAN, true), [""; 0]);
+        assert_eq!(set(0.900_000_04, false), ["volume 0.9"]);
+        assert_eq!(set(0.25, false), ["volume 0.25"]);
         assert_eq!(front.remembered.settings, Settings { volume: 0.25, quality: Quality::Low });
     }
 

@@ -6,12 +6,18 @@ use crate::picture::{self, EnginePicture};
 use hearth_engine::{Command, Controller, SendError};
 use hearth_node::Node;
 use parking_lot::Mutex;
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+/// How long the last picture of the peer before stays while the next shows nothing.
+const EMPTY_AFTER: Duration = Duration::from_secs(1);
 
 /// Who has the picture: the peer of this number, if it is open already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,8 +74,7 @@ impl Stage {
     /// The number and the picture of a peer whose turn comes after all before. It may as well never come.
     pub(crate) fn next(&self, has_window: bool) -> (u64, EnginePicture) {
         let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
-        let way = Way { number, controller: self.controller.clone(), turn: self.turn.subscribe() };
-        (number, EnginePicture::new(way, has_window))
+        (number, EnginePicture::new(self.way(number), has_window))
     }
 
     /// Gives the picture to a peer that nobody was before.
@@ -85,6 +90,16 @@ impl Stage {
         let peer = node.id();
         picture::send(&self.controller, Command::HandOver { peer, title }).await;
         self.open(number, node);
+        // A scene with nothing in it is shown too, though nobody says anything of it.
+        let way = self.way(number);
+        tokio::spawn(async move {
+            tokio::time::sleep(EMPTY_AFTER).await;
+            way.send(Command::Changes(Vec::new())).await;
+        });
+    }
+
+    fn way(&self, number: u64) -> Way {
+        Way { number, controller: self.controller.clone(), turn: self.turn.subscribe() }
     }
 
     /// The peer that has the picture.
