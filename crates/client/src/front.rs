@@ -272,6 +272,10 @@ impl Front {
         let Fatal { what, causes, hint, .. } = failure.fatal();
         let (title, why) = match kind {
             Kind::Key => ("This may be another server", causes.clone()),
+            // The title says it.
+            Kind::Other if what.starts_with("could not join") && !causes.is_empty() => {
+                (title, causes.clone())
+            }
             Kind::Other => (title, [vec![what.clone()], causes.clone()].concat()),
         };
         self.state = State::Failed(Tell::Failed { what: title.into(), why, hint: hint.clone(), kind });
@@ -380,7 +384,7 @@ mod tests {
         );
         let mut does = |happens| lines(front.happens(happens));
         let unreachable = || Failure::Other(fatal("connection refused", Some("is it running?")));
-        let failed = "could not join `a:1`, connection refused (is it running?) Other";
+        let failed = "connection refused (is it running?) Other";
         assert_eq!(does(Happens::Failed(unreachable())), [format!("failed Could not join: {failed}")]);
         assert_eq!(does(Happens::Asked(Ask::Again))[0], "join a:1 ada horse battery");
         assert_eq!(does(Happens::Asked(Ask::Back)), ["call off", "form a:1 ada true  Password"]);
