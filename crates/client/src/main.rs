@@ -41,10 +41,11 @@ Examples:
   hearth-client --connect 127.0.0.1:4320 --name bot --no-picture --password-file pw
   hearth-client --connect 127.0.0.1:4320 --name eye --headless --picture eye.png
 
-In a window, the first screen asks for what is not given; what is given is filled in, and if all of it is, the space
-is joined at once. Without a window `--connect` and `--name` must be given, and the password is asked for on the
-terminal. It may come from `--password-file` or $HEARTH_PASSWORD, and is never written to disk. In the space, F1 shows
-the keys. What a client starts (camera, avatar) is in DIR/peer.toml.
+In a window, the first screen asks for what is not given. What is given is filled in, and if all
+of it is, the space is joined at once. Without a window `--connect` and `--name` must be given, and
+the password is asked for on the terminal. It may come from `--password-file` or $HEARTH_PASSWORD,
+and is never written to disk. In the space, F1 shows the keys. What a client starts (camera,
+avatar) is in DIR/peer.toml.
 
 The space and the name of the last time, volume and quality of the picture are remembered in
 $XDG_CONFIG_HOME/hearth/client.toml, else in ~/.config/hearth/client.toml.
