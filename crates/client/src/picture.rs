@@ -2,6 +2,7 @@
 //! The engine as the node's picture: commands go in with waiting where the engine is behind, and
 //! its events come out.
 
+use crate::stage::{Stage, Stands, Way};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use hearth_abi::{
@@ -12,9 +13,11 @@ use hearth_abi::{
     terminal::{Stroke, TEXT_LEN_MAX},
 };
 use hearth_engine::{AssetReport, AssetState, Command, Controller, Event, SendError};
-use hearth_node::{AssetInfo, Node, Picture, PictureEvent};
+use hearth_node::{AssetInfo, Picture, PictureEvent};
 use hearth_scene::Change;
+use parking_lot::Mutex;
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -23,18 +26,25 @@ use tokio::sync::oneshot;
 /// How long the picture of a file stays before it is written again.
 const FILE_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// The node's way to the engine.
+/// Most terminals whose screens wait until their peer has the picture. Those of more are shown when they change.
+const SCREENS_MAX: usize = 256;
+
+/// The node's way to the engine. What a node says whose turn has not come waits until then, and what one says whose
+/// turn is over is for nobody.
+#[derive(Clone)]
 pub(crate) struct EnginePicture {
-    pub(crate) controller: Controller,
+    way: Way,
     /// Whether there is a window, and with it the user's clipboard.
-    pub(crate) has_window: bool,
+    has_window: bool,
+    /// What terminals show that were not to be seen yet.
+    screens: Arc<Mutex<BTreeMap<TerminalId, Option<Arc<Screen>>>>>,
 }
 
 const ENDED: &str = "the picture has ended";
 
 /// Sends a command, waiting while the engine is behind. What an engine that has ended would do is
 /// not missed.
-async fn send(controller: &Controller, command: Command) {
+pub(crate) async fn send(controller: &Controller, command: Command) {
     let mut command = command;
     while let Err(SendError::Full(back)) = controller.send(command) {
         command = back;
@@ -45,43 +55,68 @@ async fn send(controller: &Controller, command: Command) {
 /// Who hears of a picture.
 type Pictured = Box<dyn FnOnce(Result<hearth_engine::Picture, String>) + Send>;
 
+/// The picture that a command asked for, as PNG.
+async fn png(picture: oneshot::Receiver<Result<hearth_engine::Picture, String>>) -> Result<Vec<u8>, String> {
+    let picture = picture.await.map_err(|_dropped| ENDED.to_owned())??;
+    let png = tokio::task::spawn_blocking(move || picture.to_png()).await;
+    png.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+}
+
+/// What hears of a picture, and where it is then.
+fn pictured() -> (Pictured, oneshot::Receiver<Result<hearth_engine::Picture, String>>) {
+    let (done, picture) = oneshot::channel();
+    let done = Box::new(move |picture| {
+        let _ = done.send(picture);
+    });
+    (done, picture)
+}
+
 impl EnginePicture {
-    /// The picture that a command asks for, as PNG.
+    pub(crate) fn new(way: Way, has_window: bool) -> EnginePicture {
+        EnginePicture { way, has_window, screens: Arc::default() }
+    }
+
     fn png(
         &self,
         command: impl FnOnce(Pictured) -> Command + Send + 'static,
     ) -> BoxFuture<'static, Result<Vec<u8>, String>> {
-        let controller = self.controller.clone();
+        let way = self.way.clone();
         Box::pin(async move {
-            let (done, picture) = oneshot::channel();
-            let done = Box::new(move |picture| {
-                let _ = done.send(picture);
-            });
-            send(&controller, command(done)).await;
-            let picture = picture.await.map_err(|_dropped| ENDED.to_owned())??;
-            let png = tokio::task::spawn_blocking(move || picture.to_png()).await;
-            png.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+            let (done, picture) = pictured();
+            way.send(command(done)).await;
+            png(picture).await
         })
+    }
+
+    /// Shows what terminals showed before it was the turn of their peer.
+    fn show_screens(&self) {
+        for (terminal, screen) in std::mem::take(&mut *self.screens.lock()) {
+            let _ = self.way.try_send(Command::Screen { terminal, screen });
+        }
     }
 }
 
 impl Picture for EnginePicture {
     fn changes(&self, changes: Vec<Change>) -> BoxFuture<'_, ()> {
-        Box::pin(send(&self.controller, Command::Changes(changes)))
+        Box::pin(async move {
+            self.way.come().await;
+            self.show_screens();
+            self.way.send(Command::Changes(changes)).await;
+        })
     }
 
     fn lump(&self, id: LumpId, bytes: Result<Bytes, String>) -> BoxFuture<'_, ()> {
-        Box::pin(send(&self.controller, Command::Lump { id, bytes }))
+        Box::pin(self.way.send(Command::Lump { id, bytes }))
     }
 
     fn lump_progress(&self, id: LumpId, received: u64, size: u64) {
         // An engine that is behind hears of it the next time.
-        let _ = self.controller.send(Command::LumpProgress { id, received, size });
+        let _ = self.way.try_send(Command::LumpProgress { id, received, size });
     }
 
     fn capture_pointer(&self, on: bool) {
         // A script that is refused hears no `captured` event, and may try again.
-        let _ = self.controller.send(Command::CapturePointer(on));
+        let _ = self.way.try_send(Command::CapturePointer(on));
     }
 
     fn screenshot(&self) -> BoxFuture<'static, Result<Vec<u8>, String>> {
@@ -93,46 +128,52 @@ impl Picture for EnginePicture {
     }
 
     fn load(&self, class: &str, id: LumpId) -> BoxFuture<'static, Result<(), String>> {
-        let (controller, class) = (self.controller.clone(), class.to_owned());
+        let (way, class) = (self.way.clone(), class.to_owned());
         Box::pin(async move {
             let (done, loaded) = oneshot::channel();
             let done = Box::new(move |result| {
                 let _ = done.send(result);
             });
-            send(&controller, Command::Load { class, id, done }).await;
+            way.send(Command::Load { class, id, done }).await;
             loaded.await.map_err(|_dropped| ENDED.to_owned())?
         })
     }
 
     fn assets(&self) -> BoxFuture<'static, Result<Vec<AssetInfo>, String>> {
-        let controller = self.controller.clone();
+        let way = self.way.clone();
         Box::pin(async move {
             let (done, assets) = oneshot::channel();
             let done = Box::new(move |assets| {
                 let _ = done.send(assets);
             });
-            send(&controller, Command::Assets(done)).await;
+            way.send(Command::Assets(done)).await;
             let assets = assets.await.map_err(|_dropped| ENDED.to_owned())??;
             Ok(assets.into_iter().map(info).collect())
         })
     }
 
     fn cast(&self, cast: Cast) -> BoxFuture<'static, Result<Vec<Hit>, (Errno, String)>> {
-        let controller = self.controller.clone();
+        let way = self.way.clone();
         Box::pin(async move {
             let (done, hits) = oneshot::channel();
             let done = Box::new(move |result| {
                 let _ = done.send(result);
             });
-            send(&controller, Command::Cast { cast, done }).await;
+            way.send(Command::Cast { cast, done }).await;
             let hits = hits.await.map_err(|_dropped| (Errno::Host, ENDED.to_owned()))?;
             hits.map_err(|reason| (Errno::Limit, reason))
         })
     }
 
     fn screen(&self, terminal: TerminalId, screen: Option<Arc<Screen>>) {
-        // It never finds the queue full: of each terminal only the newest screen waits.
-        let _ = self.controller.send(Command::Screen { terminal, screen });
+        // Held while it is found out whose turn it is, so that none is kept that nobody takes out again.
+        let mut waiting = self.screens.lock();
+        if self.way.stands() != Stands::Waiting {
+            // It never finds the queue full: of each terminal only the newest screen waits.
+            let _ = self.way.try_send(Command::Screen { terminal, screen });
+        } else if waiting.len() < SCREENS_MAX || waiting.contains_key(&terminal) {
+            waiting.insert(terminal, screen);
+        }
     }
 
     fn clipboard_write(&self, text: String) -> Result<(), Errno> {
@@ -140,14 +181,14 @@ impl Picture for EnginePicture {
             return Err(Errno::Unsupported);
         }
         let command = Command::ClipboardWrite { text, primary: false };
-        self.controller.send(command).map_err(|error| match error {
-            SendError::Full(_) => Errno::Full,
+        self.way.try_send(command).map_err(|refused| match refused {
+            Some(SendError::Full(_)) => Errno::Full,
             _ => Errno::Host,
         })
     }
 
     fn clipboard_read(&self, primary: bool) -> BoxFuture<'static, Result<String, (Errno, String)>> {
-        let (controller, has_window) = (self.controller.clone(), self.has_window);
+        let (way, has_window) = (self.way.clone(), self.has_window);
         Box::pin(async move {
             if !has_window {
                 return Err((Errno::Unsupported, "there is no window".into()));
@@ -156,7 +197,7 @@ impl Picture for EnginePicture {
             let done = Box::new(move |text| {
                 let _ = done.send(text);
             });
-            send(&controller, Command::ClipboardRead { primary, done }).await;
+            way.send(Command::ClipboardRead { primary, done }).await;
             let text = text.await.map_err(|_dropped| (Errno::Host, ENDED.to_owned()))?;
             match text.map_err(|reason| (Errno::Host, reason))? {
                 text if text.len() > TEXT_LEN_MAX => {
@@ -169,12 +210,12 @@ impl Picture for EnginePicture {
 
     fn text_input(&self, on: bool) {
         // An engine that is behind hears of it at the next change: until then keys come as they are.
-        let _ = self.controller.send(Command::TextInput(on));
+        let _ = self.way.try_send(Command::TextInput(on));
     }
 
     fn drop_asset(&self, class: &str, id: LumpId) {
-        let (controller, class) = (self.controller.clone(), class.to_owned());
-        tokio::spawn(async move { send(&controller, Command::Drop { class, id }).await });
+        let (way, class) = (self.way.clone(), class.to_owned());
+        tokio::spawn(async move { way.send(Command::Drop { class, id }).await });
     }
 }
 
@@ -198,9 +239,14 @@ fn info(report: AssetReport) -> AssetInfo {
     }
 }
 
-/// Hands on what the engine tells, until it ends.
-pub(crate) async fn events(controller: Controller, node: Node) {
-    while let Some(event) = controller.event().await {
+/// Hands on what the engine tells to the peer that has the picture, until it ends.
+pub(crate) async fn events(stage: Arc<Stage>) {
+    while let Some(event) = stage.controller().event().await {
+        if event == Event::Closed {
+            stage.close();
+            continue;
+        }
+        let Some(node) = stage.node() else { continue };
         match event {
             Event::Input(event) => node.picture_event(PictureEvent::Input(event)),
             Event::Pointer(event) => node.picture_event(PictureEvent::Pointer(event)),
@@ -217,7 +263,6 @@ pub(crate) async fn events(controller: Controller, node: Node) {
             Event::AssetFailed { entities, lump, reason } => {
                 node.picture_event(PictureEvent::AssetFailed { entities, lump, reason });
             }
-            Event::Closed => node.shut_down(),
             _ => {}
         }
     }
@@ -232,12 +277,14 @@ fn heard(stroke: &Stroke) -> impl Iterator<Item = input::Event> {
 }
 
 /// Writes the picture to a file again and again; a reader sees a whole picture or the one before.
-pub(crate) async fn write_file(picture: EnginePicture, file: PathBuf) {
+pub(crate) async fn write_file(controller: Controller, file: PathBuf) {
     let mut failed = false;
     loop {
-        let result = match picture.screenshot().await {
+        let (done, picture) = pictured();
+        send(&controller, Command::Screenshot(done)).await;
+        let result = match png(picture).await {
             Ok(png) => replace(&file, &png).await.map_err(|error| error.to_string()),
-            Err(reason) if picture.controller.has_ended() => {
+            Err(reason) if controller.has_ended() => {
                 tracing::debug!("{reason}");
                 return;
             }

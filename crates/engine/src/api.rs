@@ -165,6 +165,17 @@ pub enum Command {
         /// Hears what it meets, the nearest first.
         done: Box<dyn FnOnce(Result<Vec<cast::Hit>, String>) + Send>,
     },
+    /// How loud all sound is from now on, 0 to 1. Without a device nothing happens.
+    Volume(f32),
+    /// Another peer shows its scene from now on: with the next command all goes that is shown, loaded and typed into,
+    /// and the engine is as one that has just started. Until then the last picture stays, so that there is no empty one
+    /// between. Screens that wait are dropped at once.
+    HandOver {
+        /// The peer, as [`EngineConfig::peer`].
+        peer: PeerId,
+        /// Title of the window.
+        title: String,
+    },
     /// Ends the engine.
     Quit,
 }
@@ -196,6 +207,8 @@ impl fmt::Debug for Command {
             Command::ClipboardRead { primary, .. } => write!(f, "ClipboardRead({primary})"),
             Command::TextInput(on) => write!(f, "TextInput({on})"),
             Command::Cast { cast, .. } => write!(f, "Cast({cast:?})"),
+            Command::Volume(volume) => write!(f, "Volume({volume})"),
+            Command::HandOver { peer, title } => write!(f, "HandOver({peer}, {title:?})"),
             Command::Quit => f.write_str("Quit"),
         }
     }

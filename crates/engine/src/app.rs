@@ -256,6 +256,7 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
         .insert_resource(Gamepads::new(!config.headless))
         .init_resource::<capture::Pending>()
         .init_resource::<link::Shown>()
+        .init_resource::<link::Successor>()
         .init_resource::<view::Up>()
         .init_resource::<monitor::Watches>()
         .init_resource::<particles::Disc>();

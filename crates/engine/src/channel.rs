@@ -8,7 +8,8 @@
 //! What terminals show waits beside them: of each terminal only the newest screen, in place of the one
 //! that waited before, so that a flood fills nothing. There is a place for [`SCREENS_MAX`] terminals;
 //! past them a screen is given back like any command. All that wait are taken before each picture,
-//! after the commands: what was sent before a command that is taken is taken with it.
+//! after the commands: what was sent before a command that is taken is taken with it. Another peer that takes over
+//! drops them.
 //!
 //! Events: at most [`EVENTS_MAX`]. When the queue is full, motions and turns of the wheel are added to
 //! the last one waiting, places of the pointer and its motions on an entity take its place, and frames are dropped: there will be
@@ -123,7 +124,14 @@ impl Controller {
         let (changes, lump_bytes) = weight(&command);
         commands.changes += changes;
         commands.lump_bytes += lump_bytes;
+        // Those that wait are of the peer before, and would be taken after this.
+        let before = match command {
+            Command::HandOver { .. } => std::mem::take(&mut commands.screens),
+            _ => Screens::new(),
+        };
         commands.queue.push_back(command);
+        drop(commands);
+        drop(before);
         Ok(())
     }
 

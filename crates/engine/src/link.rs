@@ -12,6 +12,7 @@ use crate::{
     model::Shelves,
     place::Place,
     reply::Reply,
+    sound::Hearing,
     text::{self, Writing},
     touch::Hands,
     view::{Eye, Settings},
@@ -21,7 +22,7 @@ use bevy::{
     prelude::*,
     window::{CursorOptions, PrimaryWindow},
 };
-use hearth_abi::{input, scene::Component};
+use hearth_abi::{PeerId, input, scene::Component};
 use hearth_scene::Change;
 use std::time::{Duration, Instant};
 
@@ -113,6 +114,9 @@ fn take_commands(world: &mut World, place: &mut Place, store: &mut Store) {
         let has_room = store.has_room();
         let may_take = |command: &Command| has_room || !matches!(command, Command::Lump { .. });
         let Some(command) = world.resource::<Link>().0.next_command(may_take) else { return };
+        if let Some((peer, title)) = world.resource_mut::<Successor>().0.take() {
+            hand_over_to(world, place, store, peer, title);
+        }
         match command {
             Command::Changes(changes) => place.queue.extend(changes),
             Command::Lump { id, bytes } => store.lump(id, bytes),
@@ -135,6 +139,10 @@ fn take_commands(world: &mut World, place: &mut Place, store: &mut Store) {
             Command::Cast { cast, done } => {
                 world.resource_mut::<Casts>().ask(cast, Reply::new(done));
             }
+            Command::Volume(volume) => world.resource::<Hearing>().set_volume(volume),
+            Command::HandOver { peer, title } => {
+                world.resource_mut::<Successor>().0 = Some((peer, title));
+            }
             // These wait beside the queue.
             Command::Screen { .. } => {}
             Command::Quit => {
@@ -142,6 +150,24 @@ fn take_commands(world: &mut World, place: &mut Place, store: &mut Store) {
                 return;
             }
         }
+    }
+}
+
+/// The peer that shows its scene from the next command on.
+#[derive(Resource, Default)]
+pub(crate) struct Successor(Option<(PeerId, String)>);
+
+/// Takes all away that was of the peer before.
+fn hand_over_to(world: &mut World, place: &mut Place, store: &mut Store, peer: PeerId, title: String) {
+    place.hand_over(world, store, peer);
+    store.hand_over();
+    let now = world.resource::<Time>().elapsed_secs_f64();
+    world.resource_mut::<Writing>().clear_screens(now);
+    capture_pointer(world, false);
+    text_input(world, false);
+    let mut windows = world.query_filtered::<&mut Window, With<PrimaryWindow>>();
+    if let Ok(mut window) = windows.single_mut(world) {
+        window.title = title;
     }
 }
 

@@ -208,6 +208,15 @@ impl Place {
         }
     }
 
+    /// Takes everything away, for another peer.
+    pub(crate) fn hand_over(&mut self, world: &mut World, store: &mut Store, peer: PeerId) {
+        let all: Vec<EntityId> = self.entries.keys().copied().collect();
+        for id in all {
+            self.remove(world, store, id);
+        }
+        *self = Place { has_begun: self.has_begun, ..Place::new(peer) };
+    }
+
     /// The peer that shows the picture.
     pub(crate) fn peer(&self) -> PeerId {
         self.peer

@@ -107,6 +107,15 @@ impl Hearing {
         Hearing { desk, sounds: BTreeMap::new(), told: 0, starts: 0, said_full: false }
     }
 
+    /// How loud all of it is, 0 to 1.
+    pub(crate) fn set_volume(&self, volume: f32) {
+        match &self.desk {
+            Some(Desk::Output(output)) => output.set_volume(volume),
+            Some(Desk::Recorder(recorder)) => recorder.set_volume(volume),
+            None => {}
+        }
+    }
+
     /// Whether anything can be heard at all.
     pub(crate) fn is_on(&self) -> bool {
         self.desk.is_some()

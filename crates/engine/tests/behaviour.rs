@@ -246,6 +246,46 @@ fn pictures_asked_for_together_are_one() {
 }
 
 #[test]
+fn another_peer_takes_over_and_nothing_of_the_one_before_is_left() {
+    let mut stage = Stage::new();
+    let nothing = stage.lump(*b"no mesh");
+    let ours = red_ball(&mut stage, common::PEER, Scope::Local);
+    // Behind the eye: what stands in for it is no part of the picture.
+    stage.make([at(0.0, 1.0, 50.0), Component::Mesh(MeshSource::Lump(nothing))]);
+    let (tell, told) = mpsc::sync_channel(1);
+    let done = Box::new(move |result| drop(tell.send(result)));
+    let waits = hearth_abi::LumpId([200; 32]);
+    stage.control.send(Command::Load { class: "Texture".into(), id: waits, done }).unwrap();
+    stage.until("the lumps are asked for", |stage| stage.wanted.len() == 2);
+    let before = red_column(&stage.picture());
+    assert_eq!(stage.entities, 2);
+
+    // As long as the other has sent nothing, what was there stays.
+    let title = "Hearth: ada".to_owned();
+    stage.control.send(Command::HandOver { peer: PeerId::new(7).unwrap(), title }).unwrap();
+    (0..5).for_each(|_| drop(stage.step()));
+    assert_eq!(stage.entities, 2);
+    assert!(told.try_recv().is_err());
+
+    // Then it is gone, also what has the same id now; and what the other moves is there at once.
+    stage.change(Change::Created { id: ours, scope: Scope::Shared, owner: Owner::Space });
+    stage.step();
+    assert_eq!(stage.entities, 1);
+    assert!(told.try_recv().unwrap().is_err(), "nobody waits for what another peer asked for");
+    let theirs = red_ball(&mut stage, 7, Scope::Shared);
+    assert!((red_column(&stage.picture()) - before).abs() < 1.0);
+    stage.set(theirs, at(0.0, 1.7, 0.0));
+    let at_once = red_column(&stage.picture());
+    stage.step();
+    assert_eq!(at_once, red_column(&stage.picture()), "it glides");
+    // Also lumps are asked for anew.
+    stage.wanted.clear();
+    stage.make_by(7, Scope::Shared, [Component::Mesh(MeshSource::Lump(nothing))]);
+    stage.make_by(7, Scope::Shared, [Component::Model(waits)]);
+    stage.until("they are asked for again", |stage| stage.wanted == [nothing, waits]);
+}
+
+#[test]
 fn a_full_queue_is_an_answer() {
     let (control, end) = channel();
     for _ in 0..COMMANDS_MAX {

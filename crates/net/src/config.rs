@@ -106,6 +106,8 @@ pub struct ClientConfig {
     pub timeout: Duration,
     /// A server from which nothing has come for this long is gone. Default 10 s.
     pub silence_max: Duration,
+    /// Told once the server was reached and the login begins, for who shows how far it is. Default nobody.
+    pub reached: Option<Arc<tokio::sync::Notify>>,
 }
 
 impl ClientConfig {
@@ -125,6 +127,7 @@ impl ClientConfig {
             ksf_bounds: KsfBounds::default(),
             timeout: Duration::from_secs(20),
             silence_max: Duration::from_secs(10),
+            reached: None,
         }
     }
 }

@@ -106,6 +106,9 @@ async fn connect_unbounded(addr: &str, config: &ClientConfig) -> Result<Link, Co
         other => ConnectError::Protocol(other.to_string()),
     })?;
     let (mut stream, remote_addr) = reach(addr).await?;
+    if let Some(reached) = &config.reached {
+        reached.notify_one();
+    }
     let known = recall(&config.known_servers, addr).await?;
     let (established, received) =
         log_in(&mut stream, session, addr, known, config).await.map_err(|failure| match failure {

@@ -10,6 +10,7 @@ use crate::{
     picture::Picture,
     server::GRACE,
     session,
+    standing::{Connection, JoinStep},
     world::World,
 };
 use hearth_abi::PeerId;
@@ -17,7 +18,8 @@ use hearth_net::{
     Backoff, ClientConfig, ConnectError, KnownServers, KsfBounds, LinkReceiver, Password, PeerKey,
 };
 use hearth_protocol::control::{Control, Peer};
-use std::{collections::BTreeSet, path::PathBuf, pin::pin, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, future::Future, path::PathBuf, pin::pin, sync::Arc, time::Duration};
+use tokio::sync::{Notify, watch};
 
 /// How long a server that let us in may take to say who we are.
 const WELCOME_TIME_MAX: Duration = Duration::from_secs(15);
@@ -46,6 +48,8 @@ pub struct ClientOptions {
     pub grace: Duration,
     /// Folder of the local socket; `None` for the user's usual one.
     pub runtime_dir: Option<PathBuf>,
+    /// Hears how far the joining is, if somebody wants to know.
+    pub step: Option<watch::Sender<JoinStep>>,
 }
 
 impl ClientOptions {
@@ -67,6 +71,7 @@ impl ClientOptions {
             boot: true,
             grace: GRACE,
             runtime_dir: None,
+            step: None,
         }
     }
 }
@@ -102,7 +107,8 @@ struct Joined {
     lanes: LinkReceiver,
 }
 
-/// Joins a space. When it returns, the client is in, and its services are being started.
+/// Joins a space. When it returns, the client is in, and its services are being started. It may be dropped while it
+/// waits: then there is no client, and the folder is free.
 ///
 /// # Errors
 /// The server cannot be reached or does not let us in, or the folder or the local socket cannot be used.
@@ -118,8 +124,11 @@ pub async fn join(options: ClientOptions) -> Result<RunningClient, StartError> {
     let mut config = ClientConfig::new(options.password.clone(), key, options.name.clone(), known);
     config.ksf_bounds = options.ksf_bounds;
     config.agent = format!("hearth {}", crate::node::VERSION);
-    let entry = Entry { address: options.connect.clone(), config, about };
-    let joined = entry.join().await?;
+    let reached = Arc::new(Notify::new());
+    config.reached = options.step.is_some().then(|| reached.clone());
+    let mut entry = Entry { address: options.connect.clone(), config, about };
+    let joined = stepping(options.step.as_ref(), &reached, entry.join()).await?;
+    entry.config.reached = None;
     let manifest = match options.boot {
         true => Manifest::open(&folder.path("peer.toml"), manifest::PEER)?,
         false => Manifest::default(),
@@ -143,6 +152,23 @@ pub async fn join(options: ClientOptions) -> Result<RunningClient, StartError> {
     enter(&inner, &joined);
     let done = tokio::spawn(run(inner.clone(), entry, joined, manifest, options.grace));
     Ok(RunningClient { node: Node { inner }, socket, done })
+}
+
+/// Tells when the login begins.
+async fn stepping<T>(
+    step: Option<&watch::Sender<JoinStep>>,
+    reached: &Notify,
+    joining: impl Future<Output = T>,
+) -> T {
+    let Some(step) = step else { return joining.await };
+    step.send_replace(JoinStep::Reaching);
+    let mut joining = pin!(joining);
+    tokio::select! {
+        () = reached.notified() => {}
+        joined = &mut joining => return joined,
+    }
+    step.send_replace(JoinStep::LoggingIn);
+    joining.await
 }
 
 struct Entry {
@@ -191,7 +217,10 @@ async fn run(
     let result = loop {
         if let Some(manifest) = manifest.take() {
             let booting = inner.clone();
-            tokio::spawn(async move { booting.boot(&manifest).await });
+            tokio::spawn(async move {
+                booting.boot(&manifest).await;
+                booting.standing.send_modify(|standing| standing.has_booted = true);
+            });
         }
         let end = session::run(&inner, PeerId::SERVER, &joined.link, joined.lanes).await;
         inner.network.unlink(PeerId::SERVER, &joined.link);
@@ -204,6 +233,7 @@ async fn run(
             break Ok(());
         }
         tracing::warn!("the connection to the server ended: {}; trying to come back", end.reason);
+        note(&inner, Connection::Lost { tries: 0, reason: end.reason.to_string() });
         let mut coming = pin!(come_back(&inner, &entry));
         let back = match tokio::time::timeout(grace, &mut coming).await {
             Ok(back) => back,
@@ -217,6 +247,7 @@ async fn run(
             Ok(Some(again)) => {
                 joined = again;
                 enter(&inner, &joined);
+                note(&inner, Connection::Up);
             }
             Ok(None) => break Ok(()),
             Err(error) => break Err(error),
@@ -228,9 +259,14 @@ async fn run(
     result
 }
 
+fn note(inner: &Inner, connection: Connection) {
+    inner.standing.send_modify(|standing| standing.connection = connection);
+}
+
 /// Tries until it is in again; `None` when the client is asked to end meanwhile.
 async fn come_back(inner: &Inner, entry: &Entry) -> Result<Option<Joined>, StartError> {
     let mut backoff = Backoff::new(RETRY.0, RETRY.1);
+    let mut tries = 0;
     loop {
         let wait = backoff.next_delay(&mut rand::thread_rng());
         tokio::select! {
@@ -253,8 +289,21 @@ async fn come_back(inner: &Inner, entry: &Entry) -> Result<Option<Joined>, Start
             Err(StartError::Join { address, error }) if is_final(&error) => {
                 return Err(StartError::Join { address, error });
             }
-            Err(error) => tracing::debug!("not yet: {}", chain(&error)),
+            Err(error) => {
+                tracing::debug!("not yet: {}", chain(&error));
+                tries += 1;
+                note(inner, Connection::Lost { tries, reason: cause(&error) });
+            }
         }
+    }
+}
+
+/// What went wrong, without the address, which is known.
+fn cause(error: &StartError) -> String {
+    match error {
+        StartError::Join { error, .. } => chain(error),
+        StartError::Welcome { reason, .. } => reason.clone(),
+        error => chain(error),
     }
 }
 
@@ -295,7 +344,7 @@ fn note_peers(inner: &Inner, joined: &Joined) {
 }
 
 /// Hands what changes in the scene to the engine.
-async fn show(inner: Arc<Inner>) {
+pub(crate) async fn show(inner: Arc<Inner>) {
     let Some(picture) = inner.picture.get().cloned() else { return };
     let changed = inner.world.changed_to_show();
     loop {

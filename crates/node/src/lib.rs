@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! One running peer: the place where the rooms meet.
 //!
-//! [`serve`] starts a space's server, [`join`] a client; both are a [`Node`] made of the same parts: a
+//! [`serve`] starts a space's server, [`join`] a client, [`alone()`] a peer that has nobody else; each is a [`Node`] made of the same parts: a
 //! lump store, a process table with its WebAssembly engine, the scene, the links to its neighbours, and
 //! the local socket. This crate decides who may do what to whom, and carries bytes from part to part:
 //!
@@ -13,12 +13,14 @@
 //!   and `grants` what the user has granted to others.
 //! - `services` is what guests ask of their peer, `operator` what the local socket asks, `replace` the part
 //!   of it that gives running processes new code, `notices` what their authors are told in the space.
+//! - `standing` is how a client stands with its space, `voice` a process that the program itself speaks as.
 //! - [`program`] is what the two programs share around a node.
 //! - `folder`, `serials`, `roster` and `manifest` are what is on disk, [`repair()`] mends it.
 //!
 //! It must not depend on the engine: what it needs of one is the trait [`Picture`], so that a server
 //! links no renderer.
 
+mod alone;
 mod client;
 mod directory;
 mod files;
@@ -43,11 +45,14 @@ mod serials;
 mod server;
 mod services;
 mod session;
+mod standing;
 mod terminals;
 mod ties;
 mod transfer;
+mod voice;
 mod world;
 
+pub use alone::{AloneOptions, RunningAlone, alone};
 pub use client::{ClientOptions, RunningClient, join};
 pub use folder::FolderError;
 pub use hearth_net::{ConnectError, KsfBounds, KsfParams, Password};
@@ -59,3 +64,5 @@ pub use node::{Node, StartError, VERSION};
 pub use picture::{Picture, PictureEvent};
 pub use repair::{FolderRepairError, repair};
 pub use server::{GRACE, RunningServer, ServerOptions, serve};
+pub use standing::{Connection, JoinStep, Standing};
+pub use voice::Voice;

@@ -16,11 +16,13 @@ use crate::{
     screens::Screens,
     serials::Serials,
     services::{ASSET_LEN_MAX, Held, get_bounded},
+    standing::Standing,
     terminals::Terminals,
     ties::Ties,
     world::World,
 };
 use bytes::Bytes;
+use futures::StreamExt as _;
 use hearth_abi::{
     Errno, LumpId, PeerId, ProcessId, TerminalId,
     screen::Screen,
@@ -39,7 +41,7 @@ use std::{
     },
     time::{Duration, Instant, SystemTime},
 };
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 /// How long a peer may take to fetch a module and start it before the one that asked is told.
@@ -50,6 +52,8 @@ const COPY_MAX: usize = 60 << 10;
 
 /// How often a picture hears how far a lump has come.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
+/// How many lumps of the scene are fetched at a time before it is shown.
+const SCENE_FETCHES_MAX: usize = 16;
 /// Seconds between two tries to get a lump that the picture needs and nobody has.
 const LUMP_RETRY_SECS: [u64; 8] = [1, 2, 4, 8, 15, 30, 60, 120];
 
@@ -149,6 +153,8 @@ pub(crate) struct Inner {
     pub(crate) held: Held,
     pub(crate) notices: Notices,
     pub(crate) picture: OnceLock<Arc<dyn Picture>>,
+    /// Of a client: how it stands with its space.
+    pub(crate) standing: watch::Sender<Standing>,
     /// Cancelled when the peer is asked to end.
     pub(crate) shutdown: CancellationToken,
     /// Cancelled when it has ended but for its local socket.
@@ -232,6 +238,7 @@ impl Inner {
             held: Held::default(),
             notices: Notices::default(),
             picture: OnceLock::new(),
+            standing: watch::Sender::new(Standing::default()),
             shutdown,
             ended: CancellationToken::new(),
             started: SystemTime::now(),
@@ -626,6 +633,31 @@ impl Node {
     /// Nobody has it, or it did not come within the time given.
     pub async fn fetch_lump(&self, id: LumpId, timeout: Duration) -> Result<u64, LumpError> {
         self.inner.lumps.fetch(id, None, None, timeout).await
+    }
+
+    /// How a client stands with its space, and what changes of it. A server stands as one that never changes.
+    pub fn standing(&self) -> watch::Receiver<Standing> {
+        self.inner.standing.subscribe()
+    }
+
+    /// Fetches the lumps that the scene refers to now and that are not here. `to_come` hears how many are missing, each
+    /// time there is one less. What nobody has is left out. May be dropped at any time.
+    pub async fn fetch_scene(&self, to_come: impl Fn(usize)) {
+        let (wanted, store) = (self.inner.world.lumps(), self.inner.lumps.store().clone());
+        // What cannot be looked up is fetched, which tells why.
+        let is_missing = move |id: &LumpId| !store.has(id).unwrap_or(false);
+        let missing: Vec<LumpId> =
+            tokio::task::spawn_blocking(move || wanted.into_iter().filter(is_missing).collect())
+                .await
+                .unwrap_or_default();
+        let mut left = missing.len();
+        to_come(left);
+        let fetch = |id| self.inner.lumps.fetch(id, None, None, SPAWN_TIME_MAX);
+        let mut fetched = futures::stream::iter(missing).map(fetch).buffer_unordered(SCENE_FETCHES_MAX);
+        while fetched.next().await.is_some() {
+            left -= 1;
+            to_come(left);
+        }
     }
 
     /// Spawns a process on a peer with the authority of this one, and waits until it has started.

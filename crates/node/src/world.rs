@@ -147,6 +147,7 @@ impl World {
     pub(crate) fn receive(&self, inner: &Inner, peer: PeerId, frame: &[u8]) -> Result<(), String> {
         let mut refusals = Vec::new();
         let mut lumps = BTreeSet::new();
+        let mut is_whole = false;
         {
             let mut state = self.state.lock();
             match &mut *state {
@@ -167,7 +168,7 @@ impl World {
                             match notice {
                                 Notice::Send(frame) => outgoing.push_back(frame),
                                 Notice::Refused { writer, reason, .. } => refusals.push((writer, reason)),
-                                Notice::Synced => tracing::debug!("the scene is complete"),
+                                Notice::Synced => is_whole = true,
                             }
                         }
                     }
@@ -178,6 +179,10 @@ impl World {
                     }
                 },
             }
+        }
+        if is_whole {
+            tracing::debug!("the scene is complete");
+            inner.standing.send_modify(|standing| standing.has_scene = true);
         }
         for (writer, reason) in refusals {
             inner.processes.log(writer, Level::Warn, "scene", &reason);
@@ -292,6 +297,13 @@ impl World {
     /// Number of entities.
     pub(crate) fn len(&self) -> usize {
         self.state.lock().scene().len()
+    }
+
+    /// All lumps that components refer to.
+    pub(crate) fn lumps(&self) -> BTreeSet<LumpId> {
+        let state = self.state.lock();
+        let components = state.scene().iter().flat_map(|(_, entity)| entity.components());
+        components.flat_map(|component| component.lumps().collect::<Vec<_>>()).collect()
     }
 
     /// The terminals that entities of the shared scene show.

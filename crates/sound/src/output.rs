@@ -46,6 +46,7 @@ pub struct Output {
 struct Inbox {
     changed: Changes,
     listener: Option<Listener>,
+    volume: Option<f32>,
     /// What the mixer is done with, to be freed by the caller.
     spent: Changes,
     released: Vec<Arc<Clip>>,
@@ -121,6 +122,11 @@ impl Output {
         true
     }
 
+    /// Factor for all that is heard, 0 to 1.
+    pub fn set_volume(&self, volume: f32) {
+        self.shared.inbox.lock().volume = Some(volume);
+    }
+
     /// Where the ears are. Also frees what the mixer is done with, so call it once a frame.
     pub fn listen(&self, listener: Listener) {
         let mut inbox = self.shared.inbox.lock();
@@ -148,6 +154,9 @@ impl Desk {
         let Some(mut inbox) = inbox.try_lock() else { return };
         if let Some(listener) = inbox.listener.take() {
             self.mixer.listen(listener);
+        }
+        if let Some(volume) = inbox.volume.take() {
+            self.mixer.set_volume(volume);
         }
         self.mixer.take_released(&mut inbox.released);
         if inbox.changed.is_empty() || !inbox.spent.is_empty() {

@@ -37,6 +37,11 @@ impl Recorder {
         self.0.lock().wall
     }
 
+    /// As [`Mixer::set_volume`].
+    pub fn set_volume(&self, volume: f32) {
+        self.0.lock().mixer.set_volume(volume);
+    }
+
     /// As [`Mixer::set`].
     pub fn set(&self, id: SourceId, source: Source) -> bool {
         self.0.lock().mixer.set(id, source)

@@ -502,6 +502,8 @@ impl<M: Clone + 'static> Ui<M> {
         if !self.is_stale {
             return self.settle_restless();
         }
+        // What is hidden has no place, and does not go on by itself.
+        self.forest.slots.values_mut().for_each(|slot| slot.rect = None);
         let mut laid = Laid { forest: &mut self.forest, theme: &self.theme };
         self.size = layout::lay_out(&mut laid, self.top);
         let mut items: Vec<((Key, usize), Item)> = Vec::new();

@@ -8,6 +8,7 @@
 //! | `mover` | lanterns that circle above the hearth; the server starts it |
 //! | `avatar` | camera, controls and body of a user, on foot or in flight; each client starts it |
 //! | `workshop` | terminals that a user opens, types into and carries about; each client starts it |
+//! | `lobby` | the first screens of the client: joining, settings, what went wrong; the client runs it by itself |
 //! | `gallery` | a hall that shows everything a scene can show, by `cargo xtask run --place gallery` |
 //! | `kit` | a board with everything that the interface kit has |
 //! | `hello` | a glowing orb, the first script of the guide |
@@ -23,6 +24,7 @@ pub mod chance;
 pub mod expr;
 pub mod gallery;
 mod glb;
+pub mod lobby;
 pub mod mover;
 pub mod place;
 pub mod workshop;

@@ -8,7 +8,7 @@
 
 mod comforts;
 pub mod crackle;
-mod fire;
+pub(crate) mod fire;
 mod flame;
 mod furniture;
 mod ground;
@@ -29,7 +29,7 @@ pub const EXPOSURE_EV100: f32 = 5.0;
 /// Where the fire is.
 pub const FIRE: Vec3 = Vec3::ZERO;
 /// Time from one flicker of the fire to the next.
-const FLICKER: Duration = Duration::from_millis(80);
+pub(crate) const FLICKER: Duration = Duration::from_millis(80);
 /// Glass and paper with a light behind.
 const LAMP: [f32; 3] = [1.35, 0.78, 0.34];
 /// The low sun.

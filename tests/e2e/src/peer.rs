@@ -59,6 +59,18 @@ impl Space {
         self.client_at(name, &server.ready)
     }
 
+    /// A client that is told nothing but where its data is, and asks for the rest in a window of this size.
+    pub fn client_that_asks(&self, name: &str, size: &str) -> Launch {
+        let mut launch = Launch::new("hearth-client", self, name);
+        launch.args = vec!["--data".into(), self.path(name).into()];
+        launch.arg("--no-boot").arg("--size").arg(size)
+    }
+
+    /// The password of the space, for who types it.
+    pub fn password(&self) -> &'static str {
+        PASSWORD
+    }
+
     /// The same, at an address.
     pub fn client_at(&self, name: &str, address: &str) -> Launch {
         let mut launch = Launch::new("hearth-client", self, name);
@@ -192,18 +204,7 @@ impl Launch {
     #[track_caller]
     pub fn start(self) -> Peer {
         let mut peer = self.begin();
-        let name = peer.name.clone();
-        let ready = wait_until(&format!("`{name}` is ready"), LONG, || {
-            let ended = peer.child.try_wait().unwrap();
-            let text = peer.stdout();
-            let line = text.lines().find_map(|line| line.strip_prefix("ready ")).map(str::to_owned);
-            // What it wrote before it ended counts.
-            if line.is_none() && ended.is_some() {
-                panic!("`{name}` ended before it was ready: {ended:?}");
-            }
-            line
-        });
-        peer.ready = ready;
+        peer.wait_ready();
         peer
     }
 
@@ -218,7 +219,8 @@ impl Launch {
         Output { code, stdout: peer.stdout().into_bytes(), stderr: peer.stderr() }
     }
 
-    fn begin(self) -> Peer {
+    /// Starts it, and does not wait.
+    pub fn begin(self) -> Peer {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.runtime).unwrap();
         let (out, err) = (self.runtime.join("stdout"), self.runtime.join("stderr"));
         let programs = self.before.iter().map(OsString::as_os_str).chain([self.program.as_os_str()]);
@@ -229,6 +231,8 @@ impl Launch {
         command.env("HEARTH_STD", programs::guests()).env("HEARTH_RUNTIME_DIR", &self.runtime);
         // Drivers complain when there is none.
         command.env("XDG_RUNTIME_DIR", &self.runtime);
+        // What the user has set is not to be seen here, nor changed.
+        command.env("XDG_CONFIG_HOME", self.runtime.join("config"));
         command.envs(self.env.clone());
         self.unset.iter().for_each(|name| {
             command.env_remove(name);
@@ -261,6 +265,33 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// Waits until it says that it is ready.
+    ///
+    /// # Panics
+    /// It ends before.
+    #[track_caller]
+    pub fn wait_ready(&mut self) {
+        let name = self.name.clone();
+        self.ready = wait_until(&format!("`{name}` is ready"), LONG, || {
+            let ended = self.child.try_wait().unwrap();
+            let text = self.stdout();
+            let line = text.lines().find_map(|line| line.strip_prefix("ready ")).map(str::to_owned);
+            // What it wrote before it ended counts.
+            if line.is_none() && ended.is_some() {
+                panic!("`{name}` ended before it was ready: {ended:?}");
+            }
+            line
+        });
+    }
+
+    /// What is in a file of its user's settings.
+    ///
+    /// # Panics
+    /// There is no such file.
+    pub fn settings(&self, file: &str) -> String {
+        fs::read_to_string(self.launch.runtime.join("config").join(file)).unwrap()
+    }
+
     /// Its number in the space.
     pub fn number(&self) -> u32 {
         self.ready.parse().unwrap_or(0)

@@ -352,6 +352,24 @@ impl Store {
         }
     }
 
+    /// Lets go of all that is held and asked for, for another peer. What its entities use they let go themselves.
+    pub(crate) fn hand_over(&mut self) {
+        for key in self.assets.keys().copied().collect::<Vec<_>>() {
+            if let Some(asset) = self.assets.get_mut(&key) {
+                asset.holds = 0;
+                asset
+                    .waiting
+                    .drain(..)
+                    .for_each(|done| done.answer(Err("another peer has the picture".into())));
+            }
+            self.let_go_if_unused(key);
+        }
+        // The other peer is asked itself.
+        self.asked.clear();
+        self.failures.clear();
+        self.events.clear();
+    }
+
     /// The bytes of a lump came, or there are none.
     pub(crate) fn lump(&mut self, id: LumpId, bytes: Result<Bytes, String>) {
         self.asked.remove(&id);

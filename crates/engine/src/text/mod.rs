@@ -52,6 +52,13 @@ impl Writing {
         self.terminals.screen(id, screen, now_s);
     }
 
+    /// No terminal shows anything any more.
+    pub(crate) fn clear_screens(&mut self, now_s: f64) {
+        for id in self.terminals.known() {
+            self.terminals.screen(id, None, now_s);
+        }
+    }
+
     pub(crate) fn show_terminal(&mut self, id: EntityId, entity: Entity, view: scene::TerminalView) {
         self.terminals.show(id, entity, view);
     }

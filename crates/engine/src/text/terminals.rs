@@ -126,6 +126,11 @@ impl Terminals {
         }
     }
 
+    /// All terminals that show something, or are shown.
+    pub(crate) fn known(&self) -> Vec<TerminalId> {
+        self.terminals.keys().copied().collect()
+    }
+
     fn mark(&mut self, id: TerminalId) {
         if let Some(terminal) = self.terminals.get_mut(&id)
             && !terminal.is_dirty

@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod alone;
 mod directory;
 mod lumps;
 mod messages;

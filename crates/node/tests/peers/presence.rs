@@ -76,7 +76,7 @@ async fn all_who_come_at_once_know_each_other() {
 }
 
 /// An engine that only tells what changes.
-struct Watcher(mpsc::Sender<Change>);
+pub(super) struct Watcher(pub(super) mpsc::Sender<Change>);
 
 impl Picture for Watcher {
     fn changes(&self, changes: Vec<Change>) -> BoxFuture<'_, ()> {
@@ -102,7 +102,7 @@ impl Picture for Watcher {
 }
 
 /// Waits until an entity is made or removed, and gives all that went before it.
-async fn seen(
+pub(super) async fn seen(
     changes: &mut mpsc::Receiver<Change>,
     what: &str,
     is_it: impl Fn(&Change) -> bool,

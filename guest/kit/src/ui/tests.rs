@@ -499,6 +499,29 @@ fn a_field_is_typed_into() {
 }
 
 #[test]
+fn a_secret_is_neither_shown_nor_copied() {
+    let handle = Handle::new();
+    let password = field("").secret().on_change(Typed::Changed).on_enter(Typed::Entered).handle(handle);
+    let mut bench = Bench::new(col![password].width(0.5));
+    bench.ui.input(&Event::Focus(true));
+    bench.click(bench.rect(handle).middle());
+    bench.types("two wö");
+    assert_eq!(bench.said(), typed(&["two wö"]));
+    assert!(bench.world.shows("••••••") && !bench.world.texts().concat().contains('w'));
+    bench.with_held(key::LEFT_CONTROL, key::A);
+    bench.with_held(key::LEFT_CONTROL, key::C);
+    assert_eq!(testing::clipboard(), "");
+    // Where its words end is not told either.
+    bench.key(0x4D);
+    bench.with_held(key::LEFT_CONTROL, key::LEFT);
+    bench.types("a ");
+    assert_eq!(bench.said(), typed(&["a two wö"]));
+    bench.with_held(key::LEFT_CONTROL, key::A);
+    bench.with_held(key::LEFT_CONTROL, key::X);
+    assert_eq!((bench.said(), testing::clipboard()), (typed(&[""]), String::new()));
+}
+
+#[test]
 fn a_field_is_marked_with_the_pointer_and_scrolls() {
     let handle = Handle::new();
     let text = "the old lamp above the hearth of the house";
@@ -655,6 +678,11 @@ fn progress_runs_while_nobody_knows() {
         let moves = |op: &Op| matches!(op, Op::Set(_, Component::Transform(_)));
         assert!(batches.iter().flatten().all(moves), "only places change");
         ui.edit(handle, |progress| progress.set(0.5))?;
+        race(ui.next(), sleep(Duration::from_secs(2))).await;
+        assert_eq!(testing::batches().len(), 1);
+        // Out of sight it stands still, and nothing of it is left.
+        ui.edit(handle, |progress| progress.set(None))?;
+        ui.show(handle, false)?;
         race(ui.next(), sleep(Duration::from_secs(2))).await;
         assert_eq!(testing::batches().len(), 1);
         Ok::<(), KitError>(())

@@ -15,8 +15,11 @@ use crate::{
     theme::{Theme, mixed},
 };
 use hearth_sdk::abi::scene::Face;
-use std::cell::Cell;
+use std::{borrow::Cow, cell::Cell};
 use unicode_segmentation::UnicodeSegmentation;
+
+/// What stands for a letter of a secret.
+const DOT: &str = "•";
 
 type Say<M> = Box<dyn Fn(String) -> M>;
 
@@ -29,6 +32,7 @@ pub struct Field<M> {
     /// The first grapheme in view.
     first: Cell<usize>,
     is_focused: bool,
+    is_secret: bool,
     keys: Keys,
     changed: Option<Say<M>>,
     entered: Option<Say<M>>,
@@ -42,6 +46,7 @@ pub fn field<M>(text: impl AsRef<str>) -> Field<M> {
         len_max: LEN_MAX,
         first: Cell::new(0),
         is_focused: false,
+        is_secret: false,
         keys: Keys::default(),
         changed: None,
         entered: None,
@@ -61,6 +66,12 @@ impl<M> Field<M> {
         self.len_max = bytes.min(LEN_MAX);
         self.line = Line::new(self.line.text(), self.len_max);
         self
+    }
+
+    /// It shows a dot for each letter, and gives nothing to the clipboard: for passwords.
+    #[must_use]
+    pub fn secret(self) -> Field<M> {
+        Field { is_secret: true, ..self }
     }
 
     /// What it says at each change.
@@ -91,6 +102,32 @@ impl<M> Field<M> {
     pub fn set(&mut self, text: impl AsRef<str>) {
         if text.as_ref() != self.line.text() {
             self.line = Line::new(text.as_ref(), self.len_max);
+        }
+    }
+
+    /// What is to be seen of the text, grapheme for grapheme.
+    fn written(&self) -> Cow<'_, str> {
+        match self.is_secret {
+            true => Cow::Owned(DOT.repeat(self.line.count())),
+            false => Cow::Borrowed(self.line.text()),
+        }
+    }
+
+    /// How far a step goes. Where a word ends is not told of a secret.
+    fn step(&self, word: bool, left: bool) -> Step {
+        match (word, self.is_secret, left) {
+            (false, _, true) => Step::Left,
+            (false, _, false) => Step::Right,
+            (true, false, true) => Step::WordLeft,
+            (true, false, false) => Step::WordRight,
+            (true, true, true) => Step::Home,
+            (true, true, false) => Step::End,
+        }
+    }
+
+    fn copy(&self, with: &mut With<M>) {
+        if !self.is_secret {
+            with.copy(self.line.selected());
         }
     }
 
@@ -146,7 +183,7 @@ impl<M> Field<M> {
     fn scrolled(&self, room: f32, size: f32) -> usize {
         let caret = self.line.caret();
         let mut first = self.first.get().min(caret);
-        let all: Vec<f32> = widths(self.line.text(), size).map(|(_, wide)| wide).collect();
+        let all: Vec<f32> = widths(&self.written(), size).map(|(_, wide)| wide).collect();
         let mut before: f32 = all.iter().take(caret).skip(first).sum();
         while first < caret && before > room {
             before -= all.get(first).copied().unwrap_or(0.0);
@@ -171,7 +208,7 @@ impl<M> Field<M> {
         let first = self.first.get();
         let mut left = inner.x;
         let mut at = first;
-        for (_, wide) in widths(self.line.text(), size).skip(first) {
+        for (_, wide) in widths(&self.written(), size).skip(first) {
             if x < left + wide * 0.5 {
                 break;
             }
@@ -223,7 +260,8 @@ impl<M: Clone + 'static> Widget<M> for Field<M> {
         let (mark_from, mark_to) = self.line.selection();
         let mut shown = String::new();
         let mut index = first;
-        for (part, wide) in widths(self.line.text(), size).skip(first) {
+        let written = self.written();
+        for (part, wide) in widths(&written, size).skip(first) {
             if left + wide > inner.right() + 1e-4 {
                 break;
             }
@@ -282,7 +320,9 @@ impl<M: Clone + 'static> Widget<M> for Field<M> {
         let place = self.grapheme_at(at.rect, at.theme, touch.at[0]);
         match touch.deed {
             Deed::Press(1) => self.line.go(place, touch.shift),
-            Deed::Press(2) => self.line.select_word(place.min(self.line.count().saturating_sub(1))),
+            Deed::Press(2) if !self.is_secret => {
+                self.line.select_word(place.min(self.line.count().saturating_sub(1)))
+            }
             Deed::Press(_) => self.line.select_all(),
             Deed::Move if touch.is_held => self.line.go(place, true),
             _ => {}
@@ -294,20 +334,20 @@ impl<M: Clone + 'static> Widget<M> for Field<M> {
         let Stroke { shift, ctrl, .. } = *stroke;
         let changed = match &stroke.key {
             Key::Text(text) => self.line.insert(text, self.len_max),
-            Key::Backspace => self.line.delete(if ctrl { Step::WordLeft } else { Step::Left }),
-            Key::Delete => self.line.delete(if ctrl { Step::WordRight } else { Step::Right }),
+            Key::Backspace => self.line.delete(self.step(ctrl, true)),
+            Key::Delete => self.line.delete(self.step(ctrl, false)),
             Key::Cut => {
-                with.copy(self.line.selected());
+                self.copy(with);
                 !self.line.selected().is_empty() && self.line.insert("", self.len_max)
             }
             key => {
                 match key {
-                    Key::Left => self.line.step(if ctrl { Step::WordLeft } else { Step::Left }, shift),
-                    Key::Right => self.line.step(if ctrl { Step::WordRight } else { Step::Right }, shift),
+                    Key::Left => self.line.step(self.step(ctrl, true), shift),
+                    Key::Right => self.line.step(self.step(ctrl, false), shift),
                     Key::Home => self.line.step(Step::Home, shift),
                     Key::End => self.line.step(Step::End, shift),
                     Key::All => self.line.select_all(),
-                    Key::Copy => with.copy(self.line.selected()),
+                    Key::Copy => self.copy(with),
                     Key::Paste => with.paste(),
                     Key::Enter => self.enter(with),
                     // It comes as text too.

@@ -16,8 +16,9 @@ const WARM: [f32; 3] = [1.0, 0.56, 0.24];
 const SMOKE: [f32; 3] = [0.62, 0.50, 0.48];
 
 /// What of the fires changes.
-pub(super) struct Fire {
-    lights: [EntityId; 2],
+pub(crate) struct Fire {
+    /// That of the fire, and of the one in the fireplace if there is one.
+    lights: Vec<EntityId>,
 }
 
 impl Fire {
@@ -52,15 +53,33 @@ impl Fire {
         let crackle = Lump::put(&sound::wav(crackle::RATE, &crackle::fire()))?;
         let crackle = Sound::new(crackle.0).looped().gain(FIRE_GAIN).reaching(FIRE_NEAR, FIRE_FAR);
         Entity::new().parent(root).name("crackle").at(0.0, 0.3, 0.0).sound(crackle).add_to(batch);
-        Ok(Fire { lights: [light, inner_light] })
+        Ok(Fire { lights: vec![light, inner_light] })
     }
 
-    pub(super) fn flicker(&self, time: f32) -> Result<(), Error> {
+    /// A fire for the user of this peer alone, at the origin, with its ring and logs.
+    pub(crate) fn light_own(batch: &mut Batch) -> Result<Fire, Error> {
+        let root = Entity::new().local().name("fire").add_to(batch);
+        let part = |at: f32| Entity::new().local().parent(root).at(0.0, at, 0.0);
+        let light = part(0.95).light(outer(1.0)).add_to(batch);
+        for shape in [furniture::hearth_ring(), furniture::logs()] {
+            part(0.0).mesh(shape.source()?).material(super::painted(0.8)).add_to(batch);
+        }
+        part(0.0).mesh(furniture::embers().source()?).material(glow([0.62, 0.13, 0.01])).add_to(batch);
+        let tongue = Lump::put(&flame::picture())?.0;
+        part(0.46).with(flames(1.0, tongue)).add_to(batch);
+        part(0.22).with(glowing(1.0)).add_to(batch);
+        part(0.5).with(sparks()).add_to(batch);
+        Ok(Fire { lights: vec![light] })
+    }
+
+    pub(crate) fn flicker(&self, time: f32) -> Result<(), Error> {
         let strength =
             |row: f32| 1.0 + 0.15 * noise(time * 2.3, 0.5 + row) + 0.06 * noise(time * 7.0, 3.5 + row);
         let mut batch = Batch::new();
-        batch.set(self.lights[0], outer(strength(0.0)));
-        batch.set(self.lights[1], inner_light(strength(40.0)));
+        let kinds: [fn(f32) -> Light; 2] = [outer, inner_light];
+        for ((light, kind), row) in self.lights.iter().zip(kinds).zip([0.0, 40.0]) {
+            batch.set(*light, kind(strength(row)));
+        }
         batch.commit()
     }
 }
