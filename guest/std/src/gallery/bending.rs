@@ -23,7 +23,7 @@ const BALL: f32 = 0.26;
 pub(super) fn bending(number: usize, motion: Motion) -> Result<(), Error> {
     let caption = "Meshes made by the script. Wherever their joints are they go, and by weights they become other shapes.";
     let mut stand = Build::new(number, "Meshes that bend", caption);
-    let last = if motion.still { "weights 0.4, 0.6" } else { "weights that change" };
+    let last = if motion.still { "weights 0.4, 0.6" } else { "weights change" };
     for (index, name) in ["entities as joints", "joints of a model", "weights 1, 0", "weights 0, 1", last]
         .into_iter()
         .enumerate()
