@@ -504,10 +504,12 @@ impl<M: Clone + 'static> Ui<M> {
         }
         // What is hidden has no place, and does not go on by itself.
         self.forest.slots.values_mut().for_each(|slot| slot.rect = None);
-        let mut laid = Laid { forest: &mut self.forest, theme: &self.theme };
-        self.size = layout::lay_out(&mut laid, self.top);
         let mut items: Vec<((Key, usize), Item)> = Vec::new();
-        self.paint_all(self.top, 0.0, &mut items);
+        if !self.forest.is_hidden(self.top) {
+            let mut laid = Laid { forest: &mut self.forest, theme: &self.theme };
+            self.size = layout::lay_out(&mut laid, self.top);
+            self.paint_all(self.top, 0.0, &mut items);
+        }
         for (key, _) in self.overs() {
             self.paint_over(key, &mut items);
         }

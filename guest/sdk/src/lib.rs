@@ -26,7 +26,7 @@
 //!
 //! How the parts fit: [`sys`] has the calls as they are; the executor takes signals from the mailbox,
 //! wakes whoever waits for a reply, a timer or a monitor by its tag, and queues messages for [`recv`] and events
-//! for [`input::Input`], [`pointer::Pointers`] and [`terminal::Terminal`]. [`scene`], [`mesh`], [`font`] and [`math`] are about what is seen, and [`sound`] about what is heard. On a native
+//! for [`input::Input`], [`pointer::Pointers`] and [`terminal::Terminal`]. [`scene`], [`mesh`], [`model`], [`font`] and [`math`] are about what is seen, and [`sound`] about what is heard. On a native
 //! target the calls go to [`testing`], so that a script's logic is tested by `cargo test` without a peer.
 //!
 //! It must depend on nothing but the contract (`hearth-abi`) and on serialisation: it is compiled into
@@ -42,6 +42,7 @@ pub mod lump;
 pub mod math;
 pub mod mesh;
 pub mod message;
+pub mod model;
 pub mod pointer;
 pub mod process;
 mod runtime;
@@ -71,6 +72,7 @@ pub mod prelude {
     pub use crate::input::{self, Input};
     pub use crate::math::{Quat, Vec3, vec3};
     pub use crate::mesh::Shape;
+    pub use crate::model::{self, Model};
     pub use crate::pointer::{self, Pointers, Wants};
     pub use crate::scene::{self, Batch, Entity, glow, matte, metal, srgb};
     pub use crate::sound;

@@ -216,7 +216,7 @@ type Chosen = Result<Option<(Worn, Rig)>, Error>;
 async fn choose(wear: Option<Wear>) -> Chosen {
     let Some(wear) = wear else { return Ok(None) };
     let worn = wear.read()?;
-    let rig = Rig::of(worn.model).await?;
+    let rig = Rig::of(&Model::of(worn.model).await?);
     Ok(Some((worn, rig)))
 }
 

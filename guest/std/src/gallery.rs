@@ -7,6 +7,7 @@
 //! With the argument `still` nothing moves by itself, so that pictures of it can be compared.
 
 mod air;
+mod bending;
 mod broken;
 mod distance;
 mod hands;
@@ -14,14 +15,17 @@ mod kit;
 mod lamps;
 mod lines;
 mod look;
+mod mirrors;
 mod model;
 mod moving;
+mod options;
 mod particles;
 mod picture;
 mod screens;
 mod shapes;
 mod sounds;
 mod stand;
+mod terminals;
 mod writing;
 
 use crate::chance::mix;
@@ -60,7 +64,11 @@ pub async fn run() -> Result<(), Error> {
     distance::levels(12)?;
     hands::pointers(13)?;
     kit::board(14)?;
-    broken::lumps(15)?;
+    options::options(15)?;
+    bending::bending(16, motion)?;
+    mirrors::mirrors(17)?;
+    terminals::terminals(18)?;
+    broken::lumps(19)?;
     info!("the gallery is ready");
     std::future::pending().await
 }
@@ -81,7 +89,7 @@ fn hall(batch: &mut Batch) -> Result<(), Error> {
         .add_to(batch);
     let floor = Entity::new().name("floor").at(0.0, -0.02, 0.0).mesh(MeshSource::Plane([400.0, 400.0]));
     floor.material(matte([0.3, 0.3, 0.31])).add_to(batch);
-    let walk = Entity::new().name("walk").at(0.0, -0.02, -17.0).mesh(MeshSource::Cuboid([2.6, 0.05, 50.0]));
+    let walk = Entity::new().name("walk").at(0.0, -0.02, -23.0).mesh(MeshSource::Cuboid([2.6, 0.05, 62.0]));
     walk.material(matte([0.46, 0.44, 0.42])).add_to(batch);
     let text = |text: &str, size: f32, bold: bool| Text {
         text: text.into(),

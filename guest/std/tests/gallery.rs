@@ -47,11 +47,11 @@ fn every_stand_is_made_at_a_bounded_cost() {
     assert!(largest < 64 << 10, "{largest} bytes in a batch");
     let lumps = testing::lumps();
     let bytes: usize = lumps.iter().map(|(_, bytes)| bytes.len()).sum();
-    assert!((20..60).contains(&lumps.len()) && bytes < 3 << 20, "{} lumps, {bytes} bytes", lumps.len());
+    assert!((20..80).contains(&lumps.len()) && bytes < 3 << 20, "{} lumps, {bytes} bytes", lumps.len());
 }
 
-/// The eye is the visitor's, terminals are of their machines; what is hidden, heard or hazy comes when it is asked for.
-const NOT_AT_FIRST: [&str; 5] = ["Camera", "Hidden", "Terminal", "Sound", "Fog"];
+/// Eye and ears are the visitor's, terminals are of their machines; what is hidden, heard or hazy comes when it is asked for.
+const NOT_AT_FIRST: [&str; 6] = ["Camera", "Hidden", "Terminal", "Sound", "Fog", "Listener"];
 
 #[test]
 fn it_has_something_of_every_kind() {

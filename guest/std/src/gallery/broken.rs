@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! Stand 15: what is broken harms nobody: a checkered box is in its place, and the log of this script has the reason.
+//! Stand 19: what is broken harms nobody: a checkered box is in its place, and the log of this script has the reason.
 
 use super::{
     model, picture,

@@ -11,7 +11,7 @@ const BYTE: u32 = 5121;
 const INT: u32 = 5125;
 /// Joints of the reed, and how far they are from each other.
 pub(super) const JOINTS: usize = 5;
-const JOINT_STEP: f32 = 0.26;
+pub(super) const JOINT_STEP: f32 = 0.26;
 /// Steps of a clip, and its seconds.
 const STEPS: usize = 24;
 pub(super) const CLIP_SECS: f32 = 3.0;

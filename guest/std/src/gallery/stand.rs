@@ -4,7 +4,7 @@
 use hearth_sdk::prelude::*;
 
 /// How many there are.
-pub const STANDS: usize = 15;
+pub const STANDS: usize = 19;
 /// How far before its middle one stands to look at one, in metres.
 pub const VIEW_DISTANCE: f32 = 2.7;
 /// How high, in metres.

@@ -28,25 +28,31 @@ const SETTLED: Duration = Duration::from_secs(5);
 const MANIFEST: &str = "[[service]]\nname = \"gallery\"\nmodule = \"std:gallery\"\nargs = [\"still\"]\n";
 
 /// The stands that are kept as pictures, with their numbers; what `Stand::eye` of the script gives for them.
-const STANDS: [(&str, u32); 7] = [
+const STANDS: [(&str, u32); 10] = [
     ("shapes", 1),
     ("materials", 3),
     ("models", 4),
     ("lights", 5),
     ("particles", 9),
     ("screens", 11),
-    ("broken", 15),
+    ("options", 15),
+    ("bending", 16),
+    ("mirrors", 17),
+    ("broken", 19),
 ];
 
 /// Where one stands to look at one: place and yaw.
 fn before(number: u32) -> ([f32; 3], f32) {
     let (yaw, x) = match (number, number % 2) {
-        (15, _) => (0.0, 0.0),
+        (19, _) => (0.0, 0.0),
         (_, 1) => (1.05f32, -4.7),
         _ => (-1.05, 4.7),
     };
     let z = -1.0 - 6.0 * ((number - 1) / 2) as f32;
-    ([x + 2.7 * yaw.sin(), 1.4, z + 2.7 * yaw.cos()], yaw)
+    // The mirrors are seen from the right, where one is not in them oneself: one breathes.
+    let (aside, turn) = if number == 17 { (1.45, 0.4) } else { (0.0, 0.0) };
+    let (sin, cos) = (f32::sin(yaw), f32::cos(yaw));
+    ([x + 2.7 * sin + aside * cos, 1.4, z + 2.7 * cos - aside * sin], yaw + turn)
 }
 
 fn go(client: &Peer, avatar: &str, ([x, y, z], yaw): ([f32; 3], f32)) {

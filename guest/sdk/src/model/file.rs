@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! The parts of a glTF file's description that are of interest. A file names few of most things; one that names more is not
-//! read, since each takes more memory than it takes letters.
+//! The parts of a glTF file's description that are of interest, by the names that they have there. A file names few of
+//! most things; one that names more is not read, since each takes more memory than it takes letters.
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, SeqAccess, Visitor},
+    de::{Error, IgnoredAny, SeqAccess, Visitor},
 };
-use std::{fmt, marker::PhantomData, ops::Deref};
+use std::{borrow::Cow, fmt, marker::PhantomData, ops::Deref};
 
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "camelCase")]
-pub(super) struct File {
+pub(super) struct File<'a> {
     pub(super) scene: usize,
     pub(super) scenes: Few<Scene, 256>,
     pub(super) nodes: Few<Node, 16_384>,
@@ -18,6 +18,8 @@ pub(super) struct File {
     pub(super) skins: Few<Skin, 1024>,
     pub(super) accessors: Few<Accessor, 65_536>,
     pub(super) buffer_views: Few<View, 65_536>,
+    #[serde(borrow)]
+    pub(super) buffers: Few<Buffer<'a>, 1024>,
     pub(super) animations: Few<Animation, 4096>,
 }
 
@@ -70,9 +72,13 @@ pub(super) struct Skin {
 pub(super) struct Accessor {
     pub(super) buffer_view: Option<usize>,
     pub(super) byte_offset: u64,
+    pub(super) component_type: u32,
+    pub(super) count: u64,
+    /// Some of its numbers are elsewhere.
+    pub(super) sparse: Option<IgnoredAny>,
     /// As many numbers as the accessor has components.
     min: Few<f32, 16>,
-    max: Few<f32, 16>,
+    pub(super) max: Few<f32, 16>,
 }
 
 #[derive(Deserialize, Default)]
@@ -80,12 +86,60 @@ pub(super) struct Accessor {
 pub(super) struct View {
     pub(super) buffer: usize,
     pub(super) byte_offset: u64,
+    pub(super) byte_stride: Option<u64>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Buffer<'a> {
+    /// Empty for the binary part of the file.
+    #[serde(borrow)]
+    pub(super) uri: Cow<'a, str>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub(super) struct Animation {
     pub(super) name: String,
+    pub(super) channels: Few<Channel, 65_536>,
+    pub(super) samplers: Few<Sampler, 65_536>,
+}
+
+/// The sampler of a channel; none of one that is for an extension.
+#[derive(Deserialize)]
+#[serde(from = "WholeChannel")]
+pub(super) struct Channel(pub(super) Option<u32>);
+
+#[derive(Deserialize)]
+struct WholeChannel {
+    sampler: u32,
+    target: Target,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    node: Option<IgnoredAny>,
+    path: Path,
+}
+
+#[derive(Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum Path {
+    Pointer,
+    #[serde(other)]
+    Other,
+}
+
+impl From<WholeChannel> for Channel {
+    fn from(WholeChannel { sampler, target }: WholeChannel) -> Channel {
+        Channel((target.node.is_some() && target.path != Path::Pointer).then_some(sampler))
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Sampler {
+    /// The accessor of its times.
+    pub(super) input: u32,
 }
 
 impl Accessor {
@@ -93,6 +147,36 @@ impl Accessor {
     pub(super) fn corners(&self) -> Option<([f32; 3], [f32; 3])> {
         Some((self.min.0.as_slice().try_into().ok()?, self.max.0.as_slice().try_into().ok()?))
     }
+}
+
+/// Some bytes of a data URI in base64 (RFC 4648, section 4).
+pub(super) fn in_uri(uri: &str, from: u64, len: usize) -> Option<Vec<u8>> {
+    let (head, body) = uri.strip_prefix("data:")?.split_once(',')?;
+    let body = head.ends_with(";base64").then_some(body.as_bytes())?;
+    // Three bytes are four letters.
+    let (first, skip) = (usize::try_from(from / 3).ok()?.checked_mul(4)?, (from % 3) as usize);
+    let end = first.checked_add((skip + len).div_ceil(3) * 4)?.min(body.len());
+    let letters = body.get(first..end)?;
+    let mut bytes = Vec::with_capacity(letters.len());
+    for four in letters.chunks(4) {
+        let mut bits = 0u32;
+        let mut count = 0;
+        for letter in four.iter().take_while(|letter| **letter != b'=') {
+            let six = match letter {
+                b'A'..=b'Z' => letter - b'A',
+                b'a'..=b'z' => letter - b'a' + 26,
+                b'0'..=b'9' => letter - b'0' + 52,
+                b'+' => 62,
+                b'/' => 63,
+                _ => return None,
+            };
+            bits |= u32::from(six) << (18 - 6 * count);
+            count += 1;
+        }
+        let [_, whole @ ..] = bits.to_be_bytes();
+        bytes.extend(whole.iter().take(count * 3 / 4));
+    }
+    bytes.get(skip..skip.checked_add(len)?).map(<[u8]>::to_vec)
 }
 
 /// A list of at most so many.
