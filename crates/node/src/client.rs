@@ -218,7 +218,7 @@ async fn run(
         if let Some(manifest) = manifest.take() {
             let booting = inner.clone();
             tokio::spawn(async move {
-                booting.boot(&manifest).await;
+                booting.boot(manifest).await;
                 booting.standing.send_modify(|standing| standing.has_booted = true);
             });
         }

@@ -11,6 +11,7 @@
 //!   `files` makes lumps of files of this machine.
 //! - `terminals` are those of this machine, `screens` what all of them show, `keyboard` says whose the keys are,
 //!   and `grants` what the user has granted to others.
+//! - `root` starts the services of the manifest, and starts them again when they end.
 //! - `services` is what guests ask of their peer, `operator` what the local socket asks, `replace` the part
 //!   of it that gives running processes new code, `notices` what their authors are told in the space.
 //! - `standing` is how a client stands with its space, `voice` a process that the program itself speaks as.
@@ -39,6 +40,7 @@ mod pointers;
 pub mod program;
 mod repair;
 mod replace;
+mod root;
 mod roster;
 mod screens;
 mod serials;
@@ -58,7 +60,7 @@ pub use folder::FolderError;
 pub use hearth_net::{ConnectError, KsfBounds, KsfParams, Password};
 pub use hearth_protocol::operator::{AssetInfo, AssetState};
 pub use lumps::LumpError;
-pub use manifest::{Manifest, ManifestError, Service, std_module};
+pub use manifest::{Flaw, Manifest, ManifestError, Restart, Service, std_module};
 pub use network::PeerChange;
 pub use node::{Node, StartError, VERSION};
 pub use picture::{Picture, PictureEvent};

@@ -4,6 +4,7 @@
 use hearth_abi::LumpId;
 use serde::Deserialize;
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -13,13 +14,27 @@ pub(crate) const SPACE: &str = include_str!("../manifests/space.toml");
 /// What a new client starts: its avatar and camera.
 pub(crate) const PEER: &str = include_str!("../manifests/peer.toml");
 
-/// The services of a peer, in the order in which they start.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// Most restarts that a manifest may allow within its time: they are remembered.
+const RESTARTS_MAX: u32 = 1000;
+/// Longest time in seconds within which restarts are counted.
+const WITHIN_MAX_S: u32 = 86_400;
+
+/// The services of a peer.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Manifest {
-    /// The services.
-    #[serde(default)]
+    /// How often a service may be started again within [`Manifest::within_s`]; after one end more it is given up.
+    pub restarts_max: u32,
+    /// The time within which restarts are counted, in seconds.
+    pub within_s: u32,
+    /// The services. They start in this order, but each after those that it needs.
     pub service: Vec<Service>,
+}
+
+impl Default for Manifest {
+    fn default() -> Manifest {
+        Manifest { restarts_max: 3, within_s: 60, service: Vec::new() }
+    }
 }
 
 /// One script that a peer starts.
@@ -33,6 +48,77 @@ pub struct Service {
     /// Its arguments.
     #[serde(default)]
     pub args: Vec<String>,
+    /// Names of the services that have started before it starts. When one of these is started again, so is this.
+    #[serde(default)]
+    pub needs: Vec<String>,
+    /// After which ends it is started again.
+    #[serde(default)]
+    pub restart: Restart,
+}
+
+/// After which ends a service is started again, as OTP has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Restart {
+    /// After every end.
+    Permanent,
+    /// Unless it ended normally or was asked to end: after a crash, or when it was killed. A service that does its
+    /// work and is done stays done, as it did when services were not started again at all.
+    #[default]
+    Transient,
+    /// Never.
+    Temporary,
+}
+
+impl Restart {
+    /// The name, as in a manifest.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Restart::Permanent => "permanent",
+            Restart::Transient => "transient",
+            Restart::Temporary => "temporary",
+        }
+    }
+}
+
+/// What keeps a well-formed manifest from being one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Flaw {
+    /// Two services have one name.
+    #[error("there are two services `{name}`: each has a name of its own")]
+    Twice {
+        /// The name.
+        name: String,
+    },
+    /// A service needs one that is not there.
+    #[error("the service `{service}` needs `{needs}`, which is none of the services: `{}`", .known.join("`, `"))]
+    Unknown {
+        /// The service.
+        service: String,
+        /// What it needs.
+        needs: String,
+        /// The services that there are.
+        known: Vec<String>,
+    },
+    /// Services need each other, so that none can be the first.
+    #[error("services need each other, so that none can start first: `{}`", .names.join("` needs `"))]
+    Cycle {
+        /// Each needs the next; the last is the first again.
+        names: Vec<String>,
+    },
+    /// A number is out of its range.
+    #[error("`{field}` is {value}, and must be from {min} to {max}")]
+    Range {
+        /// The field.
+        field: &'static str,
+        /// What it is.
+        value: u32,
+        /// The least that it may be.
+        min: u32,
+        /// The most that it may be.
+        max: u32,
+    },
 }
 
 /// Where a module is.
@@ -66,6 +152,15 @@ pub enum ManifestError {
         #[source]
         error: Box<toml::de::Error>,
     },
+    /// It has the form, but its parts do not go together.
+    #[error("the manifest `{path}` cannot be followed")]
+    Flaw {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        flaw: Flaw,
+    },
     /// The scripts that come with the programs are not where they should be.
     #[error("the script `std:{name}` is in none of these folders: {}", .tried.join(", "))]
     NoStd {
@@ -91,8 +186,62 @@ impl Manifest {
             }
             Err(error) => return Err(io(error)),
         };
-        toml::from_str(&text)
-            .map_err(|error| ManifestError::Parse { path: path.into(), error: Box::new(error) })
+        let manifest: Manifest = toml::from_str(&text)
+            .map_err(|error| ManifestError::Parse { path: path.into(), error: Box::new(error) })?;
+        manifest.order().map_err(|flaw| ManifestError::Flaw { path: path.into(), flaw })?;
+        Ok(manifest)
+    }
+
+    /// The services in the order in which they start, as places in [`Manifest::service`]: that of the file, but each
+    /// after those that it needs.
+    ///
+    /// # Errors
+    /// There is no such order, or a number is out of its range.
+    pub fn order(&self) -> Result<Vec<usize>, Flaw> {
+        let in_range = |field, value, min, max| match value {
+            value if (min..=max).contains(&value) => Ok(()),
+            value => Err(Flaw::Range { field, value, min, max }),
+        };
+        in_range("restarts_max", self.restarts_max, 0, RESTARTS_MAX)?;
+        in_range("within_s", self.within_s, 1, WITHIN_MAX_S)?;
+        let mut names = BTreeSet::new();
+        if let Some(twice) = self.service.iter().find(|service| !names.insert(&*service.name)) {
+            return Err(Flaw::Twice { name: twice.name.clone() });
+        }
+        for service in &self.service {
+            if let Some(needs) = service.needs.iter().find(|needs| !names.contains(&***needs)) {
+                let known = names.iter().map(|name| name.to_string()).collect();
+                return Err(Flaw::Unknown { service: service.name.clone(), needs: needs.clone(), known });
+            }
+        }
+        let (mut order, mut started) = (Vec::with_capacity(self.service.len()), BTreeSet::new());
+        while order.len() < self.service.len() {
+            let next = self.service.iter().position(|service| {
+                !started.contains(&*service.name)
+                    && service.needs.iter().all(|needs| started.contains(&**needs))
+            });
+            let Some(next) = next else { return Err(Flaw::Cycle { names: self.cycle(&started) }) };
+            started.insert(&*self.service[next].name);
+            order.push(next);
+        }
+        Ok(order)
+    }
+
+    /// A circle of services that need each other, where there is one among those that cannot start.
+    fn cycle(&self, started: &BTreeSet<&str>) -> Vec<String> {
+        let mut way: Vec<&Service> = Vec::new();
+        let mut next = self.service.iter().find(|service| !started.contains(&*service.name));
+        // Each of these needs another of these, so that the way comes back to itself.
+        while let Some(service) = next {
+            if let Some(first) = way.iter().position(|before| before.name == service.name) {
+                let circle = way[first..].iter().copied().chain([service]);
+                return circle.map(|service| service.name.clone()).collect();
+            }
+            way.push(service);
+            let needs = service.needs.iter().find(|needs| !started.contains(&***needs));
+            next = needs.and_then(|needs| self.service.iter().find(|service| service.name == *needs));
+        }
+        Vec::new()
     }
 }
 

@@ -8,11 +8,12 @@ use crate::{
     grants::Grants,
     inputs::Inputs,
     lumps::{LumpError, Lumps, chain},
-    manifest::{Manifest, ManifestError, ModuleSource, Service},
+    manifest::ManifestError,
     network::{Network, PeerChange, failure},
     notices::Notices,
     picture::{Picture, PictureEvent},
     pointers::Pointers,
+    root::Root,
     screens::Screens,
     serials::Serials,
     services::{ASSET_LEN_MAX, Held, get_bounded},
@@ -140,6 +141,7 @@ pub(crate) struct Inner {
     pub(crate) network: Arc<Network>,
     pub(crate) ties: Ties,
     pub(crate) directory: Directory,
+    pub(crate) root: Root,
     pub(crate) lumps: Lumps,
     pub(crate) processes: Processes,
     pub(crate) wasm: Wasm,
@@ -225,6 +227,7 @@ impl Inner {
             network,
             ties: Ties::new(me),
             directory: Directory::default(),
+            root: Root::default(),
             lumps,
             processes,
             wasm,
@@ -426,34 +429,6 @@ impl Inner {
                     .await
             }
         }
-    }
-
-    /// Starts the services of a manifest, in order. What does not start is told in the log and keeps
-    /// nobody else from starting.
-    pub(crate) async fn boot(&self, manifest: &Manifest) {
-        for service in &manifest.service {
-            match self.start_service(service).await {
-                Ok(id) => tracing::info!(process = %id, service = service.name, "started"),
-                Err(error) => {
-                    tracing::error!(service = service.name, "service did not start: {error}");
-                }
-            }
-        }
-    }
-
-    async fn start_service(&self, service: &Service) -> Result<ProcessId, String> {
-        let source = service.source(self.folder.root()).map_err(|error| chain(&error))?;
-        let module = match source {
-            ModuleSource::Lump(id) => id,
-            ModuleSource::File(path) => {
-                let read = tokio::fs::read(&path).await;
-                let bytes = read.map_err(|error| format!("could not read `{}`: {error}", path.display()))?;
-                self.lumps.put(bytes.into()).await.map_err(|error| chain(&error))?
-            }
-        };
-        let args = encode_args(service.args.iter().map(String::as_bytes)).into();
-        let started = self.spawn_and_wait(module, self.me, None, Some(service.name.clone()), args).await;
-        started.map_err(|failure| failure.reason)
     }
 }
 

@@ -529,7 +529,7 @@ fn answer_here(inner: &Arc<Inner>, request: Request) -> Result<Vec<serde_json::V
             shown.map_err(|error| from_failure(error, Some(id)))?;
             Ok(Vec::new())
         }
-        Request::Restart { id } => restarted(id, processes.restart(id)),
+        Request::Restart { id } => restarted(id, inner.root.restart(id, || processes.restart(id))),
         _ => Err(Failure::new(ErrorCode::Unsupported, "this request is for the operator's own peer")),
     }
 }
@@ -582,7 +582,7 @@ pub(crate) async fn answer_peer(
     tracing::debug!(peer = %from, "an operator's request from another peer");
     let answer: Result<Vec<serde_json::Value>, Failure> = match &request {
         // One that has ended would do again what it did with the authority of its origin, which may be this peer.
-        Request::Restart { id } => match inner.processes.restart_live(*id) {
+        Request::Restart { id } => match inner.root.restart(*id, || inner.processes.restart_live(*id)) {
             Err(SpawnError::NotFound) => Err(Failure::new(
                 ErrorCode::Refused,
                 format!("process `{id}` has ended; only an operator of its own peer can start it again"),

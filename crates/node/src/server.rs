@@ -161,7 +161,7 @@ async fn run(server: Arc<Server>, mut listener: Listener, manifest: Manifest) {
     let inner = &server.inner;
     let saver = tokio::spawn(save_scene(inner.clone()));
     let booting = inner.clone();
-    tokio::spawn(async move { booting.boot(&manifest).await });
+    tokio::spawn(async move { booting.boot(manifest).await });
     let mut links = JoinSet::new();
     loop {
         tokio::select! {

@@ -13,5 +13,6 @@ mod pointers;
 mod presence;
 mod proxy;
 mod replace;
+mod services;
 mod strangers;
 mod ties;

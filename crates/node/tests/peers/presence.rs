@@ -214,7 +214,6 @@ async fn a_service_that_does_not_start_keeps_no_other_from_starting() {
         ("text", "text.wasm"),
         ("trap", "trap.wasm"),
         ("echo", "echo.wasm"),
-        ("echo", "echo.wasm"),
         ("last", "echo.wasm"),
     ];
     let service = |(name, module)| format!("[[service]]\nname = '{name}'\nmodule = '{module}'\n");
