@@ -13,6 +13,7 @@ mod sdk;
 mod send;
 mod terminals;
 pub(crate) mod tools;
+mod tree;
 
 use crate::{
     cli::{Arguments, Command, Place},
@@ -37,6 +38,7 @@ pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<()>
         Command::ListLumps => lumps::list(&peer, output).await,
         Command::ListAssets => lumps::list_assets(&peer, output).await,
         Command::ListProcesses { place } => processes::list(&peer, &place, output).await,
+        Command::Tree { place } => tree::tree(&peer, &place, output).await,
         Command::Spawn { what } => processes::spawn(&peer, what, output).await,
         Command::New { path, lang } => new::new(&path, lang, output),
         Command::Dev(options) => dev::dev(&peer, options, output).await,

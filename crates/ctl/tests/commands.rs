@@ -64,6 +64,39 @@ fn a_lump_that_is_not_there_leaves_no_file() {
 }
 
 #[test]
+fn a_tree_is_lines_of_fields_or_json() {
+    let fake = Fake::start();
+    let expect = "0\t5.2\troot\tparked\t-\t-\t-\t-\t-\n\
+        1\t-\tsea\tgiven-up\t0\t-\t-\t-\tcould not read `sea\\t.wasm`\n\
+        1\t5.4\tsky\tparked\t2\tsea\t-\t5.1\t5.3 ended: unreachable\n\
+        2\t5.6\tcloud\tparked\t-\t-\t5.7\t5.4\t-\n\
+        3\t5.7\t-\tparked\t-\t-\t5.6\t5.6\t-\n\
+        2\t5.8\train\tparked\t-\t-\t-\t5.4\t-\n\
+        0\t5.9\tguest\tparked\t-\t-\t-\t0.17\t-\n\
+        0\t5.10\then\tparked\t-\t-\t-\t5.11\t-\n\
+        1\t5.11\tegg\tparked\t-\t-\t-\t5.10\t-\n";
+    fake.check(&["tree", "--peer", "5"], "", 0, expect, "");
+    // Where nothing is looked after, whoever was started from elsewhere is on top.
+    let plain = "0\t0.17\tsky,weather\tparked\t-\t-\t-\t0.1\t-\n0\t3.4\t-\trunning\t-\t-\t-\t-\t-\n";
+    fake.check(&["tree"], "", 0, plain, "");
+    let json = fake.run(&["tree", "--peer", "5", "--json"], b"").stdout;
+    let lines: Vec<serde_json::Value> =
+        String::from_utf8(json).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 9);
+    assert_eq!((&lines[0]["supervisor"], &lines[0]["process"]["id"]), (&true.into(), &"5.2".into()));
+    let sea = serde_json::json!({
+        "depth": 1,
+        "service": {
+            "name": "sea", "state": "given-up", "supervisor": "5.2", "restart": "transient", "restarts": 0,
+            "reason": "could not read `sea\t.wasm`",
+        },
+    });
+    assert_eq!(lines[1], sea);
+    assert_eq!((&lines[3]["depth"], &lines[3]["process"]["links"][0]), (&2.into(), &"5.7".into()));
+    assert_eq!(fake.run(&["tree", "--peer", "nobody"], b"").status.code(), Some(68));
+}
+
+#[test]
 fn lumps_are_pinned_and_listed() {
     let fake = Fake::start();
     fake.check(&["pin", LUMP], "", 0, "", "");

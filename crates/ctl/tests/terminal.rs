@@ -56,6 +56,23 @@ fn tables_are_aligned_and_have_a_header() {
 }
 
 #[test]
+fn a_tree_is_drawn() {
+    check(
+        &["tree", "--peer", "5"],
+        0,
+        "root 5.2 parked\n\
+         ├─ sea given-up: could not read `sea\\t.wasm`\n\
+         └─ sky 5.4 parked, restarted 2 times, needs sea\n   \
+            ├─ cloud 5.6 parked, linked with 5.7\n   \
+            │  └─ 5.7 parked, linked with 5.6\n   \
+            └─ rain 5.8 parked\n\
+         guest 5.9 parked, started by 0.17\n\
+         hen 5.10 parked, started by 5.11\n\
+         └─ egg 5.11 parked\n",
+    );
+}
+
+#[test]
 fn logs_have_the_time_of_day_and_their_lines() {
     check(
         &["tail", "0.17"],

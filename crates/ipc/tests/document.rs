@@ -6,6 +6,7 @@ use hearth_abi::{LumpId, PeerId, ProcessId, TerminalId};
 use hearth_protocol::control::Grantable;
 use hearth_protocol::operator::{
     AssetState, ErrorCode, ExitKind, Failure, Level, LogEvent, LumpInfo, ProcessInfo, ProcessState, Request,
+    ServiceInfo, ServiceState,
 };
 use serde_json::{Value, json};
 
@@ -31,6 +32,8 @@ fn requests() -> Vec<(Request, Value)> {
         (Request::ListAssets {}, json!({"op": "list-assets"})),
         (Request::ListProcesses { peer: None }, json!({"op": "list-processes"})),
         (Request::ListProcesses { peer }, json!({"op": "list-processes", "peer": 3})),
+        (Request::ListServices { peer: None }, json!({"op": "list-services"})),
+        (Request::ListServices { peer }, json!({"op": "list-services", "peer": 3})),
         (spawn(None, None, &[]), json!({"op": "spawn", "module": lump})),
         (
             spawn(peer, Some("n"), &["a", ""]),
@@ -122,6 +125,11 @@ fn names_are_those_of_the_document() {
         assert_eq!(serde_json::to_value(state).unwrap(), state.name());
         documented(state.name().into());
     }
+    use ServiceState as V;
+    for state in [V::Waiting, V::Starting, V::Running, V::Stopping, V::Ended, V::GivenUp] {
+        assert_eq!(serde_json::to_value(state).unwrap(), state.name());
+        documented(state.name().into());
+    }
     use AssetState as A;
     for state in [A::Fetching, A::Decoding, A::Ready, A::Failed] {
         assert_eq!(serde_json::to_value(state).unwrap(), state.name());
@@ -154,6 +162,9 @@ fn a_reader_takes_what_a_newer_peer_says() {
     }))
     .unwrap();
     assert_eq!(info.state, ProcessState::Unknown);
+    let service: ServiceInfo =
+        serde_json::from_value(json!({"name": "n", "state": "asleep", "restart": "never"})).unwrap();
+    assert_eq!((service.state, service.process), (ServiceState::Unknown, None));
     let lump: LumpInfo = serde_json::from_value(json!({"id": "ab".repeat(32), "size": 1})).unwrap();
     assert!(!lump.pinned);
 }

@@ -20,7 +20,7 @@ use hearth_abi::{
 };
 use hearth_ipc::{Exchange, RuntimeDir};
 use hearth_process::{
-    Context, ExitReason, FollowEvent, LogLine, Program, SendError, SpawnError, Spec, State, Take,
+    Context, ExitReason, FollowEvent, LogLine, Processes, Program, SendError, SpawnError, Spec, State, Take,
 };
 use hearth_protocol::{
     control,
@@ -117,6 +117,10 @@ impl Door {
             Request::ListAssets {} => self.list_assets(io).await?,
             Request::ListProcesses { peer: Some(peer) } if peer != inner.me => {
                 let values = ask(inner, peer, &Request::ListProcesses { peer: None }).await?;
+                io.reply_all(values).await?;
+            }
+            Request::ListServices { peer: Some(peer) } if peer != inner.me => {
+                let values = ask(inner, peer, &Request::ListServices { peer: None }).await?;
                 io.reply_all(values).await?;
             }
             Request::Kill { ids, reason } => {
@@ -500,8 +504,9 @@ fn answer_here(inner: &Arc<Inner>, request: Request) -> Result<Vec<serde_json::V
         Request::ListProcesses { .. } => {
             let mut listed = processes.list();
             listed.sort_by_key(|info| info.id);
-            listed.iter().map(|info| json(&process_info(info))).collect()
+            listed.iter().map(|info| json(&process_info(processes, info))).collect()
         }
+        Request::ListServices { .. } => inner.root.services().iter().map(json).collect(),
         Request::Info { id } => {
             let info = processes.info(id).ok_or_else(|| Failure::no_such_process(id))?;
             let limits = hearth_process::Limits::default();
@@ -512,7 +517,7 @@ fn answer_here(inner: &Arc<Inner>, request: Request) -> Result<Vec<serde_json::V
                 memory_bytes_max: Some(limits.memory_bytes as u64),
                 mailbox_signals_max: Some(limits.mailbox_signals as u64),
                 mailbox_bytes_max: Some(limits.mailbox_bytes as u64),
-                ..process_info(&info)
+                ..process_info(processes, &info)
             };
             Ok(vec![json(&info)?])
         }
@@ -660,7 +665,7 @@ fn encode_event(event: &LogEvent) -> Result<String, control::Failure> {
     serde_json::to_string(event).map_err(|error| failure(Errno::Host, error))
 }
 
-fn process_info(info: &hearth_process::ProcessInfo) -> ProcessInfo {
+fn process_info(processes: &Processes, info: &hearth_process::ProcessInfo) -> ProcessInfo {
     ProcessInfo {
         id: info.id,
         names: info.names.clone(),
@@ -678,6 +683,7 @@ fn process_info(info: &hearth_process::ProcessInfo) -> ProcessInfo {
         module: info.module,
         origin: info.origin,
         parent: info.parent,
+        links: processes.links(info.id).unwrap_or_default(),
         started_ms: millis(info.started),
         messages_received: info.signals_received,
         history: Vec::new(),

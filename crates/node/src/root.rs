@@ -22,6 +22,7 @@ use hearth_process::{
     Context, ExitKind, ExitReason, Level, Limits, Program, RegisterError, SpawnError, Spec, State as Does,
     Take,
 };
+use hearth_protocol::operator::{ServiceInfo, ServiceState};
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -115,6 +116,17 @@ impl Phase {
     /// Whether those that need it may start.
     fn has_started(self) -> bool {
         matches!(self, Phase::Running(_) | Phase::Ended)
+    }
+
+    fn state(self) -> ServiceState {
+        match self {
+            Phase::Due(_) => ServiceState::Waiting,
+            Phase::Starting(_) => ServiceState::Starting,
+            Phase::Running(_) => ServiceState::Running,
+            Phase::Stopping(..) => ServiceState::Stopping,
+            Phase::Ended => ServiceState::Ended,
+            Phase::GivenUp => ServiceState::GivenUp,
+        }
     }
 }
 
@@ -252,6 +264,22 @@ impl State {
 }
 
 impl Root {
+    /// How the services are, in the order in which they start.
+    pub(crate) fn services(&self) -> Vec<ServiceInfo> {
+        let state = self.state.lock();
+        let info = |entry: &Entry| ServiceInfo {
+            name: entry.service.name.clone(),
+            state: entry.phase.state(),
+            process: entry.phase.process(),
+            supervisor: state.supervisor,
+            restart: entry.service.restart.name().into(),
+            restarts: entry.restarts,
+            needs: entry.service.needs.clone(),
+            reason: entry.reason.clone(),
+        };
+        state.entries.iter().map(info).collect()
+    }
+
     /// Restarts a process as an operator wishes, by `restart`, which ends it and spawns another. If it is of a service,
     /// the new one is, and those that need it are started again.
     pub(crate) fn restart(

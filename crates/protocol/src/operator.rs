@@ -104,6 +104,12 @@ pub enum Request {
         #[serde(default, with = "text::number_option", skip_serializing_if = "Option::is_none")]
         peer: Option<PeerId>,
     },
+    /// The services of one peer, in the order in which they start. Answer: one [`ServiceInfo`] for each.
+    ListServices {
+        /// Which peer's; this one's if absent.
+        #[serde(default, with = "text::number_option", skip_serializing_if = "Option::is_none")]
+        peer: Option<PeerId>,
+    },
     /// Start a process. Answer: [`Spawned`].
     Spawn {
         /// The lump that is its module.
@@ -248,6 +254,7 @@ impl Request {
             Request::ListLumps {} => "list-lumps",
             Request::ListAssets {} => "list-assets",
             Request::ListProcesses { .. } => "list-processes",
+            Request::ListServices { .. } => "list-services",
             Request::Spawn { .. } => "spawn",
             Request::Kill { .. } => "kill",
             Request::Restart { .. } => "restart",
@@ -437,6 +444,9 @@ pub struct ProcessInfo {
     /// The process that spawned it.
     #[serde(default, with = "text::option", skip_serializing_if = "Option::is_none")]
     pub parent: Option<ProcessId>,
+    /// The processes that it is linked with, here and on other peers.
+    #[serde(default, with = "text::list", skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<ProcessId>,
     /// When it was started, in milliseconds since 1970.
     pub started_ms: u64,
     /// Messages that it has received.
@@ -457,6 +467,69 @@ pub struct ProcessInfo {
     /// Most bytes that may wait in its mailbox. Given by `info` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mailbox_bytes_max: Option<u64>,
+}
+
+/// How a service is: a script that a peer starts by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum ServiceState {
+    /// It is to be started, after a while or when those that it needs have started.
+    Waiting,
+    /// It has a process that has not started yet.
+    Starting,
+    /// It has a process.
+    Running,
+    /// Its process is asked to end, since one that it needs has ended.
+    Stopping,
+    /// It has ended and is not started again.
+    Ended,
+    /// It ended too often, or did not start, and is not tried again.
+    GivenUp,
+    /// A state that this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+impl ServiceState {
+    /// The name, as in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ServiceState::Waiting => "waiting",
+            ServiceState::Starting => "starting",
+            ServiceState::Running => "running",
+            ServiceState::Stopping => "stopping",
+            ServiceState::Ended => "ended",
+            ServiceState::GivenUp => "given-up",
+            ServiceState::Unknown => "unknown",
+        }
+    }
+}
+
+/// A service of a peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceInfo {
+    /// Its name in the manifest, under which its process is registered at first.
+    pub name: String,
+    /// How it is.
+    pub state: ServiceState,
+    /// Its process, if it has one.
+    #[serde(default, with = "text::option", skip_serializing_if = "Option::is_none")]
+    pub process: Option<ProcessId>,
+    /// The process that looks after it.
+    #[serde(default, with = "text::option", skip_serializing_if = "Option::is_none")]
+    pub supervisor: Option<ProcessId>,
+    /// After which ends it is started again: `permanent`, `transient` or `temporary`.
+    pub restart: String,
+    /// How often it was started again.
+    #[serde(default)]
+    pub restarts: u64,
+    /// The services that start before it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<String>,
+    /// Why it was started again, or is to be, or is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// How grave a line of a log is.

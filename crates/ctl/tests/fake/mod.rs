@@ -9,7 +9,7 @@ use hearth_protocol::control::Grantable;
 use hearth_protocol::operator::{
     AssetInfo, AssetState, ErrorCode, ExitKind, Failure, GrantInfo, Killed, Level, LogEvent, LumpInfo,
     PeerInfo, PictureInfo, ProcessInfo, ProcessState, Replaced, Request, Role, SEND_BYTES_MAX, ScreenInfo,
-    Spawned, Status, TerminalInfo,
+    ServiceInfo, ServiceState, Spawned, Status, TerminalInfo,
 };
 use std::{
     io::{Read, Write},
@@ -227,6 +227,49 @@ fn lump() -> LumpId {
     LUMP.parse().unwrap()
 }
 
+/// What peer 5 has: a supervisor, two services of which one is given up, and what they spawned.
+fn family() -> (Vec<ServiceInfo>, Vec<ProcessInfo>) {
+    let id = |serial| ProcessId::new(PeerId::new(5).unwrap(), serial).unwrap();
+    let one = ServiceInfo {
+        name: "sky".into(),
+        state: ServiceState::Running,
+        process: Some(id(4)),
+        supervisor: Some(id(2)),
+        restart: "transient".into(),
+        restarts: 2,
+        needs: vec!["sea".into()],
+        reason: Some("5.3 ended: unreachable".into()),
+    };
+    let other = ServiceInfo {
+        name: "sea".into(),
+        state: ServiceState::GivenUp,
+        process: None,
+        restarts: 0,
+        needs: vec![],
+        reason: Some("could not read `sea\t.wasm`".into()),
+        ..one.clone()
+    };
+    let process = |serial, names: &[&str], parent, links: &[u64]| ProcessInfo {
+        id: id(serial),
+        names: names.iter().map(ToString::to_string).collect(),
+        parent,
+        links: links.iter().map(|serial| id(*serial)).collect(),
+        ..processes().remove(0)
+    };
+    let processes = vec![
+        process(2, &[], None, &[]),
+        process(4, &["sky", "weather"], Some(id(1)), &[]),
+        process(6, &["cloud"], Some(id(4)), &[7]),
+        process(7, &[], Some(id(6)), &[6]),
+        process(8, &["rain"], Some(id(4)), &[]),
+        process(9, &["guest"], Some(ProcessId::new(PeerId::SERVER, 17).unwrap()), &[]),
+        // What cannot be.
+        process(10, &["hen"], Some(id(11)), &[]),
+        process(11, &["egg"], Some(id(10)), &[]),
+    ];
+    (vec![other, one], processes)
+}
+
 fn processes() -> Vec<ProcessInfo> {
     let one = ProcessInfo {
         id: process(17),
@@ -240,6 +283,7 @@ fn processes() -> Vec<ProcessInfo> {
         module: Some(lump()),
         origin: PeerId::SERVER,
         parent: Some(process(1)),
+        links: vec![],
         started_ms: 1_795_410_000_123,
         messages_received: 99,
         history: vec![],
@@ -345,6 +389,10 @@ impl Peer {
             Request::ListProcesses { peer: Some(id) } if id.number() == 3 => {
                 io.reply_all(&processes()[1..]).await?
             }
+            Request::ListProcesses { peer: Some(id) } if id.number() == 5 => io.reply_all(family().1).await?,
+            Request::ListServices { peer: Some(id) } if id.number() == 5 => io.reply_all(family().0).await?,
+            Request::ListServices { peer: None } => {}
+            Request::ListServices { peer: Some(id) } => return Err(Failure::no_peer(id)),
             Request::ListProcesses { peer: Some(id) } => return Err(Failure::no_peer(id)),
             Request::Spawn { name, module, .. } => match name.as_deref() {
                 Some("taken") => {

@@ -7,7 +7,7 @@ use hearth_abi::ProcessId;
 use hearth_ipc::{Client, ClientError};
 use hearth_node::{Flaw, Manifest, ManifestError, Node, ServerOptions, StartError, join, serve};
 use hearth_process::FollowEvent;
-use hearth_protocol::operator::{ErrorCode, Failure, Request, Spawned};
+use hearth_protocol::operator::{ErrorCode, Failure, Request, ServiceInfo, ServiceState, Spawned};
 use std::{path::Path, time::Duration};
 use tempfile::TempDir;
 
@@ -221,6 +221,24 @@ async fn a_service_that_ends_too_often_is_given_up_and_the_others_go_on() {
     tell(node, weak, b"x");
     logs(node, root, "`weak` is given up (it ended 3 times").await;
     assert_eq!((processes.whereis("weak"), children(node, root)), (None, 0));
+    let services: Vec<ServiceInfo> = operate(&space, &Request::ListServices { peer: None })
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|value| serde_json::from_value(value).unwrap())
+        .collect();
+    let seen: Vec<_> = services.iter().map(|s| (&*s.name, s.state, s.process, s.restarts)).collect();
+    let given_up = ServiceState::GivenUp;
+    assert_eq!(
+        seen,
+        [
+            ("missing", given_up, None, 0),
+            ("trap", given_up, None, 2),
+            ("needy", ServiceState::Waiting, None, 0),
+            ("weak", given_up, None, 2),
+        ]
+    );
+    assert!(services.iter().all(|service| service.supervisor == Some(root)));
 
     // An operator may begin it again, once.
     let again = restart(&space, weak).await.unwrap();
