@@ -116,13 +116,13 @@ Examples:
     },
     /// Draw who started whom: the services of the peer, or of another, and the processes below them
     #[command(after_help = "\
-First the root supervisor and the services that it looks after, then the processes that operators, other peers or
-the peer itself have started; below each those that it has spawned.
+First the root supervisor and the services that it looks after, then the processes that
+operators, other peers or the peer itself have started; below each those that it has spawned.
 
-Fields where it is no terminal: depth, id, name, state, and of a service how often it was restarted and what it
-needs (separated by commas), processes that it is linked with (separated by commas), process that spawned it, why
-the service was restarted or is not. A service is `waiting` (to be started), `stopping`, `ended` or `given-up`, or its
-process is in a state as in `list-processes`.
+Fields where it is no terminal: depth, id, name, state; of a service how often it was restarted
+and what it needs (separated by commas); processes that it is linked with (separated by commas),
+process that spawned it; why the service was restarted or is not. A service is `waiting` (to be
+started), `stopping`, `ended` or `given-up`, or has the state of its process, as `list-processes`.
 
 Examples:
   hearth-ctl tree
