@@ -108,6 +108,7 @@ pub enum ChildKind {
 /// What a supervisor has to know of a child to start and to end it. In messages: a map of the fields that have the names of
 /// the functions here; `id` and `module` alone must be there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ChildSpec {
     id: String,
     #[serde(with = "text")]
@@ -187,7 +188,20 @@ impl ChildSpec {
     }
 }
 
+/// A supervisor as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    strategy: Strategy,
+    intensity: Option<u32>,
+    period_ms: Option<u64>,
+    max_children: Option<usize>,
+    #[serde(default)]
+    children: Vec<ChildSpec>,
+}
+
 /// A supervisor that is to be.
+#[derive(Debug)]
 pub struct Supervisor {
     strategy: Strategy,
     intensity: u32,
@@ -208,6 +222,36 @@ impl Supervisor {
             trusted: Vec::new(),
             children: Vec::new(),
         }
+    }
+
+    /// A supervisor as JSON: a map of `strategy`, `children` (each a [`ChildSpec`]), and perhaps `intensity`, `period_ms` and
+    /// `max_children`.
+    ///
+    /// ```
+    /// # use hearth_sdk::supervisor::Supervisor;
+    /// # let supervisor = Supervisor::from_json(
+    /// r#"{
+    ///     "strategy": "one_for_one", "intensity": 3, "period_ms": 5000,
+    ///     "children": [{
+    ///         "id": "lamp", "module": "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef",
+    ///         "name": "lamp", "args": ["0", "1.5", "2"], "restart": "transient", "shutdown": { "timeout_ms": 500 }
+    ///     }]
+    /// }"#
+    /// # );
+    /// # assert!(supervisor.is_ok());
+    /// ```
+    ///
+    /// # Errors
+    /// [`Errno::Malformed`] with the reason: it is no JSON, or none of a supervisor.
+    pub fn from_json(json: &str) -> Result<Supervisor, Error> {
+        let malformed = |error: serde_json::Error| Error::new(Errno::Malformed, error.to_string());
+        let written: Written = serde_json::from_str(json).map_err(malformed)?;
+        let supervisor = Supervisor::new(written.strategy);
+        let intensity = written.intensity.unwrap_or(supervisor.intensity);
+        let period = written.period_ms.map_or(supervisor.period, Duration::from_millis);
+        let max = written.max_children.unwrap_or(CHILDREN_MAX);
+        let supervisor = supervisor.intensity(intensity, period).max_children(max);
+        Ok(written.children.into_iter().fold(supervisor, Supervisor::child))
     }
 
     /// How many times within which period children are started again, [`INTENSITY_MAX`] at most. At the next one the

@@ -209,6 +209,11 @@ pub fn ignore_exits(process: ProcessId) {
     HOST.with_borrow_mut(|host| host.deaf.insert(process.to_bits()));
 }
 
+/// Refuses the next exit signal that the script sends and that is not refused yet.
+pub fn refuse_exit(errno: Errno) {
+    HOST.with_borrow_mut(|host| host.refused_exits.push_back(errno));
+}
+
 /// A process that the script has spawned on its own peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spawned {

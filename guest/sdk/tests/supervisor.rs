@@ -231,6 +231,27 @@ fn a_child_that_does_not_end_in_its_time_is_killed() {
 }
 
 #[test]
+fn a_child_whose_mailbox_is_full_is_asked_again() {
+    run(async {
+        let task = begin(abc(Strategy::OneForOne)).await;
+        let ids = processes(&["a", "b", "c"]).await;
+        testing::ignore_exits(ids[2].1);
+        // Three times `c`, for whom time goes on, and then `c` again, to be killed.
+        (0..3).for_each(|_| testing::refuse_exit(Errno::Full));
+        let before = hearth_sdk::time::monotonic();
+        testing::exit_from("0.9".parse().unwrap(), &ExitReason::shutdown());
+        sleep(Duration::from_millis(250)).await;
+        assert_eq!(asked(&ids), "");
+        sleep(Duration::from_millis(4500)).await;
+        assert_eq!(asked(&ids), "c:shutdown");
+        testing::refuse_exit(Errno::NoPeer);
+        task.await;
+        assert_eq!((hearth_sdk::time::monotonic() - before).as_millis(), 5100);
+        assert_eq!(asked(&ids), "c:kill b:shutdown a:shutdown");
+    });
+}
+
+#[test]
 fn what_ends_while_others_are_ended_is_not_waited_for() {
     run(async {
         let task = begin(abc(Strategy::OneForAll)).await;
@@ -433,6 +454,37 @@ fn there_is_no_child_too_many() {
         let long = permanent(&"x".repeat(129));
         assert_eq!(supervisor::start_child(self_id(), &long).await, Err(ChildError::Limit));
     });
+}
+
+#[test]
+fn a_supervisor_may_be_written_as_json() {
+    run(async {
+        let module = module();
+        let json = format!(
+            r#"{{"strategy": "rest_for_one", "intensity": 0, "period_ms": 1, "max_children": 2, "children": [
+                {{"id": "a", "module": "{module}", "args": ["a", "1"], "name": "first", "kind": "supervisor"}},
+                {{"id": "b", "module": "{module}", "args": ["b"], "restart": "temporary", "shutdown": "brutal_kill"}}
+            ]}}"#
+        );
+        let task = begin(Supervisor::from_json(&json).unwrap()).await;
+        assert_eq!((started().as_str(), process::whereis("first")), ("a+1 b", Some(process("a").await)));
+        let counts = Counts { specs: 2, active: 2, supervisors: 1, workers: 1 };
+        assert_eq!(supervisor::count_children(self_id()).await, Ok(counts));
+        let ids = processes(&["a", "b"]).await;
+        testing::ends(ids[0].1, &crash());
+        assert_eq!(task.await.kind, ExitKind::Shutdown);
+        assert_eq!(asked(&ids), "b:kill");
+    });
+    for wrong in [
+        "",
+        "{}",
+        r#"{"strategy": "one_for_some"}"#,
+        r#"{"strategy": "one_for_one", "childs": []}"#,
+        r#"{"strategy": "one_for_one", "children": [{"id": "a", "module": "abc"}]}"#,
+    ] {
+        let error = Supervisor::from_json(wrong).unwrap_err();
+        assert_eq!(error.errno, Errno::Malformed, "{wrong}");
+    }
 }
 
 /// Whoever gives a specification has code run with the supervisor's authority.

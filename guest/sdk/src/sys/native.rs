@@ -39,6 +39,8 @@ pub(crate) struct Host {
     pub(crate) traps_exits: bool,
     /// Exit signals that were sent.
     pub(crate) exits: Vec<(u64, Vec<u8>)>,
+    /// What the next exit signals are refused with.
+    pub(crate) refused_exits: VecDeque<Errno>,
     /// Whether who is linked ends by the exit signals that it is sent.
     pub(crate) is_obeyed: bool,
     /// Who ends by none but `kill`.
@@ -222,15 +224,18 @@ pub fn trap_exits(on: bool) -> i32 {
 pub fn exit_to(who: u64, reason: &[u8]) -> i32 {
     let Ok(decoded) = Reason::decode(reason) else { return Errno::Invalid.as_return() };
     host(|host| {
+        if let Some(errno) = host.refused_exits.pop_front() {
+            return errno.as_return();
+        }
         host.exits.push((who, reason.to_vec()));
         let is_kill = decoded.kind == ExitKind::Kill;
         if !host.is_obeyed || !host.links.contains(&who) || (host.deaf.contains(&who) && !is_kill) {
-            return;
+            return 0;
         }
         let killed = Reason { kind: ExitKind::Killed, text: ExitKind::Killed.name(), data: &[] }.encode();
         host.end(who, if is_kill { &killed } else { reason }, decoded.kind == ExitKind::Normal);
-    });
-    0
+        0
+    })
 }
 
 pub fn exit_with(reason: &[u8]) -> ! {
