@@ -142,6 +142,7 @@ impl Pending {
 }
 
 /// Has the picture of this frame kept, if somebody asked for it.
+#[expect(clippy::too_many_arguments, reason = "each is a part of the world that a system takes")]
 pub(crate) fn take(
     mut pending: ResMut<Pending>,
     writing: Res<Writing>,

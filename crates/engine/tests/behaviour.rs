@@ -5,9 +5,9 @@
 
 mod common;
 
-use common::{Stage, about, at, color, cuboid, day, floor, look, sun};
+use common::{Stage, about, at, color, cuboid, day, floor, glb::Glb, look, sun, turned};
 use hearth_abi::{
-    EntityId, PeerId, input,
+    EntityId, LumpId, PeerId, input,
     mesh::Mesh,
     scene::{Billboard, Camera, Component, Light, LightKind, Material, MeshSource, Scope, Sky, Transform},
 };
@@ -15,6 +15,7 @@ use hearth_engine::{
     COMMANDS_MAX, Command, EVENTS_MAX, EVENTS_RESERVE, EngineConfig, Event, Picture, SendError, channel, run,
 };
 use hearth_scene::{Change, Owner};
+use serde_json::json;
 use std::{sync::mpsc, thread, time::Duration};
 
 /// Where the red thing is: the mean column of red pixels.
@@ -415,4 +416,83 @@ fn what_is_given_up_half_way_is_gone() {
     stage.make([at(0.0, 1.7, 0.0), cuboid(1.0, 1.0, 0.1), look(board(small))]);
     stage.settle();
     assert_eq!(stage.failures, []);
+}
+
+/// A model of three lumps: its text, its buffer, and its picture.
+#[test]
+fn a_model_may_be_of_several_lumps() {
+    let picture = squares(64);
+    let boxed = || {
+        let mut glb = Glb::new();
+        let sampler = glb.texture(&picture, json!({}));
+        let material = json!({ "pbrMetallicRoughness": { "baseColorTexture": { "index": sampler }, "metallicFactor": 0 } });
+        let mesh = glb.cuboid_mesh([1.6; 3], material);
+        glb.root(json!({ "mesh": mesh }));
+        glb
+    };
+    let place = || turned(0.0, 1.4, 2.0, about([0.0, 1.0, 0.0], 0.5));
+    let lit = || {
+        let mut stage = Stage::new();
+        stage.make([day()]);
+        stage.make(sun());
+        stage.make(floor());
+        stage
+    };
+    let show = |stage: &mut Stage, model: LumpId| stage.make([place(), Component::Model(model)]);
+    let mut whole = lit();
+    let lump = whole.lump(boxed().bytes());
+    show(&mut whole, lump);
+    whole.settle();
+    let expect = whole.picture();
+
+    let mut stage = lit();
+    let image = stage.lump(picture.clone());
+    let mut glb = boxed();
+    glb.json["images"][0] = json!({ "uri": format!("lump:{image}") });
+    // The buffer's place is known before its bytes are.
+    let buffer = stage.lump(glb.parted("").1);
+    let (text, _) = glb.parted(&format!("lump:{buffer}"));
+    let model = stage.lump(text);
+    let first = show(&mut stage, model);
+    stage.settle();
+    assert_eq!(stage.failures, []);
+    let mut wanted = stage.wanted.clone();
+    wanted.sort();
+    assert_eq!(wanted, [image, buffer, model]);
+    assert!(apart(&stage.picture(), &expect) < 0.02);
+    // A second one shows the same; when both are gone all is asked for anew.
+    let second = show(&mut stage, model);
+    stage.settle();
+    assert_eq!(stage.wanted.len(), 3);
+    [first, second].into_iter().for_each(|id| stage.change(Change::Removed { id }));
+    stage.settle();
+    let third = show(&mut stage, model);
+    stage.settle();
+    assert_eq!(stage.wanted.len(), 6);
+    stage.change(Change::Removed { id: third });
+
+    // One whose buffer nobody has, whose buffer is too short, and which names none.
+    let missing = stage.answer(Err("nobody has it".into()));
+    let short = stage.lump(vec![0; 8]);
+    let [text, cut, none] = [format!("lump:{missing}"), format!("lump:{short}"), "lump:abc".to_owned()]
+        .map(|uri| boxed().parted(&uri).0)
+        .map(|text| stage.lump(text));
+    let ids = [text, cut, none].map(|model| show(&mut stage, model));
+    stage.settle();
+    let mut reasons: Vec<_> =
+        stage.failures.iter().map(|(ids, _, reason)| (ids[0], reason.as_str())).collect();
+    reasons.sort();
+    let nobody = format!("it refers to lump {missing}: nobody has it");
+    assert_eq!(
+        reasons,
+        [
+            (ids[0], &*nobody),
+            (ids[1], "buffer 0 is longer than its bytes"),
+            (ids[2], "`lump:abc` names no lump")
+        ]
+    );
+    // It comes after all.
+    let bytes = boxed().parted("").1;
+    stage.control.send(Command::Lump { id: missing, bytes: Ok(bytes.into()) }).unwrap();
+    stage.until("it is asked for again", |stage| stage.wanted.iter().filter(|id| **id == text).count() == 2);
 }

@@ -164,12 +164,18 @@ fn act(control: &Controller) {
     wait(control, "the pointer's place", |event| *event == place);
     wait(control, "a click", |event| button(event, Press::Pressed));
     wait(control, "its end", |event| button(event, Press::Released));
+    // That a device without scroll axes, as xdotool's, has two lines a click is winit's doing: for it the release of
+    // such a button is a turn as well (rust-windowing/winit pull request 4386, not in 0.30).
     xdotool(&["click", "4"]);
-    wait(
-        control,
-        "the wheel",
-        |event| matches!(event, Event::Input(Input::Wheel([x, y])) if *x == 0.0 && *y > 0.0),
-    );
+    let mut lines = 0.0;
+    wait(control, "the wheel", |event| {
+        if let Event::Input(Input::Wheel([x, y])) = event {
+            assert_eq!(*x, 0.0);
+            lines += *y;
+        }
+        lines > 0.0
+    });
+    assert_eq!(lines.fract(), 0.0, "whole lines");
 
     touches(control, id);
 

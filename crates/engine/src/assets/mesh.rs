@@ -76,7 +76,7 @@ fn made(mesh: mesh::Mesh) -> Mesh {
         uvs: [if has_second && !has_uvs { vec![[0.0; 2]; count] } else { mesh.uvs }, mesh.second_uvs],
         colors: mesh.colors.iter().map(|color| color.map(|value| f32::from(value) / 255.0)).collect(),
         joints: mesh.joints,
-        weights: mesh.weights.into_iter().map(|weights| unit(weights)).collect(),
+        weights: mesh.weights.into_iter().map(unit).collect(),
         targets: mesh.morph_targets.into_iter().map(target).collect(),
     };
     let indices = if flat {

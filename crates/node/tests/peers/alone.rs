@@ -113,7 +113,7 @@ async fn a_client_tells_how_it_stands() {
 
 /// How many lumps were said to be missing, each time.
 async fn counts(node: &hearth_node::Node) -> Vec<usize> {
-    let (tell, told) = std::sync::mpsc::channel();
+    let (tell, told) = std::sync::mpsc::sync_channel(64);
     soon("the lumps of the scene", node.fetch_scene(move |count| tell.send(count).unwrap())).await;
     told.iter().collect()
 }

@@ -124,7 +124,7 @@ pub(crate) type Beside = BTreeMap<LumpId, Bytes>;
 /// The lump that a URI names: `lump:` and its 64 digits.
 fn lump(uri: &str) -> Option<Result<LumpId, String>> {
     let digits = uri.strip_prefix("lump:")?;
-    Some(digits.parse().map_err(|_| format!("`{uri}` names no lump")))
+    Some(digits.parse().map_err(|_none| format!("`{uri}` names no lump")))
 }
 
 /// The lumps that a file refers to as its buffers and pictures.
