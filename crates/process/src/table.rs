@@ -246,6 +246,12 @@ pub enum SpawnError {
     /// (Restart only.) Nothing is known of such a process.
     #[error("no such process")]
     NotFound,
+    /// (Restart only.) Another process looks after it.
+    #[error("process `{by}` looks after it, and starts it again when it ends: kill it instead")]
+    Supervised {
+        /// The one that does.
+        by: ProcessId,
+    },
     /// It could not be tied to the one that spawns it: that has as many links or monitors as it may, or a
     /// monitor of this tag.
     #[error("it could not be linked or monitored: {0}")]
@@ -260,6 +266,7 @@ impl SpawnError {
             SpawnError::TooMany { .. } | SpawnError::SerialsUsedUp => Errno::Limit,
             SpawnError::SerialsNotKept | SpawnError::ShuttingDown => Errno::Host,
             SpawnError::NotFound => Errno::NotFound,
+            SpawnError::Supervised { .. } => Errno::Taken,
             SpawnError::NotTied(errno) => *errno,
         }
     }
@@ -436,7 +443,8 @@ impl Processes {
 
     /// Ends a process of this peer and spawns another from the same specification: a new id, the same
     /// first name, module, arguments and authority. One that has ended can be restarted as long as
-    /// its log is kept.
+    /// its log is kept. A process is not restarted while the one that spawned it is linked with it and traps exits, as a supervisor
+    /// does: that starts another when this one ends, and there would be two.
     ///
     /// # Errors
     /// See [`SpawnError`]; [`SpawnError::NotFound`] if nothing is known of it, or it is being restarted already.
@@ -623,6 +631,9 @@ impl Inner {
 
     /// Spawns another in the place of a process, once.
     fn restart(self: &Arc<Self>, process: &Process) -> Result<ProcessId, SpawnError> {
+        if let Some(by) = self.supervisor(process) {
+            return Err(SpawnError::Supervised { by });
+        }
         if process.is_restarting.swap(true, AcqRel) {
             return Err(SpawnError::NotFound);
         }

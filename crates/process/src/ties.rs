@@ -492,6 +492,15 @@ impl Inner {
         Ok(())
     }
 
+    /// Who starts another when this process ends: the one that spawned it, if it is linked with it and is told of exits. Of
+    /// one on another peer it is not known whether it is told, and taken to be so.
+    pub(crate) fn supervisor(&self, process: &Process) -> Option<ProcessId> {
+        let parent = process.spec.parent.filter(|parent| process.links().contains(parent))?;
+        let is_told = !self.is_here(parent)
+            || self.directory.get(parent).is_some_and(|by| by.traps_exits.load(Acquire));
+        is_told.then_some(parent)
+    }
+
     /// Ties a process that does not run yet to the one that spawns it.
     pub(crate) fn bind(&self, bond: &Bond, new: &Arc<Process>) -> Result<(), Errno> {
         match bond.monitor {

@@ -512,6 +512,43 @@ async fn a_process_is_tied_before_it_runs() {
     assert_eq!(table.count(), count);
 }
 
+/// Whoever looks after a process starts another when it ends: a restart besides would make two of it, or take its name
+/// away from what is started.
+#[tokio::test]
+async fn what_is_looked_after_is_not_restarted_but_killed() {
+    let (table, _) = table();
+    let mut one = Hand::trapping(&table).await;
+    let child = Hand::spawn_with(&table, true, |spec| spec.parent = Some(one.id));
+    one.link(&child).await;
+    let refused = Err(SpawnError::Supervised { by: one.id });
+    assert_eq!((table.restart(child.id), table.restart_live(child.id)), (refused, refused));
+    assert_eq!(table.info(child.id).map(|info| info.id), Some(child.id), "nothing has happened to it");
+    table.kill(None, child.id, "by hand").unwrap();
+    assert_eq!(one.exit().await, (child.id, EXIT_OF_LINK, ExitReason::new(ExitKind::Killed, "by hand")));
+
+    // Not by who is not told, is not linked, or has not spawned it.
+    let child = Hand::spawn_with(&table, true, |spec| spec.parent = Some(one.id));
+    let again = table.restart(child.id).unwrap();
+    assert_eq!(child.reason().await.text, format!("restarted as {again}"));
+    let child = Hand::spawn(&table);
+    one.link(&child).await;
+    assert!(table.restart(child.id).is_ok());
+    assert_eq!(one.exit().await.0, child.id);
+    let deaf = Hand::spawn(&table);
+    let child = Hand::spawn_with(&table, true, |spec| spec.parent = Some(deaf.id));
+    deaf.link(&child).await;
+    assert!(table.restart(child.id).is_ok());
+    assert_eq!(deaf.reason().await.kind, ExitKind::Killed);
+
+    // Of one on another peer it is not known whether it is told.
+    let child = Hand::spawn_with(&table, true, |spec| spec.parent = Some(far(1)));
+    table.tie(far(2), child.id, Tie::Link);
+    table.tie(far(1), child.id, Tie::Link);
+    assert_eq!(table.restart(child.id), Err(SpawnError::Supervised { by: far(1) }));
+    table.tie(far(1), child.id, Tie::Unlink);
+    assert!(table.restart(child.id).is_ok());
+}
+
 /// A full mailbox loses no exit and no down; messages and exits that are merely sent it refuses.
 #[tokio::test]
 async fn signals_of_ties_have_their_places() {

@@ -48,6 +48,7 @@ pub mod process;
 mod runtime;
 pub mod scene;
 pub mod sound;
+pub mod supervisor;
 pub mod sys;
 pub mod task;
 pub mod terminal;
@@ -94,8 +95,8 @@ pub mod prelude {
 /// Makes an async function the script: exports `start`, which begins it, and `wake`, which goes on
 /// with it when signals have arrived. The process ends when the function returns.
 ///
-/// The function takes no arguments and returns `()` or a `Result<(), E>` whose error can be shown; an
-/// error is logged and becomes the exit reason, as does a panic.
+/// The function takes no arguments and returns `()`, an [`ExitReason`](process::ExitReason), or a `Result<(), E>` whose
+/// error can be shown; an error is logged and becomes the exit reason, as does a panic.
 ///
 /// ```
 /// hearth_sdk::main!(run);

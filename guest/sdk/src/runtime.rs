@@ -4,7 +4,7 @@
 //! A guest has one thread, and the peer enters it by `start` and by `wake`. Between two entries there
 //! is no stack: all that goes on lives in the tables below.
 
-use crate::{Error, message, sys};
+use crate::{Error, exit::ExitReason, message, sys};
 use hearth_abi::{
     EntityId, Errno, ProcessId, TerminalId,
     input::Event,
@@ -36,6 +36,8 @@ const TERMINALS_MAX: usize = 64;
 const POINTERS_MAX: usize = 1024;
 /// Most exit signals that wait. A script that traps exits and does not take them loses the newest.
 const EXITS_MAX: usize = 16_384;
+/// From so many on those are lost that were merely sent, so that nobody can drive out those of links.
+const EXITS_SENT_MAX: usize = 4096;
 /// First length of the buffer for signals.
 const BUFFER_LEN: usize = 4096;
 
@@ -408,11 +410,11 @@ fn accept(signal: &[u8]) {
             std::mem::take(&mut runtime.message_wakers)
         }
         Kind::Exit => {
-            if runtime.exits.len() >= EXITS_MAX {
+            let (from, of_link) = (ProcessId::from_bits(header.from), header.tag == EXIT_OF_LINK);
+            if runtime.exits.len() >= if of_link { EXITS_MAX } else { EXITS_SENT_MAX } {
                 runtime.exits_lost += 1;
                 return Vec::new();
             }
-            let (from, of_link) = (ProcessId::from_bits(header.from), header.tag == EXIT_OF_LINK);
             runtime.exits.push_back(Exited { from, of_link, reason: body.into() });
             std::mem::take(&mut runtime.exit_wakers)
         }
@@ -497,27 +499,29 @@ fn poll_ready() {
 /// What a script's main function returns.
 #[doc(hidden)]
 pub trait Outcome {
-    /// The exit reason, empty for a normal end.
-    fn reason(self) -> String;
+    /// Ends the process with it.
+    fn end(self) -> !;
 }
 
 impl Outcome for () {
-    fn reason(self) -> String {
-        String::new()
+    fn end(self) -> ! {
+        sys::exit("")
+    }
+}
+
+impl Outcome for ExitReason {
+    fn end(self) -> ! {
+        sys::exit_with(&self.encode())
     }
 }
 
 impl<E: Display> Outcome for Result<(), E> {
-    fn reason(self) -> String {
-        match self {
-            Ok(()) => String::new(),
-            Err(error) => {
-                let text = error.to_string();
-                crate::error!("{text}");
-                // An empty reason would be a normal end.
-                if text.is_empty() { "error".into() } else { text }
-            }
-        }
+    fn end(self) -> ! {
+        let Err(error) = self else { sys::exit("") };
+        let text = error.to_string();
+        crate::error!("{text}");
+        // An empty reason would be a normal end.
+        sys::exit(if text.is_empty() { "error" } else { &text })
     }
 }
 
@@ -531,10 +535,7 @@ pub fn start<T: Outcome>(main: impl Future<Output = T> + 'static) {
         crate::error!("{reason}");
         sys::exit(&reason)
     }));
-    begin(Box::pin(async {
-        let reason = main.await.reason();
-        sys::exit(&reason)
-    }));
+    begin(Box::pin(async { main.await.end() }));
     wake();
 }
 

@@ -20,7 +20,7 @@ pub use native::*;
 pub use wasm::*;
 
 #[cfg(not(target_arch = "wasm32"))]
-pub(crate) use native::HOST;
+pub(crate) use native::{HOST, Spawned};
 
 /// The length in a result, or the error.
 ///

@@ -27,7 +27,7 @@ use hearth_abi::{
     input::Event,
     pointer,
     scene::{Op, decode_batch},
-    signal::{EXIT_OF_LINK, Kind, encode_args},
+    signal::{Kind, decode_args, encode_args},
     terminal,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -182,24 +182,7 @@ pub fn answer(status: Result<i32, Errno>, body: &[u8]) -> Option<&'static str> {
 /// It is linked, exits are not trapped, and the reason is not normal: the process under test ends.
 pub fn ends(process: ProcessId, reason: &ExitReason) {
     let bytes = reason.encode();
-    let dies = HOST.with_borrow_mut(|host| {
-        let bits = process.to_bits();
-        host.globals.retain(|_, id| *id != bits);
-        host.groups.values_mut().for_each(|members| {
-            members.remove(&bits);
-        });
-        let is_linked = host.links.remove(&bits);
-        if is_linked && host.traps_exits {
-            host.signal(Kind::Exit, bits, EXIT_OF_LINK, 0, &bytes);
-        }
-        let tags: Vec<u64> =
-            host.monitors.iter().filter(|(_, of)| **of == bits).map(|(tag, _)| *tag).collect();
-        for tag in tags {
-            host.monitors.remove(&tag);
-            host.signal(Kind::Down, bits, tag, 0, &bytes);
-        }
-        is_linked && !host.traps_exits && !reason.is_normal()
-    });
+    let dies = HOST.with_borrow_mut(|host| host.end(process.to_bits(), &bytes, reason.is_normal()));
     assert!(!dies, "the process ends: {reason}");
 }
 
@@ -213,6 +196,55 @@ pub fn exit_from(process: ProcessId, reason: &ExitReason) {
 pub fn exits() -> Vec<(ProcessId, ExitReason)> {
     let exits = HOST.with_borrow_mut(|host| std::mem::take(&mut host.exits));
     exits.into_iter().map(|(to, reason)| (ProcessId::from_bits(to), ExitReason::decode(&reason))).collect()
+}
+
+/// From now on whoever is linked with the script ends as soon as the script asks it to, with
+/// [`exit_to`](crate::process::exit_to).
+pub fn obey_exits() {
+    HOST.with_borrow_mut(|host| host.is_obeyed = true);
+}
+
+/// This process does so only if it is killed.
+pub fn ignore_exits(process: ProcessId) {
+    HOST.with_borrow_mut(|host| host.deaf.insert(process.to_bits()));
+}
+
+/// Refuses the next exit signal that the script sends and that is not refused yet.
+pub fn refuse_exit(errno: Errno) {
+    HOST.with_borrow_mut(|host| host.refused_exits.push_back(errno));
+}
+
+/// A process that the script has spawned on its own peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spawned {
+    /// Its id.
+    pub process: ProcessId,
+    /// The lump of its module.
+    pub module: LumpId,
+    /// Its name; empty if it has none.
+    pub name: String,
+    /// Its arguments, as text.
+    pub args: Vec<String>,
+}
+
+/// Takes what the script has spawned on its own peer.
+pub fn spawned() -> Vec<Spawned> {
+    let spawned = HOST.with_borrow_mut(|host| std::mem::take(&mut host.spawned));
+    let read = |spawned: crate::sys::Spawned| {
+        let args = decode_args(&spawned.args).unwrap_or_default();
+        Spawned {
+            process: ProcessId::from_bits(spawned.id),
+            module: LumpId(spawned.module),
+            name: spawned.name,
+            args: args.into_iter().map(|arg| String::from_utf8_lossy(arg).into_owned()).collect(),
+        }
+    };
+    spawned.into_iter().map(read).collect()
+}
+
+/// Refuses the next spawn on this peer that is not refused yet.
+pub fn refuse_spawn(errno: Errno) {
+    HOST.with_borrow_mut(|host| host.refused_spawns.push_back(errno));
 }
 
 /// Whom the script is linked with.

@@ -4,8 +4,9 @@
 
 use hearth_abi::{
     Errno,
+    exit::{ExitKind, Reason},
     scene::{Op, decode_batch},
-    signal::{Header, Kind},
+    signal::{EXIT_OF_LINK, Header, Kind},
     terminal::{VIEW_LEN, View},
 };
 use std::{
@@ -28,12 +29,22 @@ pub(crate) struct Host {
     pub(crate) lumps: BTreeMap<[u8; 32], Vec<u8>>,
     pub(crate) requests: Vec<(&'static str, u64)>,
     pub(crate) names: BTreeMap<String, u64>,
+    /// What was spawned on this peer.
+    pub(crate) spawned: Vec<Spawned>,
+    /// What the next spawns are refused with.
+    pub(crate) refused_spawns: VecDeque<Errno>,
     pub(crate) links: BTreeSet<u64>,
     /// Monitors by tag: whom.
     pub(crate) monitors: BTreeMap<u64, u64>,
     pub(crate) traps_exits: bool,
     /// Exit signals that were sent.
     pub(crate) exits: Vec<(u64, Vec<u8>)>,
+    /// What the next exit signals are refused with.
+    pub(crate) refused_exits: VecDeque<Errno>,
+    /// Whether who is linked ends by the exit signals that it is sent.
+    pub(crate) is_obeyed: bool,
+    /// Who ends by none but `kill`.
+    pub(crate) deaf: BTreeSet<u64>,
     /// Names of the space.
     pub(crate) globals: BTreeMap<String, u64>,
     pub(crate) groups: BTreeMap<String, BTreeSet<u64>>,
@@ -47,6 +58,14 @@ pub(crate) struct Host {
     pub(crate) casts: Vec<hearth_abi::cast::Cast>,
     next_serial: u64,
     random: u64,
+}
+
+/// A process that was spawned: its id, module, name and arguments.
+pub(crate) struct Spawned {
+    pub(crate) id: u64,
+    pub(crate) module: [u8; 32],
+    pub(crate) name: String,
+    pub(crate) args: Vec<u8>,
 }
 
 thread_local! {
@@ -72,6 +91,26 @@ impl Host {
         let mut bytes = Header { kind, status, from, tag }.encode().to_vec();
         bytes.extend_from_slice(body);
         self.mailbox.push_back(bytes);
+    }
+
+    /// A process ends: whoever is tied to it is told. Whether the one under test ends with it.
+    pub(crate) fn end(&mut self, process: u64, reason: &[u8], is_normal: bool) -> bool {
+        self.names.retain(|_, id| *id != process);
+        self.globals.retain(|_, id| *id != process);
+        self.groups.values_mut().for_each(|members| {
+            members.remove(&process);
+        });
+        let is_linked = self.links.remove(&process);
+        if is_linked && self.traps_exits {
+            self.signal(Kind::Exit, process, EXIT_OF_LINK, 0, reason);
+        }
+        let tags: Vec<u64> =
+            self.monitors.iter().filter(|(_, of)| **of == process).map(|(tag, _)| *tag).collect();
+        for tag in tags {
+            self.monitors.remove(&tag);
+            self.signal(Kind::Down, process, tag, 0, reason);
+        }
+        is_linked && !self.traps_exits && !is_normal
     }
 
     fn request(&mut self, call: &'static str, tag: u64) -> i32 {
@@ -119,13 +158,20 @@ pub fn send(to: u64, body: &[u8]) -> i32 {
     0
 }
 
-pub fn spawn(_module: &[u8; 32], name: &str, _args: &[u8]) -> i64 {
+pub fn spawn(module: &[u8; 32], name: &str, args: &[u8]) -> i64 {
     host(|host| {
+        if let Some(errno) = host.refused_spawns.pop_front() {
+            return i64::from(errno.as_return());
+        }
+        if host.names.contains_key(name) {
+            return i64::from(Errno::Taken.as_return());
+        }
         host.next_serial += 1;
         let id = SELF + host.next_serial;
         if !name.is_empty() {
             host.names.insert(name.into(), id);
         }
+        host.spawned.push(Spawned { id, module: *module, name: name.into(), args: args.into() });
         id as i64
     })
 }
@@ -136,13 +182,17 @@ pub fn spawn_on(_peer: u32, _module: &[u8; 32], _name: &str, _args: &[u8], tag: 
 
 pub fn spawn_link(module: &[u8; 32], name: &str, args: &[u8]) -> i64 {
     let id = spawn(module, name, args);
-    host(|host| host.links.insert(id as u64));
+    if let Ok(id) = u64::try_from(id) {
+        host(|host| host.links.insert(id));
+    }
     id
 }
 
 pub fn spawn_monitor(module: &[u8; 32], name: &str, args: &[u8], tag: u64) -> i64 {
     let id = spawn(module, name, args);
-    monitor(id as u64, tag);
+    if let Ok(id) = u64::try_from(id) {
+        monitor(id, tag);
+    }
     id
 }
 
@@ -172,15 +222,24 @@ pub fn trap_exits(on: bool) -> i32 {
 }
 
 pub fn exit_to(who: u64, reason: &[u8]) -> i32 {
-    if hearth_abi::exit::Reason::decode(reason).is_err() {
-        return Errno::Invalid.as_return();
-    }
-    host(|host| host.exits.push((who, reason.to_vec())));
-    0
+    let Ok(decoded) = Reason::decode(reason) else { return Errno::Invalid.as_return() };
+    host(|host| {
+        if let Some(errno) = host.refused_exits.pop_front() {
+            return errno.as_return();
+        }
+        host.exits.push((who, reason.to_vec()));
+        let is_kill = decoded.kind == ExitKind::Kill;
+        if !host.is_obeyed || !host.links.contains(&who) || (host.deaf.contains(&who) && !is_kill) {
+            return 0;
+        }
+        let killed = Reason { kind: ExitKind::Killed, text: ExitKind::Killed.name(), data: &[] }.encode();
+        host.end(who, if is_kill { &killed } else { reason }, decoded.kind == ExitKind::Normal);
+        0
+    })
 }
 
 pub fn exit_with(reason: &[u8]) -> ! {
-    let text = hearth_abi::exit::Reason::decode(reason).map_or("malformed", |reason| reason.text);
+    let text = Reason::decode(reason).map_or("malformed", |reason| reason.text);
     panic!("the process ends: {text}")
 }
 

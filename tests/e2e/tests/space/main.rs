@@ -8,3 +8,4 @@ mod expr;
 mod lumps;
 mod processes;
 mod scripts;
+mod supervisor;
