@@ -3,12 +3,16 @@
 
 use hearth_e2e::{Guest, Hands, LONG, Peer, Space, std_guest, wait_until};
 
+fn has_name(process: &serde_json::Value, name: &str) -> bool {
+    process["names"].as_array().is_some_and(|names| names.iter().any(|known| known == name))
+}
+
 /// The process of this name, once there is one that is not one of these.
 fn named(server: &Peer, name: &str, not: &[&str]) -> String {
     wait_until(&format!("there is a new `{name}`"), LONG, || {
         let listed = server.json(&["list-processes"]);
         let is_it = |process: &&serde_json::Value| {
-            process["name"] == name
+            has_name(process, name)
                 && process["state"] != "starting"
                 && !not.iter().any(|id| process["id"] == **id)
         };
@@ -27,7 +31,7 @@ fn what_a_supervisor_looks_after_comes_back_and_goes_with_it() {
     let tree = format!(
         r#"{{"strategy": "rest_for_one", "intensity": 4, "period_ms": 600000, "children": [{children}]}}"#
     );
-    let supervisor = server.spawn(&std_guest("supervisor"), &[&tree]);
+    let supervisor = server.spawn(&std_guest("supervisor"), &["--", &tree]);
     let first = ["one", "two", "three"].map(|name| named(&server, name, &[]));
     let [one, two, three] = &first;
 
@@ -56,7 +60,7 @@ fn what_a_supervisor_looks_after_comes_back_and_goes_with_it() {
     server.ok(&["kill", &last]);
     wait_until("all are gone", LONG, || {
         let listed = server.json(&["list-processes"]);
-        let is_gone = |name: &str| listed.iter().all(|process| process["name"] != name);
+        let is_gone = |name: &str| listed.iter().all(|process| !has_name(process, name));
         (["one", "two", "three"].iter().all(|name| is_gone(name)) && server.process(&supervisor).is_none())
             .then_some(())
     });
