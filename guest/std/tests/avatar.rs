@@ -9,6 +9,7 @@ use hearth_sdk::{
         pointer::Wants,
         scene::{Component, ComponentKind, Op, Scope, Transform},
     },
+    process::ExitReason,
     sleep, spawn_local, testing,
 };
 use hearth_std::avatar;
@@ -178,6 +179,7 @@ fn what_a_workshop_said_that_has_ended_is_forgotten() {
             clicks().await;
             assert!(testing::captures().is_empty(), "what another says is its own");
             // It has crashed, and was started anew.
+            testing::ends(first, &ExitReason::error("crashed"));
             let second = workshop();
             clicks().await;
             assert_eq!(testing::captures(), [true]);
