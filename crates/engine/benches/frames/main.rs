@@ -114,9 +114,16 @@ fn spawning() {
     );
 }
 
-/// What a change of a transform costs from the peer's hand to the renderer's entity.
+/// What a change of a transform costs: from the peer's hand to the renderer's entity, where nothing is drawn; and with
+/// what the renderer does anew for what it draws.
 fn changing() {
-    let mut ours = ours::Stage::new([16, 16]);
+    for (draws, what) in [(false, "undrawn"), (true, "with what the renderer then does anew")] {
+        change(draws, what);
+    }
+}
+
+fn change(draws: bool, what: &str) {
+    let mut ours = ours::Stage::with([16, 16], draws);
     let things = ours.make(10_000, 0.0);
     for _ in 0..120 {
         ours.step();
@@ -132,7 +139,7 @@ fn changing() {
     let still = cost(&mut ours, 0);
     for moved in [1000, 10_000] {
         let each = (cost(&mut ours, moved) - still) / moved as f64;
-        println!("changing\t{moved}\t{each:.2} µs of processor each, with what the renderer then does anew");
+        println!("changing\t{moved}\t{each:.2} µs of processor each, {what}");
     }
 }
 

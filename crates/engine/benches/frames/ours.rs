@@ -22,10 +22,15 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn new(size: [u32; 2]) -> Stage {
+        Stage::with(size, true)
+    }
+
+    /// One that draws every picture, or none.
+    pub(crate) fn with(size: [u32; 2], draws: bool) -> Stage {
         let (control, end) = channel();
         let config = EngineConfig {
             quality: Some(Quality::Low),
-            draw_on_demand: false,
+            draw_on_demand: !draws,
             headless: true,
             size,
             ..EngineConfig::default()
