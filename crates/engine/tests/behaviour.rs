@@ -398,6 +398,49 @@ fn what_is_large_looks_as_what_is_small() {
     assert!(apart(&neither, &large) > 2.0, "{}", apart(&neither, &large));
 }
 
+/// A KTX2 file of BC1 blocks with one level: red above, green below.
+fn blocks(width: u32, height: u32) -> Vec<u8> {
+    let block = |color: u16| [color.to_le_bytes(), color.to_le_bytes(), [0; 2], [0; 2]].concat();
+    let half = (width / 4 * height / 8) as usize;
+    let level = [block(0xf800).repeat(half), block(0x07e0).repeat(half)].concat();
+    let mut out = b"\xABKTX 20\xBB\r\n\x1A\n".to_vec();
+    for word in [134, 1, width, height, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0] {
+        out.extend(word.to_le_bytes());
+    }
+    for word in [104u64, level.len() as u64, level.len() as u64] {
+        out.extend(word.to_le_bytes());
+    }
+    out.extend(level);
+    out
+}
+
+/// Rows of blocks follow as rows of pixels do.
+#[test]
+fn large_textures_of_blocks_come_whole() {
+    let show = |file: Vec<u8>| {
+        let mut stage = Stage::new();
+        stage.make([day()]);
+        let lump = stage.lump(file);
+        let board = Material { base_color_texture: Some(lump), unlit: true, ..color(1.0, 1.0, 1.0) };
+        stage.make([at(0.0, 1.7, 2.0), cuboid(2.0, 2.0, 0.1), look(board)]);
+        stage.settle();
+        (stage.failures.clone(), stage.picture())
+    };
+    let (failures, small) = show(blocks(64, 64));
+    if !failures.is_empty() {
+        // The adapter shows no such blocks.
+        assert!(failures[0].2.contains("BC1"), "{failures:?}");
+        return;
+    }
+    // 16 MiB.
+    let (failures, large) = show(blocks(8192, 4096));
+    assert_eq!(failures, []);
+    assert!(apart(&small, &large) < 0.5, "{}", apart(&small, &large));
+    // On its front the box shows the lower half above.
+    let (above, below) = (common::pixel(&large, 240, 100), common::pixel(&large, 240, 170));
+    assert!(above[1] > 150 && above[0] < 90 && below[0] > 150 && below[1] < 90, "{above:?} {below:?}");
+}
+
 /// A large lump that nobody wants any more while it goes to the graphics card, and one that comes after.
 #[test]
 fn what_is_given_up_half_way_is_gone() {
