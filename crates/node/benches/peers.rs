@@ -12,7 +12,7 @@ use hearth_node::{
     ClientOptions, KsfBounds, KsfParams, Node, Password, RunningClient, RunningServer, ServerOptions, join,
     serve,
 };
-use hearth_process::{Context, ExitReason, FollowEvent, Limits, Program, Spec, State, Take};
+use hearth_process::{Context, ExitReason, FollowEvent, Limits, Program, Spec, State, Take, Work};
 use parking_lot::Mutex;
 use std::{
     fs,
@@ -174,8 +174,8 @@ struct Pinger {
 }
 
 impl Program for Pinger {
-    fn run(self: Arc<Self>, context: Context) -> BoxFuture<'static, ExitReason> {
-        Box::pin(async move {
+    fn run(self: Arc<Self>, context: Context) -> Work {
+        Work::whole(async move {
             context.started();
             let mut times = Vec::new();
             while times.len() < self.rounds || !self.stop.load(Ordering::Relaxed) {

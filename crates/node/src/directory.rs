@@ -11,7 +11,7 @@ use crate::{
 };
 use bytes::Bytes;
 use hearth_abi::{Errno, PeerId, ProcessId, signal::Kind};
-use hearth_process::{Context, ExitReason, Limits, NAME_LEN_MAX, Program, Spec, State as Does, Take};
+use hearth_process::{Context, ExitReason, Limits, NAME_LEN_MAX, Program, Spec, State as Does, Take, Work};
 use hearth_protocol::control::{DirectoryOp, Failure, Request, Response};
 use parking_lot::Mutex;
 use std::{
@@ -143,9 +143,9 @@ impl State {
 struct Clerk(Handle);
 
 impl Program for Clerk {
-    fn run(self: Arc<Self>, context: Context) -> Pin<Box<dyn Future<Output = ExitReason> + Send>> {
+    fn run(self: Arc<Self>, context: Context) -> Work {
         context.started();
-        Box::pin(async move {
+        Work::whole(async move {
             loop {
                 while let Take::Signal(signal) = context.take(usize::MAX) {
                     if signal.header.kind == Kind::Down

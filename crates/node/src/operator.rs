@@ -21,6 +21,7 @@ use hearth_abi::{
 use hearth_ipc::{Exchange, RuntimeDir};
 use hearth_process::{
     Context, ExitReason, FollowEvent, LogLine, Processes, Program, SendError, SpawnError, Spec, State, Take,
+    Work,
 };
 use hearth_protocol::{
     control,
@@ -841,8 +842,8 @@ impl Ear {
 }
 
 impl Program for Ear {
-    fn run(self: Arc<Self>, context: Context) -> BoxFuture<'static, ExitReason> {
-        Box::pin(async move {
+    fn run(self: Arc<Self>, context: Context) -> Work {
+        Work::whole(async move {
             // Nobody waits for what one that was started anew would hear.
             let Some(mut tell) = self.0.lock().take() else { return ExitReason::normal() };
             context.started();

@@ -20,7 +20,7 @@ use futures::future::BoxFuture;
 use hearth_abi::{LumpId, ProcessId, signal::Kind, signal::encode_args};
 use hearth_process::{
     Context, ExitKind, ExitReason, Level, Limits, Program, RegisterError, SpawnError, Spec, State as Does,
-    Take,
+    Take, Work,
 };
 use hearth_protocol::operator::{ServiceInfo, ServiceState};
 use parking_lot::Mutex;
@@ -564,8 +564,8 @@ async fn keep_supervisor(inner: Arc<Inner>) {
 struct Supervisor(Handle);
 
 impl Program for Supervisor {
-    fn run(self: Arc<Self>, context: Context) -> BoxFuture<'static, ExitReason> {
-        Box::pin(async move {
+    fn run(self: Arc<Self>, context: Context) -> Work {
+        Work::whole(async move {
             // Exit signals of others do not end it.
             context.trap_exits(true);
             context.started();

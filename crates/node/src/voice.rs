@@ -9,7 +9,9 @@ use crate::{
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use hearth_abi::{ProcessId, signal::Kind};
-use hearth_process::{Context, ExitReason, Limits, Processes, Program, SendError, Signal, Spec, State, Take};
+use hearth_process::{
+    Context, ExitReason, Limits, Processes, Program, SendError, Signal, Spec, State, Take, Work,
+};
 use hearth_protocol::control::Failure;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -90,8 +92,8 @@ impl Node {
 struct Ear(Mutex<Option<mpsc::Sender<(ProcessId, Bytes)>>>);
 
 impl Program for Ear {
-    fn run(self: Arc<Self>, context: Context) -> BoxFuture<'static, ExitReason> {
-        Box::pin(async move {
+    fn run(self: Arc<Self>, context: Context) -> Work {
+        Work::whole(async move {
             // Nobody listens to one that was started anew.
             let Some(tell) = self.0.lock().take() else { return ExitReason::normal() };
             context.started();

@@ -2,7 +2,7 @@
 //! What a program sees of its process.
 
 use crate::{
-    Level, Limits, Processes, ReplyTo, SendError, Signal, Tick,
+    Level, Limits, Processes, ReplyTo, SendError, Signal, Tick, life,
     mailbox::Taken,
     names::{NAMES_MAX, Names},
     record::{Process, State},
@@ -90,7 +90,13 @@ impl Context {
     }
 
     /// Takes the first signal out of the mailbox, if it has at most `cap` bytes with its header.
+    ///
+    /// To a plain call that has taken about a slice it says once that there is none, so that it may park; then it has
+    /// its next turn when others have had theirs.
     pub fn take(&self, cap: usize) -> Take {
+        if self.process.slice.should_park() {
+            return Take::Empty;
+        }
         let signal = match self.process.mailbox.take(cap) {
             Taken::Empty => return Take::Empty,
             Taken::TooLong(len) => return Take::TooLong(len),
@@ -295,6 +301,19 @@ impl Context {
             return Tick::Yield;
         }
         self.process.slice.tick(&self.table.scheduler)
+    }
+
+    /// As [`Context::tick`], for a program that was entered by a plain call: what it has to wait for, the thread waits for.
+    /// `false` if the call must be left at once.
+    pub fn tick_here(&self) -> bool {
+        let Context { table, process, .. } = self;
+        if !process.slice.tick_here(&table.scheduler, &table.lane, process) {
+            return false;
+        }
+        if process.change.is_asked() && process.slice.has_overrun() {
+            return life::replace_here(self);
+        }
+        true
     }
 
     /// Time since the table was made.

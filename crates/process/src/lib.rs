@@ -13,20 +13,24 @@
 //! The code of a process can be replaced while it lives (`life`), and goes on where it was if the new
 //! code does not start.
 //!
-//! How processes share the processors is behind one small interface in `scheduler`: each is a Tokio
-//! task, and a process that overruns its slices goes to the *hog lane*, which has one thread fewer than
-//! there are, so that the others are never without one.
+//! How processes share the processors is in `scheduler`. Those that park between their turns are entered by plain
+//! calls in the *fast lane* (`lane`), the others are Tokio tasks in the *fiber lane*, and a process that overruns its
+//! slices goes to the *hog lane*, which has one thread fewer than there are, so that the others are never
+//! without one. Which lane a process is in changes nothing else for it.
 //!
 //! This crate must not depend on `wasm`, `net`, `scene` or `store`: it carries opaque bytes.
 
 mod context;
 mod exit;
+mod lane;
 mod life;
 mod limits;
 mod lock;
 mod log;
 mod mailbox;
 mod names;
+mod program;
+mod queue;
 mod record;
 mod request;
 mod run;
@@ -42,10 +46,11 @@ pub use life::{HISTORY_MAX, ReplaceError};
 pub use limits::Limits;
 pub use log::{FollowEvent, Level, LogFollower, LogLine, TEXT_LEN_MAX};
 pub use names::{NAME_LEN_MAX, NAMES_MAX};
+pub use program::{Aside, Program, Turn, Turns, Work};
 pub use record::{Lane, ProcessInfo, State};
 pub use request::{Reply, ReplyTo};
 pub use run::Code;
 pub use scheduler::Tick;
 pub use signal::{Body, Signal};
-pub use table::{Config, Host, Processes, Program, RegisterError, SendError, SpawnError, Spec};
+pub use table::{Config, Host, Processes, RegisterError, SendError, SpawnError, Spec};
 pub use ties::{Bond, Tie};

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! The life of one process: its program is polled until it ends or is killed, and its code is replaced.
+//! The life of one process: its program is polled, or given its turns, until it ends or is killed, and its code is
+//! replaced.
+//!
+//! A program that parks has its turns by plain calls in the fast lane. It is a task (in the fiber lane) for a turn that
+//! has to wait, as for its module to be compiled; for its next turns after one that overran; and while it is
+//! on trial.
 //!
 //! New code is first on *trial*: the code before is not dropped but left where it waits, with its
 //! memory, its requests and its timers. Once the new code waits for the first time (or takes as much
@@ -8,7 +13,8 @@
 //! what it took comes back into the mailbox, and the code before goes on where it was.
 
 use crate::{
-    Code, Context, ExitKind, ExitReason, Level, Signal,
+    Aside, Code, Context, ExitKind, ExitReason, Lane, Level, Signal, Turn, Turns, Work, lane,
+    mailbox::Parked,
     record::{Process, State},
     run::Run,
     table::{Inner, REASON_LEN_MAX},
@@ -17,9 +23,10 @@ use futures::FutureExt;
 use hearth_abi::{PeerId, ProcessId};
 use parking_lot::Mutex;
 use std::{
+    any::Any,
     collections::VecDeque,
     future::{Future, poll_fn},
-    panic::AssertUnwindSafe,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{
         Arc,
@@ -130,6 +137,26 @@ pub(crate) struct Change {
     is_under_way: AtomicBool,
 }
 
+impl Change {
+    pub(crate) fn is_asked(&self) -> bool {
+        self.asked.load(Acquire)
+    }
+
+    /// The new code, if there is some to be taken.
+    fn take(&self) -> Option<Wanted> {
+        if !self.is_asked() {
+            return None;
+        }
+        self.asked.store(false, Relaxed);
+        self.wanted.lock().take()
+    }
+
+    /// Whoever waits for the new code to be taken waits no longer.
+    fn forget(&self) {
+        *self.wanted.lock() = None;
+    }
+}
+
 impl Inner {
     /// Replaces the code of a process by new code, or by the code before.
     pub(crate) async fn replace(
@@ -161,10 +188,10 @@ impl Inner {
         let (tell, told) = oneshot::channel();
         *change.wanted.lock() = Some(Wanted { code, place, tell });
         change.asked.store(true, Release);
-        process.kill.waker.wake();
+        process.look_around();
         if process.end.get().is_some() {
             // It may have ended before it could see that it was asked.
-            *change.wanted.lock() = None;
+            change.forget();
         }
         if let Ok(result) = told.await {
             return result;
@@ -195,7 +222,37 @@ impl Process {
     }
 }
 
-type Running = Pin<Box<dyn Future<Output = ExitReason> + Send>>;
+/// How the code of a process is run, where it is now.
+enum Running {
+    /// It has ended, or is in other hands.
+    Nothing,
+    /// A task from start to end.
+    Whole(Pin<Box<dyn Future<Output = ExitReason> + Send>>),
+    /// A turn that is taken aside.
+    Aside(Pin<Box<dyn Future<Output = Aside> + Send>>),
+    /// It is between two turns, or before its first.
+    Turns(Box<dyn Turns>),
+    /// It is in a plain call that has overrun. The thread waits to be told to go on; if the sender is
+    /// dropped, it leaves the call.
+    Thread(oneshot::Sender<()>),
+}
+
+impl Running {
+    fn new(work: Work) -> Running {
+        match work {
+            Work::Whole(future) => Running::Whole(future),
+            Work::Turns(turns) => Running::Turns(turns),
+        }
+    }
+
+    /// So that a task can poll it: what is between two turns has the next one aside.
+    fn aside(self) -> Running {
+        match self {
+            Running::Turns(turns) => Running::Aside(turns.aside()),
+            other => other,
+        }
+    }
+}
 
 /// New code that has yet to show that it starts, and what goes on if it does not.
 struct Trial {
@@ -215,90 +272,254 @@ struct Trial {
     until: Pin<Box<Sleep>>,
 }
 
-/// The life of one process.
-pub(crate) async fn run(context: Context) {
-    let process = context.process.clone();
-    let table = context.table.clone();
-    let reason = AssertUnwindSafe(live(context)).catch_unwind().await.unwrap_or_else(|panic| {
-        let text = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied())
-            .unwrap_or("no reason given");
-        tracing::error!(process = %process.id, text, "a program panicked in the host");
-        ExitReason::new(ExitKind::Error, format!("the host failed: {text}"))
-    });
-    table.finish(&process, reason);
-    // Whoever waits for new code of it learns that it has ended.
-    *process.change.wanted.lock() = None;
-}
-
-/// Polls the program until it ends or is killed, and accounts for its turns.
-async fn live(context: Context) -> ExitReason {
-    let mut life = Life {
-        process: context.process.clone(),
-        table: context.table.clone(),
-        running: Some(context.run.code.program.clone().run(context)),
-        trial: None,
-    };
-    poll_fn(move |cx| life.poll(cx)).await
-}
-
-struct Life {
+/// The life of one process. Whoever has it runs the process, or is where it waits: a worker's queue, its
+/// mailbox, a task.
+pub(crate) struct Life {
     process: Arc<Process>,
     table: Arc<Inner>,
-    /// `None` once it has ended.
-    running: Option<Running>,
+    running: Running,
     trial: Option<Trial>,
+    /// Turns that are taken aside before a plain call is tried again.
+    turns_aside: u8,
+}
+
+/// Turns that a process takes aside after one that overran.
+const TURNS_ASIDE: u8 = 32;
+
+/// Why the task of a process is over.
+enum Outcome {
+    Ended(ExitReason),
+    /// It waits without a task.
+    Parked,
+    /// It does not wait, but needs a task no longer.
+    Ready,
+    /// The thread that was in the middle of a call goes on.
+    Returned,
+}
+
+/// Begins a process that is in the table.
+pub(crate) fn begin(table: &Arc<Inner>, process: Arc<Process>) {
+    let context = Context::new(table.clone(), process);
+    let (table, process) = (context.table.clone(), context.process.clone());
+    let running = Running::new(context.run.code.program.clone().run(context));
+    let life = Box::new(Life { process, table, running, trial: None, turns_aside: 0 });
+    match life.running {
+        Running::Turns(_) => {
+            life.process.lane.store(Lane::Fast as u8, Relaxed);
+            life.resume();
+        }
+        _ => life.start_task(),
+    }
+}
+
+/// A plain call of this process has overrun, and new code is to run as it. This blocks the thread until that
+/// has started, or not; `false` if the call must be left.
+pub(crate) fn replace_here(context: &Context) -> bool {
+    let Some(wanted) = context.process.change.take() else { return true };
+    let (go_on, told) = oneshot::channel();
+    let mut life = Box::new(Life {
+        process: context.process.clone(),
+        table: context.table.clone(),
+        running: Running::Thread(go_on),
+        trial: None,
+        turns_aside: TURNS_ASIDE,
+    });
+    life.replace(wanted);
+    life.start_task();
+    let goes_on = futures::executor::block_on(told).is_ok();
+    if !goes_on {
+        lane::abandon();
+    }
+    goes_on
+}
+
+fn host_failed(process: &Process, panic: &(dyn Any + Send)) -> ExitReason {
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no reason given");
+    tracing::error!(process = %process.id, text, "a program panicked in the host");
+    ExitReason::new(ExitKind::Error, format!("the host failed: {text}"))
 }
 
 impl Life {
-    fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<ExitReason> {
+    pub(crate) fn table(&self) -> &Arc<Inner> {
+        &self.table
+    }
+
+    /// Has one turn on this thread, which is of the fast lane, and goes where it belongs then.
+    pub(crate) fn turn(mut self: Box<Self>) {
+        let process = &self.process;
+        if process.kill.asked.load(Acquire) {
+            let reason = process.kill.reason();
+            return self.end(reason);
+        }
+        if let Some(wanted) = process.change.take() {
+            self.replace(wanted);
+            return self.start_task();
+        }
+        let lane = &self.table.lane;
+        let Running::Turns(turns) = &mut self.running else { return self.start_task() };
+        if self.turns_aside > 0 || !lane.has_room() || turns.stack_bytes() > lane.stack_bytes() {
+            return self.start_task();
+        }
+        let timed = process.slice.begin().map(|stands_for| (Instant::now(), stands_for));
+        let turn = catch_unwind(AssertUnwindSafe(|| turns.turn()));
+        if lane::is_abandoned() {
+            // Other code runs as the process now.
+            return;
+        }
+        if let Some((began, stands_for)) = timed {
+            process.slice.end(began.elapsed().as_nanos() as u64, stands_for);
+        }
+        match turn {
+            Ok(Turn::Parked) => {
+                self.rest();
+                self.park();
+            }
+            Ok(Turn::Aside) => self.start_task(),
+            Ok(Turn::Ended(reason)) => {
+                // One that was killed left its call because of it.
+                let killed = process.kill.asked.load(Acquire).then(|| process.kill.reason());
+                self.end(killed.unwrap_or(reason));
+            }
+            Err(panic) => {
+                let reason = host_failed(process, &*panic);
+                self.end(reason);
+            }
+        }
+    }
+
+    /// A turn is over and the process waits.
+    fn rest(&mut self) {
+        let slice = &self.process.slice;
+        if slice.has_overrun() {
+            self.turns_aside = TURNS_ASIDE;
+        } else {
+            self.turns_aside = self.turns_aside.saturating_sub(1);
+        }
+        slice.rest();
+        if self.turns_aside == 0 {
+            self.process.lane.store(Lane::Fast as u8, Relaxed);
+        }
+        self.process.state.store(State::Parked as u8, Relaxed);
+    }
+
+    /// Waits in the mailbox for what comes next.
+    fn park(self: Box<Self>) {
+        // Where it is left it may be found and end before this returns.
+        let process = self.process.clone();
+        if let Err(life) = process.mailbox.park(self) {
+            life.resume();
+        }
+    }
+
+    fn end(mut self: Box<Self>, reason: ExitReason) {
+        // Its resources are gone before the end is told.
+        self.running = Running::Nothing;
+        self.trial = None;
+        self.table.finish(&self.process, reason);
+        // Whoever waits for new code of it learns that it has ended.
+        self.process.change.forget();
+    }
+
+    /// Goes on as a task: in the fiber lane.
+    fn start_task(mut self: Box<Self>) {
+        self.process.lane.store(Lane::Fiber as u8, Relaxed);
+        if self.trial.is_none() {
+            self.running = std::mem::replace(&mut self.running, Running::Nothing).aside();
+        }
+        let table = self.table.clone();
+        table.scheduler.start(self.drive());
+    }
+
+    async fn drive(mut self: Box<Self>) {
+        let outcome = AssertUnwindSafe(poll_fn(|cx| self.poll(cx))).catch_unwind().await;
+        match outcome {
+            Ok(Outcome::Ended(reason)) => self.end(reason),
+            Ok(Outcome::Parked) => self.park(),
+            Ok(Outcome::Ready) => self.resume(),
+            Ok(Outcome::Returned) => {}
+            Err(panic) => {
+                let reason = host_failed(&self.process, &*panic);
+                self.end(reason);
+            }
+        }
+    }
+
+    fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<Outcome> {
         let process = self.process.clone();
         process.kill.waker.register(cx.waker());
         if process.kill.asked.load(Acquire) {
             // Dropped here, so that its resources are gone before the end is told.
-            self.running = None;
+            self.running = Running::Nothing;
             let tell = self.trial.take().map(|trial| trial.tell);
-            let killed = || ExitReason::new(ExitKind::Killed, "killed");
-            let reason = process.kill.reason.get().map_or_else(killed, |reason| (**reason).clone());
+            let reason = process.kill.reason();
             if let Some(tell) = tell {
                 let _ = tell.send(Err(ReplaceError::Ended(reason.clone())));
             }
-            return Poll::Ready(reason);
+            return Poll::Ready(Outcome::Ended(reason));
         }
-        if process.change.asked.load(Acquire) {
-            process.change.asked.store(false, Relaxed);
-            let wanted = process.change.wanted.lock().take();
-            if let Some(wanted) = wanted {
-                self.begin(wanted);
-            }
+        if let Some(wanted) = process.change.take() {
+            self.replace(wanted);
         }
         loop {
-            let Some(running) = self.running.as_mut() else { return Poll::Pending };
             let timed = process.slice.begin().map(|stands_for| (Instant::now(), stands_for));
-            let result = running.as_mut().poll(cx);
+            let ended = match &mut self.running {
+                Running::Nothing => return Poll::Pending,
+                Running::Whole(whole) => whole.as_mut().poll(cx),
+                Running::Aside(aside) => match aside.as_mut().poll(cx) {
+                    Poll::Pending => Poll::Pending,
+                    Poll::Ready(Aside::Ended(reason)) => Poll::Ready(reason),
+                    Poll::Ready(Aside::Ready(turns)) if self.trial.is_some() => {
+                        self.running = Running::Turns(turns).aside();
+                        continue;
+                    }
+                    Poll::Ready(Aside::Ready(turns)) => {
+                        self.running = Running::Turns(turns);
+                        return Poll::Ready(Outcome::Ready);
+                    }
+                    Poll::Ready(Aside::Parked(turns)) => {
+                        self.running = Running::Turns(turns);
+                        process.current().settle();
+                        self.rest();
+                        Poll::Pending
+                    }
+                },
+                Running::Turns(_) => return Poll::Ready(Outcome::Parked),
+                Running::Thread(_) => {
+                    if let Running::Thread(go_on) = std::mem::replace(&mut self.running, Running::Nothing) {
+                        let _ = go_on.send(());
+                    }
+                    return Poll::Ready(Outcome::Returned);
+                }
+            };
             if let Some((began, stands_for)) = timed {
                 process.slice.end(began.elapsed().as_nanos() as u64, stands_for);
             }
-            if result.is_ready() {
-                self.running = None;
+            if ended.is_ready() {
+                self.running = Running::Nothing;
             }
-            if self.trial.is_none() {
-                return result;
-            }
-            match self.judge(result, cx) {
-                Some(result) => return result,
+            let judged = if self.trial.is_some() { self.judge(ended, cx) } else { Some(ended) };
+            match judged {
+                Some(Poll::Ready(reason)) => return Poll::Ready(Outcome::Ended(reason)),
+                // It waits between two turns, and has no trial any more.
+                Some(Poll::Pending) if matches!(self.running, Running::Turns(_)) => {}
+                Some(Poll::Pending) => return Poll::Pending,
                 // The code before goes on, at once: it may have been told something meanwhile.
-                None => continue,
+                None => {}
             }
         }
     }
 
     /// Lets new code run, and keeps the code before.
-    fn begin(&mut self, wanted: Wanted) {
+    fn replace(&mut self, wanted: Wanted) {
         let process = &self.process;
-        let Some(before) = self.running.take() else { return };
+        let before = std::mem::replace(&mut self.running, Running::Nothing);
+        if matches!(before, Running::Nothing) {
+            return;
+        }
         let Wanted { code, place, tell } = wanted;
         process.slice.rest();
         self.table.host.replacing(process.id);
@@ -318,10 +539,14 @@ impl Life {
         *process.runs.lock() = (run.clone(), Some(before_run.clone()));
         let before_state = process.state.swap(State::Starting as u8, Relaxed);
         let before_memory = process.memory_bytes.swap(0, Relaxed);
-        let until = Box::pin(tokio::time::sleep(self.table.trial_time_max));
+        // Looked at as a task.
+        let until = {
+            let _runtime = self.table.scheduler.enter();
+            Box::pin(tokio::time::sleep(self.table.trial_time_max))
+        };
         let program = run.code.program.clone();
         let context = Context { table: self.table.clone(), process: process.clone(), run };
-        self.running = Some(program.run(context));
+        self.running = Running::new(program.run(context)).aside();
         self.trial = Some(Trial {
             before,
             before_run,
@@ -393,7 +618,7 @@ impl Life {
     /// The new code did not start: it goes, and the code before goes on.
     fn go_back(&mut self, trial: Trial, run: &Run, reason: ExitReason) {
         let process = &self.process;
-        self.running = None;
+        self.running = Running::Nothing;
         run.shut(process);
         run.stop_timers(&self.table.timers);
         self.table.demonitor_all(process, run);
@@ -409,7 +634,7 @@ impl Life {
         *process.runs.lock() = (trial.before_run.clone(), None);
         trial.before_run.bring_back(process, back);
         process.slice.rest();
-        self.running = Some(trial.before);
+        self.running = trial.before;
         self.table.host.replaced(process.id, false);
         let module = run.code.module.map(|id| id.to_string()).unwrap_or_default();
         let mut text = format!("module {module} ended in its start: {}", reason.text);
@@ -434,8 +659,8 @@ mod tests {
     struct Nothing;
 
     impl Program for Nothing {
-        fn run(self: Arc<Self>, _context: Context) -> Running {
-            Box::pin(async { ExitReason::normal() })
+        fn run(self: Arc<Self>, _context: Context) -> Work {
+            Work::whole(async { ExitReason::normal() })
         }
     }
 

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! The lock of what is tested in every order of its threads: with `--cfg hearth_loom` it is loom's, under the
-//! interface of the one that is used.
+//! The locks of what is tested in every order of its threads: with `--cfg hearth_loom` they are loom's, under the
+//! interface of those that are used.
 
+#[cfg(hearth_loom)]
+pub(crate) use loom::sync::{MutexGuard, atomic::AtomicUsize};
 #[cfg(not(hearth_loom))]
-pub(crate) use parking_lot::Mutex;
+pub(crate) use parking_lot::{Mutex, MutexGuard};
+#[cfg(not(hearth_loom))]
+pub(crate) use std::sync::atomic::AtomicUsize;
 
 #[cfg(hearth_loom)]
 pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
@@ -14,7 +18,54 @@ impl<T> Mutex<T> {
         Mutex(loom::sync::Mutex::new(value))
     }
 
-    pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock().expect("a panic ends the test")
+    }
+}
+
+#[cfg(not(hearth_loom))]
+#[derive(Default)]
+pub(crate) struct Condvar(parking_lot::Condvar);
+
+#[cfg(not(hearth_loom))]
+impl Condvar {
+    pub(crate) fn new() -> Condvar {
+        Condvar::default()
+    }
+
+    /// Lets go of the lock until somebody notifies.
+    pub(crate) fn wait<'a, T>(&self, mut guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        self.0.wait(&mut guard);
+        guard
+    }
+
+    pub(crate) fn notify_one(&self) {
+        self.0.notify_one();
+    }
+
+    pub(crate) fn notify_all(&self) {
+        self.0.notify_all();
+    }
+}
+
+#[cfg(hearth_loom)]
+pub(crate) struct Condvar(loom::sync::Condvar);
+
+#[cfg(hearth_loom)]
+impl Condvar {
+    pub(crate) fn new() -> Condvar {
+        Condvar(loom::sync::Condvar::new())
+    }
+
+    pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        self.0.wait(guard).expect("a panic ends the test")
+    }
+
+    pub(crate) fn notify_one(&self) {
+        self.0.notify_one();
+    }
+
+    pub(crate) fn notify_all(&self) {
+        self.0.notify_all();
     }
 }

@@ -5,24 +5,54 @@
 //! timer, link or monitor has reserved: a flood of messages does not take them. Their bytes too are
 //! counted apart; a reply for which there is no room loses its body and says so in its status, and an exit
 //! reason loses all but its kind.
+//!
+//! Here too a process waits: a task leaves its waker, and a parked process *itself*. Whoever brings a signal finds
+//! it and carries it to the run queue; while it is there or runs, there is nothing to find. So what parks has
+//! no flags that tell where it is, and is in one place at a time because it can only be in one.
 
-use crate::{Limits, SendError, Signal, lock::Mutex};
+use crate::{Limits, SendError, Signal, life::Life, lock::Mutex};
 use hearth_abi::signal::Kind;
 use std::{
     collections::VecDeque,
     task::{Context, Poll, Waker},
 };
 
-pub(crate) struct Mailbox(Mutex<Inner>);
+/// What waits in a mailbox without a waker of its own.
+pub(crate) trait Parked {
+    /// There is something for it.
+    fn resume(self);
+}
 
-struct Inner {
+/// `P` is what parks here.
+pub(crate) struct Mailbox<P = Box<Life>>(Mutex<Inner<P>>);
+
+struct Inner<P> {
     queue: VecDeque<Signal>,
     /// Bytes and number of the signals that came without being asked for.
     open: Fill,
     /// Bytes and number of those that have a place of their own.
     reserved: Fill,
-    waker: Option<Waker>,
+    receiver: Receiver<P>,
+    /// Whether the receiver is to look around before it parks the next time, though there may be no signal.
+    is_poked: bool,
     closed: bool,
+}
+
+/// Who waits for a signal.
+enum Receiver<P> {
+    Nobody,
+    Task(Waker),
+    Parked(P),
+}
+
+impl<P: Parked> Receiver<P> {
+    fn wake(self) {
+        match self {
+            Receiver::Nobody => {}
+            Receiver::Task(waker) => waker.wake(),
+            Receiver::Parked(parked) => parked.resume(),
+        }
+    }
 }
 
 /// Signals, and their bytes.
@@ -48,20 +78,21 @@ pub(crate) fn is_of_run(signal: &Signal) -> bool {
     matches!(signal.header.kind, Kind::Reply | Kind::Timeout | Kind::Down)
 }
 
-impl Mailbox {
-    pub(crate) fn new() -> Mailbox {
+impl<P: Parked> Mailbox<P> {
+    pub(crate) fn new() -> Mailbox<P> {
         Mailbox(Mutex::new(Inner {
             queue: VecDeque::new(),
             open: Fill::default(),
             reserved: Fill::default(),
-            waker: None,
+            receiver: Receiver::Nobody,
+            is_poked: false,
             closed: false,
         }))
     }
 
     /// Appends a signal and wakes the receiver.
     pub(crate) fn push(&self, mut signal: Signal, limits: &Limits) -> Result<(), SendError> {
-        let waker = {
+        let receiver = {
             let mut inner = self.0.lock();
             if inner.closed {
                 return Err(SendError::NotFound);
@@ -82,12 +113,33 @@ impl Mailbox {
                 inner.open.bytes += signal.encoded_len();
             }
             inner.queue.push_back(signal);
-            inner.waker.take()
+            std::mem::replace(&mut inner.receiver, Receiver::Nobody)
         };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        receiver.wake();
         Ok(())
+    }
+
+    /// Leaves what parks here until there is a signal. If there is one, or somebody has called
+    /// [`poke`](Mailbox::poke), it is given back: there is something to do.
+    pub(crate) fn park(&self, parked: P) -> Result<(), P> {
+        let mut inner = self.0.lock();
+        if std::mem::take(&mut inner.is_poked) || !inner.queue.is_empty() || inner.closed {
+            return Err(parked);
+        }
+        inner.receiver = Receiver::Parked(parked);
+        Ok(())
+    }
+
+    /// Resumes what is parked here, or will be the next time, without a signal.
+    pub(crate) fn poke(&self) {
+        let mut inner = self.0.lock();
+        if !matches!(inner.receiver, Receiver::Parked(_)) {
+            inner.is_poked = true;
+            return;
+        }
+        let receiver = std::mem::replace(&mut inner.receiver, Receiver::Nobody);
+        drop(inner);
+        receiver.wake();
     }
 
     /// Takes the first signal if it has at most `cap` bytes.
@@ -154,9 +206,9 @@ impl Mailbox {
         if !inner.queue.is_empty() {
             return Poll::Ready(());
         }
-        match &inner.waker {
-            Some(waker) if waker.will_wake(cx.waker()) => {}
-            _ => inner.waker = Some(cx.waker().clone()),
+        match &inner.receiver {
+            Receiver::Task(waker) if waker.will_wake(cx.waker()) => {}
+            _ => inner.receiver = Receiver::Task(cx.waker().clone()),
         }
         Poll::Pending
     }
@@ -171,10 +223,10 @@ impl Mailbox {
     pub(crate) fn close(&self) {
         let mut inner = self.0.lock();
         inner.closed = true;
-        inner.waker = None;
+        let receiver = std::mem::replace(&mut inner.receiver, Receiver::Nobody);
         let queue = std::mem::take(&mut inner.queue);
         drop(inner);
-        drop(queue);
+        drop((receiver, queue));
     }
 }
 
@@ -191,6 +243,17 @@ mod loom_tests {
     fn message(tag: u64) -> Signal {
         let header = Header { kind: Kind::Message, status: 0, from: 1, tag };
         Signal { header, body: Body::EMPTY }
+    }
+
+    type Mailbox = super::Mailbox<Token>;
+
+    /// What parks in these tests: it tells that it was resumed.
+    struct Token(std::sync::Arc<loom::sync::Notify>);
+
+    impl Parked for Token {
+        fn resume(self) {
+            self.0.notify();
+        }
     }
 
     /// Waits for a signal and takes it, as a process does.

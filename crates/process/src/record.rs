@@ -2,7 +2,7 @@
 //! What the table keeps of one process.
 
 use crate::{
-    Code, ExitReason, Spec,
+    Code, ExitKind, ExitReason, Spec,
     life::{Change, History},
     log::Log,
     mailbox::Mailbox,
@@ -61,17 +61,21 @@ impl State {
 
 /// How a process gets its turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
 pub enum Lane {
-    /// As everybody.
-    Fiber,
+    /// As a task, on a stack of its own: it waits there, is starting, or overran lately.
+    Fiber = 0,
+    /// By plain calls: it parks, and returns soon.
+    Fast = 1,
     /// It overran its slices, and shares what others leave.
-    Hog,
+    Hog = 2,
 }
 
 impl Lane {
     /// Its name in lower case.
     pub fn name(self) -> &'static str {
         match self {
+            Lane::Fast => "fast",
             Lane::Fiber => "fiber",
             Lane::Hog => "hog",
         }
@@ -134,6 +138,8 @@ pub(crate) struct Process {
     /// Whether another process begins in its place.
     pub(crate) is_restarting: AtomicBool,
     pub(crate) slice: Slice,
+    /// A [`Lane`], but for the hog lane.
+    pub(crate) lane: AtomicU8,
     pub(crate) memory_bytes: AtomicU64,
     pub(crate) received: AtomicU64,
     pub(crate) kill: Kill,
@@ -143,12 +149,20 @@ pub(crate) struct Process {
     pub(crate) changed: Notify,
 }
 
-/// Whether the process is to end, and how its task is woken for that.
+/// Whether the process is to end, and how its task, or the thread that its call waits on, is woken for that.
 #[derive(Default)]
 pub(crate) struct Kill {
     pub(crate) asked: AtomicBool,
     pub(crate) reason: OnceLock<Box<ExitReason>>,
     pub(crate) waker: AtomicWaker,
+}
+
+impl Kill {
+    /// Why it is to end.
+    pub(crate) fn reason(&self) -> ExitReason {
+        let killed = || ExitReason::new(ExitKind::Killed, "killed");
+        self.reason.get().map_or_else(killed, |reason| (**reason).clone())
+    }
 }
 
 impl Process {
@@ -170,6 +184,7 @@ impl Process {
             has_started: AtomicBool::new(false),
             is_restarting: AtomicBool::new(false),
             slice: Slice::default(),
+            lane: AtomicU8::new(Lane::Fiber as u8),
             memory_bytes: AtomicU64::new(0),
             received: AtomicU64::new(0),
             kill: Kill::default(),
@@ -183,7 +198,13 @@ impl Process {
         // The first reason counts.
         let _ = self.kill.reason.set(Box::new(reason));
         self.kill.asked.store(true, std::sync::atomic::Ordering::Release);
+        self.look_around();
+    }
+
+    /// Whoever runs it, or finds it parked, looks whether it is to end or to have other code.
+    pub(crate) fn look_around(&self) {
         self.kill.waker.wake();
+        self.mailbox.poke();
     }
 
     /// Gives it the names again that it had: those that it got since go, and those that it gave up come back, if
@@ -210,6 +231,14 @@ impl Process {
         Spec { program, module, origin, ..(*self.spec).clone() }
     }
 
+    fn lane(&self) -> Lane {
+        match self.lane.load(Relaxed) {
+            _ if self.slice.in_hog_lane() => Lane::Hog,
+            lane if lane == Lane::Fast as u8 => Lane::Fast,
+            _ => Lane::Fiber,
+        }
+    }
+
     pub(crate) fn info(&self) -> ProcessInfo {
         let (mailbox_len, mailbox_bytes) = self.mailbox.fill();
         let run = self.current();
@@ -217,7 +246,7 @@ impl Process {
             id: self.id,
             names: self.names.lock().clone().unwrap_or_default(),
             state: State::from_number(self.state.load(Relaxed)),
-            lane: if self.slice.in_hog_lane() { Lane::Hog } else { Lane::Fiber },
+            lane: self.lane(),
             mailbox_len,
             mailbox_bytes,
             memory_bytes: self.memory_bytes.load(Relaxed),

@@ -1,27 +1,34 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! How processes share the processors.
 //!
-//! Each process is a Tokio task. A program that runs long calls [`Slice::tick`] about every
-//! millisecond and does as it is told. A process that overruns one slice yields; one that overruns a
-//! second without having waited in between goes to the hog lane: from then on, until it waits for a
-//! signal, each slice takes one of the lane's fair permits, of which there is one fewer than workers.
+//! A process is in one of two lanes. Those that park are entered by plain calls on the threads of the fast lane
+//! (`lane`). The others, and for a while those that overran there, are Tokio tasks: the fiber lane.
+//!
+//! A program that runs long calls [`Slice::tick`] about every millisecond and does as it is told. On a fiber a process
+//! that overruns one slice yields; one that overruns a second without having waited in between goes to the hog lane:
+//! from then on, until it waits for a signal, each slice takes one of the lane's fair permits, of which there is one
+//! fewer than workers. A plain call that overruns goes there at once, with its thread ([`Slice::tick_here`]).
 //! So one worker is always there for those that are soon done.
 //!
 //! Slices are measured by the thread's own processor clock: by the wall clock, a process whose thread
 //! the operating system took away would wrongly be sent behind the hogs.
 
+use crate::{lane::FastLane, record::Process};
 use parking_lot::Mutex;
 use std::{
     future::{Future, poll_fn},
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{
         Arc,
-        atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
+        atomic::{
+            AtomicBool, AtomicU8, AtomicU64,
+            Ordering::{Acquire, Relaxed},
+        },
     },
     task::{self, Poll},
 };
 use tokio::{
-    runtime::Handle,
+    runtime::{EnterGuard, Handle},
     sync::{AcquireError, OwnedSemaphorePermit, Semaphore},
 };
 
@@ -53,6 +60,11 @@ impl Scheduler {
         // Its end is seen in the table, not through the handle.
         drop(self.runtime.spawn(task));
     }
+
+    /// What is made from here on, until the result is dropped, belongs to the runtime.
+    pub(crate) fn enter(&self) -> EnterGuard<'_> {
+        self.runtime.enter()
+    }
 }
 
 /// How one process uses the processor.
@@ -62,6 +74,8 @@ pub(crate) struct Slice {
     noted_ns: AtomicU64,
     /// Slices overrun since it last waited.
     overruns: AtomicU8,
+    /// Whether a plain call has taken about a slice: it is shown an empty mailbox once, so that it may park.
+    is_long: AtomicBool,
     place: Arc<Mutex<Place>>,
     cpu_ns: AtomicU64,
     turns: AtomicU64,
@@ -99,6 +113,7 @@ impl Slice {
     /// A turn begins. The result is whether to time it, and for how many turns it stands.
     pub(crate) fn begin(&self) -> Option<u64> {
         self.noted_ns.store(0, Relaxed);
+        self.is_long.store(false, Relaxed);
         let turn = self.turns.load(Relaxed);
         self.turns.store(turn + 1, Relaxed);
         match turn {
@@ -144,6 +159,61 @@ impl Slice {
             tokio::task::yield_now().await;
             poll_fn(|cx| place.lock().poll(cx)).await;
         }))
+    }
+
+    /// See [`crate::Context::tick_here`]. Returns when the plain call may go on; `false` if it must not.
+    pub(crate) fn tick_here(&self, scheduler: &Scheduler, lane: &FastLane, process: &Process) -> bool {
+        let is_over = || process.kill.asked.load(Acquire) || lane.is_stopped();
+        if is_over() {
+            return false;
+        }
+        let now = thread_cpu_ns();
+        let noted = self.noted_ns.load(Relaxed);
+        if noted == 0 {
+            // As in `tick`.
+            self.cpu_ns.fetch_add(500_000, Relaxed);
+            self.noted_ns.store(now, Relaxed);
+            self.is_long.store(true, Relaxed);
+            lane.share_queue();
+            return true;
+        }
+        let used = now.saturating_sub(noted);
+        if used < SLICE_NS {
+            return true;
+        }
+        self.cpu_ns.fetch_add(used, Relaxed);
+        self.noted_ns.store(now, Relaxed);
+        if !lane.leave() {
+            // There is no thread for the others: they wait for the next tick, which tries again.
+            return true;
+        }
+        self.overruns.store(2, Relaxed);
+        // Whoever waits for the permit goes first.
+        *self.place.lock() = Place::None;
+        let mut permit = pin!(scheduler.hogs.clone().acquire_owned());
+        let permit = futures::executor::block_on(poll_fn(|cx| {
+            process.kill.waker.register(cx.waker());
+            if is_over() || process.change.is_asked() {
+                return Poll::Ready(None);
+            }
+            permit.as_mut().poll(cx).map(Result::ok)
+        }));
+        if let Some(_permit) = permit {
+            *self.place.lock() = Place::Running { _permit };
+        }
+        // What came while this thread slept is not its time.
+        self.noted_ns.store(thread_cpu_ns(), Relaxed);
+        !is_over()
+    }
+
+    /// Whether a plain call should park soon. Says so once a turn.
+    pub(crate) fn should_park(&self) -> bool {
+        self.is_long.load(Relaxed) && self.is_long.swap(false, Relaxed)
+    }
+
+    /// Whether it overran a slice since it last waited.
+    pub(crate) fn has_overrun(&self) -> bool {
+        self.overruns.load(Relaxed) != 0
     }
 
     /// The process is going to wait, or other code runs as it: it leaves the hog lane, and its queue.

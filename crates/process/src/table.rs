@@ -2,7 +2,8 @@
 //! The table of processes of one peer.
 
 use crate::{
-    Body, Context, ExitKind, ExitReason, Level, Limits, LogFollower, LogLine, ProcessInfo, Signal,
+    Body, Context, ExitKind, ExitReason, Level, Limits, LogFollower, LogLine, ProcessInfo, Program, Signal,
+    lane::FastLane,
     life::{self, ReplaceError},
     names::Names,
     record::{Directory, Process},
@@ -19,8 +20,6 @@ use hearth_abi::{
 use parking_lot::Mutex;
 use std::{
     collections::{HashMap, VecDeque},
-    future::Future,
-    pin::Pin,
     sync::{
         Arc, Weak,
         atomic::{
@@ -107,13 +106,6 @@ pub trait Host: Send + Sync + 'static {
     }
 }
 
-/// A module made runnable.
-pub trait Program: Send + Sync + 'static {
-    /// Runs as this process until its end. The future is dropped when the process is killed. It calls
-    /// [`Context::started`] when it has all that it needs, and [`Context::tick`] when it runs long.
-    fn run(self: Arc<Self>, context: Context) -> Pin<Box<dyn Future<Output = ExitReason> + Send>>;
-}
-
 /// What a process is spawned from.
 #[derive(Clone)]
 pub struct Spec {
@@ -142,8 +134,10 @@ pub struct Config {
     pub first_serial: u64,
     /// Limits for those who have no wish of their own, see [`Processes::default_limits`].
     pub defaults: Limits,
-    /// Worker threads of the Tokio runtime.
+    /// Worker threads of the Tokio runtime, and as many of the fast lane.
     pub workers: usize,
+    /// Bytes of stack of a thread of the fast lane.
+    pub worker_stack_bytes: usize,
     /// Most processes at a time.
     pub processes_max: usize,
     /// How long new code of a process may compute before it waits for the first time. What takes longer
@@ -159,6 +153,7 @@ impl Config {
             first_serial,
             defaults: Limits::default(),
             workers,
+            worker_stack_bytes: 1 << 20,
             processes_max: 1 << 20,
             trial_time_max: Duration::from_secs(20),
         }
@@ -280,6 +275,7 @@ pub(crate) struct Inner {
     pub(crate) peer: PeerId,
     pub(crate) made: Instant,
     pub(crate) scheduler: Scheduler,
+    pub(crate) lane: FastLane,
     pub(crate) names: Names,
     pub(crate) timers: Timers,
     defaults: Limits,
@@ -319,6 +315,7 @@ impl Processes {
         let inner = Arc::new(Inner {
             peer: config.peer,
             made: Instant::now(),
+            lane: FastLane::new(runtime.clone(), config.workers, config.worker_stack_bytes),
             scheduler: Scheduler::new(runtime, config.workers),
             names: Names::default(),
             timers: Timers::default(),
@@ -625,7 +622,7 @@ impl Inner {
             self.directory.remove(id);
             return Err(SpawnError::NotTied(errno));
         }
-        self.scheduler.start(life::run(Context::new(self.clone(), process)));
+        life::begin(self, process);
         Ok(id)
     }
 
@@ -764,10 +761,27 @@ impl Inner {
     }
 }
 
+/// Ends the fast lane when it is dropped, and lets go of what is parked.
+struct EndOfLane(Weak<Inner>);
+
+impl Drop for EndOfLane {
+    fn drop(&mut self) {
+        let Some(table) = self.0.upgrade() else { return };
+        table.lane.stop();
+        for process in table.directory.all() {
+            // A call that waits for its permit is left.
+            process.kill.waker.wake();
+            process.mailbox.close();
+        }
+    }
+}
+
 /// Sends the signals of timers that are due, as long as the table lives.
 async fn run_timers(table: Weak<Inner>) {
     // Looks at times whether the table is still there.
     const AT_MOST: Duration = Duration::from_secs(5);
+    // This task goes with the runtime.
+    let _end = EndOfLane(table.clone());
     loop {
         let Some(strong) = table.upgrade() else { return };
         let (due, next) = strong.timers.due();

@@ -11,11 +11,10 @@ use hearth_abi::{
 };
 use hearth_process::{
     Bond, Code, Config, Context, ExitKind, ExitReason, Host, Limits, Processes, Program, SendError, Signal,
-    SpawnError, Spec, State, Take, Tie,
+    SpawnError, Spec, State, Take, Tie, Work,
 };
 use std::{
     future::Future,
-    pin::Pin,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -61,7 +60,6 @@ impl Host for Peer {
     fn exited(&self, _: ProcessId, _: &ExitReason) {}
 }
 
-type Life = Pin<Box<dyn Future<Output = ExitReason> + Send>>;
 type Order = Box<dyn FnOnce(&Context) -> Option<ExitReason> + Send>;
 
 /// Runs what the test orders, and tells the test what it takes.
@@ -73,9 +71,9 @@ struct Puppet {
 }
 
 impl Program for Puppet {
-    fn run(self: Arc<Self>, context: Context) -> Life {
+    fn run(self: Arc<Self>, context: Context) -> Work {
         context.started();
-        Box::pin(async move {
+        Work::whole(async move {
             let mut orders = self.orders.lock().await;
             loop {
                 tokio::select! {
@@ -479,9 +477,9 @@ async fn names_are_free_when_the_end_is_told() {
 struct Dies(ExitReason);
 
 impl Program for Dies {
-    fn run(self: Arc<Self>, context: Context) -> Life {
+    fn run(self: Arc<Self>, context: Context) -> Work {
         context.started();
-        Box::pin(std::future::ready(self.0.clone()))
+        Work::whole(std::future::ready(self.0.clone()))
     }
 }
 
@@ -793,9 +791,9 @@ async fn new_code_keeps_links_and_not_monitors() {
 struct Fails(Mutex<Option<oneshot::Sender<()>>>, ProcessId);
 
 impl Program for Fails {
-    fn run(self: Arc<Self>, context: Context) -> Life {
+    fn run(self: Arc<Self>, context: Context) -> Work {
         context.started();
-        Box::pin(async move {
+        Work::whole(async move {
             context.trap_exits(false);
             context.link(self.1).unwrap();
             context.monitor(self.1, 1).unwrap();

@@ -9,11 +9,10 @@ use hearth_abi::{
 };
 use hearth_process::{
     Config, Context, ExitKind, ExitReason, FollowEvent, Host, Level, Limits, Processes, Program,
-    RegisterError, ReplyTo, SendError, Signal, SpawnError, Spec, State, Take, Tick,
+    RegisterError, ReplyTo, SendError, Signal, SpawnError, Spec, State, Take, Tick, Work,
 };
 use std::{
     future::Future,
-    pin::Pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
@@ -54,8 +53,6 @@ fn table() -> (Processes, Arc<Peer>) {
     (Processes::new(Config::new(HERE, 1, 2), peer.clone()), peer)
 }
 
-type Life = Pin<Box<dyn Future<Output = ExitReason> + Send>>;
-
 struct Code<F>(F);
 
 impl<F, R> Program for Code<F>
@@ -63,9 +60,11 @@ where
     F: Fn(Context) -> R + Send + Sync + 'static,
     R: Future<Output = ExitReason> + Send + 'static,
 {
-    fn run(self: Arc<Self>, context: Context) -> Life {
-        context.started();
-        Box::pin((self.0)(context))
+    fn run(self: Arc<Self>, context: Context) -> Work {
+        Work::whole(async move {
+            context.started();
+            (self.0)(context).await
+        })
     }
 }
 
@@ -391,8 +390,8 @@ async fn a_panic_in_the_host_ends_that_process_alone() {
 async fn started_tells_the_start_or_the_end_before_it() {
     struct NeverStarts;
     impl Program for NeverStarts {
-        fn run(self: Arc<Self>, _: Context) -> Life {
-            Box::pin(async { ExitReason::new(ExitKind::Load, "no such module") })
+        fn run(self: Arc<Self>, _: Context) -> Work {
+            Work::whole(async { ExitReason::new(ExitKind::Load, "no such module") })
         }
     }
     let (table, _) = table();

@@ -9,11 +9,10 @@ use hearth_abi::{
 };
 use hearth_process::{
     Code, Config, Context, ExitKind, ExitReason, HISTORY_MAX, Host, Lane, Level, Limits, Processes, Program,
-    ReplaceError, ReplyTo, SendError, Signal, Spec, State, Take, Tick,
+    ReplaceError, ReplyTo, SendError, Signal, Spec, State, Take, Tick, Work,
 };
 use std::{
     future::Future,
-    pin::Pin,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -63,9 +62,11 @@ where
     F: Fn(Context) -> R + Send + Sync + 'static,
     R: Future<Output = ExitReason> + Send + 'static,
 {
-    fn run(self: Arc<Self>, context: Context) -> Pin<Box<dyn Future<Output = ExitReason> + Send>> {
-        context.started();
-        Box::pin((self.0)(context))
+    fn run(self: Arc<Self>, context: Context) -> Work {
+        Work::whole(async move {
+            context.started();
+            (self.0)(context).await
+        })
     }
 }
 

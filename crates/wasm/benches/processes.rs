@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! How fast processes exchange messages, begin and end, and what an idle one costs, beside Erlang.
 //!
-//! `cargo bench -p hearth-wasm --bench processes [-- QUICK]` prints a table. All rates are per second of
-//! processor time, on one worker thread, so that they can be compared on a machine that does other things
-//! too. With `erl` on the path the same is done in Erlang on one scheduler that does not spin.
+//! `cargo bench -p hearth-wasm --bench processes [-- [QUICK] [ALONE] [ROW]...]` prints a table, or these rows of it. All
+//! rates are per second of processor time, on one worker thread, so that they can be compared on a machine that does
+//! other things too. With `erl` on the path, and without `ALONE`, the same is done in Erlang on one scheduler that does
+//! not spin.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -364,12 +365,15 @@ fn rate(count: u64, micros: f64) -> f64 {
 
 fn main() {
     // Cargo passes `--bench`.
-    let quick = std::env::args().any(|arg| arg == "QUICK");
-    let scale = if quick { 20 } else { 1 };
+    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    let has = |word: &str| args.iter().any(|arg| arg == word);
+    let wants = |row: &str| has(row) || args.iter().all(|arg| arg == "QUICK" || arg == "ALONE");
+    let scale = if has("QUICK") { 20 } else { 1 };
     let (rounds, hops, each, waves, idle) =
         (1_000_000 / scale, 2_000_000 / scale, 5000 / scale, 1000 / scale, 20_000 / scale);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let erlang = erlang(&[rounds, hops, each, waves, idle]).unwrap_or_default();
+    let counts = [rounds, hops, each, waves, idle];
+    let erlang = if has("ALONE") { None } else { erlang(&counts) }.unwrap_or_default();
     println!("per second of processor time   {:>12} {:>12} {:>7}", "Hearth", "Erlang", "ratio");
     let row = |name: &str, count: u64, time: Duration, theirs: &str| {
         let ours = rate(count, time.as_micros() as f64);
@@ -383,20 +387,33 @@ fn main() {
     };
     runtime.block_on(async {
         let world = World::new();
-        let memory = world.memory(idle as usize).await;
-        let time = measure(|| world.ping_pong(ECHO, PING, rounds)).await;
-        row("ping-pong, parked, round trips", rounds, time, "ping-pong");
-        let time = measure(|| world.ping_pong(ECHO_BLOCKING, PING_BLOCKING, rounds)).await;
-        row("ping-pong, blocking", rounds, time, "ping-pong");
-        let time = measure(|| world.ring(1000, hops)).await;
-        row("ring of 1000, hops", hops, time, "ring");
-        let time = measure(|| world.fan_in(100, each)).await;
-        row("fan-in 100 to 1, messages", 100 * each, time, "fan-in");
-        let time = measure(|| world.spawn_waves(waves)).await;
-        row("spawn, message, exit", 100 * waves, time, "spawn");
-        let theirs = erlang.get("memory").map_or("-".into(), |bytes| format!("{bytes:.0}"));
-        let ratio = erlang.get("memory").map_or("-".into(), |bytes| format!("{:.2}", memory as f64 / bytes));
-        println!("{:<30} {memory:>12} {theirs:>12} {ratio:>7}", "bytes per idle process (RSS)");
+        if wants("memory") {
+            let memory = world.memory(idle as usize).await;
+            let theirs = erlang.get("memory");
+            let ratio = theirs.map_or("-".into(), |bytes| format!("{:.2}", memory as f64 / bytes));
+            let theirs = theirs.map_or("-".into(), |bytes| format!("{bytes:.0}"));
+            println!("{:<30} {memory:>12} {theirs:>12} {ratio:>7}", "bytes per idle process (RSS)");
+        }
+        if wants("ping-pong") {
+            let time = measure(|| world.ping_pong(ECHO, PING, rounds)).await;
+            row("ping-pong, parked, round trips", rounds, time, "ping-pong");
+        }
+        if wants("blocking") {
+            let time = measure(|| world.ping_pong(ECHO_BLOCKING, PING_BLOCKING, rounds)).await;
+            row("ping-pong, blocking", rounds, time, "ping-pong");
+        }
+        if wants("ring") {
+            let time = measure(|| world.ring(1000, hops)).await;
+            row("ring of 1000, hops", hops, time, "ring");
+        }
+        if wants("fan-in") {
+            let time = measure(|| world.fan_in(100, each)).await;
+            row("fan-in 100 to 1, messages", 100 * each, time, "fan-in");
+        }
+        if wants("spawn") {
+            let time = measure(|| world.spawn_waves(waves)).await;
+            row("spawn, message, exit", 100 * waves, time, "spawn");
+        }
         world.processes.shutdown().await;
     });
 }

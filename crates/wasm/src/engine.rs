@@ -6,6 +6,7 @@ use crate::{
     host::{self, Guest},
     modules::Modules,
     program::WasmProgram,
+    recycle::Recycling,
     slab::{Memories, Stacks},
     ticker::Ticker,
 };
@@ -60,6 +61,10 @@ pub(crate) struct Inner {
     pub(crate) services: Arc<dyn Services>,
     pub(crate) modules: Modules,
     pub(crate) ticker: Ticker,
+    /// Instances that wait to be used again; `None` where they cannot be.
+    pub(crate) recycling: Option<Recycling>,
+    /// Stack of a guest and of the host functions below it, in bytes.
+    pub(crate) stack_bytes: usize,
 }
 
 impl Wasm {
@@ -75,12 +80,25 @@ impl Wasm {
         host::link(&mut linker).map_err(error)?;
         let ticker = Ticker::start(&engine).map_err(|error| EngineError(error.to_string()))?;
         let modules = Modules::new(engine.clone(), linker, &config);
-        Ok(Wasm(Arc::new(Inner { engine, services, modules, ticker })))
+        let stack_bytes = guest_stack(&config) + HOST_STACK;
+        Ok(Wasm(Arc::new(Inner {
+            engine,
+            services,
+            modules,
+            ticker,
+            recycling: Recycling::new(),
+            stack_bytes,
+        })))
     }
 
     /// The module of this lump as a program. Its bytes are asked for when a process starts.
     pub fn program(&self, module: LumpId) -> Arc<dyn Program> {
         Arc::new(WasmProgram { wasm: self.0.clone(), module })
+    }
+
+    /// Instances whose guests have ended, and which wait to be used again by others of the same modules.
+    pub fn spare_instances(&self) -> usize {
+        self.0.recycling.as_ref().map_or(0, Recycling::count)
     }
 
     /// Compiles and checks a module, and keeps it for a process that may use it soon. The bytes must
@@ -93,8 +111,13 @@ impl Wasm {
     }
 }
 
+/// Whole pages, whatever their size.
+fn guest_stack(config: &WasmConfig) -> usize {
+    config.stack_bytes.next_multiple_of(64 << 10)
+}
+
 fn settings(config: &WasmConfig) -> Config {
-    let stack_bytes = config.stack_bytes.next_multiple_of(64 << 10);
+    let stack_bytes = guest_stack(config);
     let mut settings = Config::new();
     settings
         .epoch_interruption(true)

@@ -8,9 +8,10 @@
 //! before it gets there: pointers, lengths, text, ids, and whether the process has the authority
 //! (`host::authority`, the one place).
 //!
-//! A guest runs on a fiber and is interrupted every millisecond (`ticker`); what then happens to it is
-//! decided by the scheduler of `hearth_process`. Linear memories and stacks come from slabs (`slab`),
-//! so that tens of thousands of processes fit under the default limits of the system.
+//! A guest that parks is entered by plain calls, one that waits on its stack runs on a fiber. Both are interrupted every
+//! millisecond (`ticker`); what then happens to them is decided by the scheduler of `hearth_process`. Linear memories
+//! and stacks come from slabs (`slab`), so that very many processes fit under the default limits of the system, and
+//! instances whose guests have ended are used again (`recycle`).
 //!
 //! This crate is the only one that knows Wasmtime. It must not depend on `store`, `scene`, `net` or
 //! anything above.
@@ -20,6 +21,7 @@ mod error;
 mod host;
 mod modules;
 mod program;
+mod recycle;
 mod services;
 mod slab;
 mod ticker;

@@ -4,9 +4,10 @@
 use crate::{
     BadExport, LoadError, MissingImport, WasmConfig,
     host::{CALLS, Guest},
+    recycle::{self, Spares},
 };
 use bytes::Bytes;
-use hearth_abi::{IMPORT_MODULE, LumpId};
+use hearth_abi::{IMPORT_MODULE, IMPORT_MODULE_BLOCKING, LumpId};
 use parking_lot::Mutex;
 use std::{collections::HashMap, future::Future, sync::Arc};
 use tokio::sync::{OnceCell, Semaphore};
@@ -20,6 +21,10 @@ pub(crate) struct Compiled {
     pub(crate) pre: InstancePre<Guest>,
     pub(crate) has_wake: bool,
     pub(crate) has_initialize: bool,
+    /// Whether it may wait on its own stack.
+    pub(crate) is_blocking: bool,
+    /// Instances whose guests have ended.
+    pub(crate) spares: Spares,
     code_bytes: usize,
 }
 
@@ -76,6 +81,17 @@ impl Modules {
         }
     }
 
+    /// The module, if it is compiled.
+    pub(crate) fn cached(&self, id: LumpId) -> Option<Arc<Compiled>> {
+        let mut cache = self.cache.lock();
+        let now = cache.uses + 1;
+        let (cell, used) = cache.entries.get_mut(&id)?;
+        let compiled = cell.get()?.clone();
+        *used = now;
+        cache.uses = now;
+        Some(compiled)
+    }
+
     fn cell(&self, id: LumpId) -> Cell {
         let mut cache = self.cache.lock();
         cache.uses += 1;
@@ -126,13 +142,18 @@ impl Modules {
 }
 
 fn compile(engine: &Engine, linker: &Linker<Guest>, bytes: &[u8]) -> Result<Compiled, LoadError> {
-    let module = Module::from_binary(engine, bytes)
+    let (bytes, recipe) = recycle::prepare(bytes);
+    let module = Module::from_binary(engine, &bytes)
         .map_err(|error| LoadError::Invalid(cut(&format!("{error:#}"), 1000).to_owned()))?;
     check_imports(&module)?;
     let (has_wake, has_initialize) = check_exports(&module)?;
     let code = module.image_range();
     let pre = linker.instantiate_pre(&module).map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
-    Ok(Compiled { pre, has_wake, has_initialize, code_bytes: code.end as usize - code.start as usize })
+    let is_blocking = module.imports().any(|import| import.module() == IMPORT_MODULE_BLOCKING);
+    let code_bytes = code.end as usize - code.start as usize;
+    // One that waits on its stack has no end between two calls.
+    let spares = Spares::new(recipe.filter(|_| !is_blocking));
+    Ok(Compiled { pre, has_wake, has_initialize, is_blocking, spares, code_bytes })
 }
 
 fn cut(text: &str, len: usize) -> &str {

@@ -6,10 +6,11 @@ use crate::{
     engine::Inner,
     host::Guest,
     modules::Compiled,
-    trap::{exit_reason, load_reason},
+    recycle::Recyclable,
+    trap::{Leave, exit_reason, load_reason},
 };
 use hearth_abi::LumpId;
-use hearth_process::{Context, ExitReason, Program, State, Tick};
+use hearth_process::{Aside, Context, ExitKind, ExitReason, Program, State, Tick, Turn, Turns, Work};
 use std::{future::Future, pin::Pin, sync::Arc};
 use wasmtime::{Instance, Store, TypedFunc, UpdateDeadline};
 
@@ -20,83 +21,245 @@ pub(crate) struct WasmProgram {
 }
 
 impl Program for WasmProgram {
-    fn run(self: Arc<Self>, context: Context) -> Pin<Box<dyn Future<Output = ExitReason> + Send>> {
+    fn run(self: Arc<Self>, context: Context) -> Work {
+        Work::Turns(Box::new(GuestTurns { program: self, context, compiled: None, live: None }))
+    }
+}
+
+/// A guest between its turns.
+struct GuestTurns {
+    program: Arc<WasmProgram>,
+    context: Context,
+    /// Its module, once it was needed.
+    compiled: Option<Arc<Compiled>>,
+    /// `None` before its first turn, and while it is in a turn.
+    live: Option<Live>,
+}
+
+/// An instance, and what it is entered by.
+pub(crate) struct Live {
+    pub(crate) store: Store<Guest>,
+    initialize: Option<TypedFunc<(), ()>>,
+    start: TypedFunc<(), ()>,
+    wake: Option<TypedFunc<(), ()>>,
+    /// What it takes to use it again, if it can be.
+    pub(crate) recyclable: Option<Recyclable>,
+}
+
+impl Turns for GuestTurns {
+    fn stack_bytes(&self) -> usize {
+        self.program.wasm.stack_bytes
+    }
+
+    fn turn(&mut self) -> Turn {
+        let turned = match self.live.take() {
+            Some(live) => self.wake_here(live),
+            None => {
+                if self.compiled.is_none() {
+                    self.compiled = self.program.wasm.modules.cached(self.program.module);
+                }
+                // Unless the module is at hand, and never waits on its stack.
+                let Some(compiled) = self.compiled.clone().filter(|compiled| !compiled.is_blocking) else {
+                    return Turn::Aside;
+                };
+                self.first_here(&compiled)
+            }
+        };
+        turned.map_or_else(Turn::Ended, |()| Turn::Parked)
+    }
+
+    fn aside(mut self: Box<Self>) -> Pin<Box<dyn Future<Output = Aside> + Send>> {
         Box::pin(async move {
-            let caller = Caller { process: context.id(), origin: context.origin() };
-            let wasm = self.wasm.clone();
-            let bytes = async { wasm.services.lump(&caller, self.module).await.map_err(LoadError::Missing) };
-            let compiled = match wasm.modules.get(self.module, bytes).await {
-                Ok(compiled) => compiled,
-                Err(error) => return load_reason(&error),
+            let turned = match (self.live.take(), self.compiled.clone()) {
+                (Some(live), _) => self.wake_aside(live).await,
+                (None, Some(compiled)) => self.first_aside(&compiled).await,
+                (None, None) => match self.load().await {
+                    // With the module at hand, it may not have to be aside any more.
+                    Ok(()) => return Aside::Ready(self),
+                    Err(error) => Err(load_reason(&error)),
+                },
             };
-            drop(self);
-            match live(&wasm, &compiled, context, caller).await {
-                Ok(()) => ExitReason::normal(),
-                Err(reason) => reason,
+            match turned {
+                Ok(()) => Aside::Parked(self),
+                Err(reason) => Aside::Ended(reason),
             }
         })
     }
 }
 
-async fn live(
-    wasm: &Arc<Inner>,
+/// Whether there is another turn.
+type Turned = Result<(), ExitReason>;
+
+impl GuestTurns {
+    /// Gets its module, which may have to be fetched and compiled.
+    async fn load(&mut self) -> Result<(), LoadError> {
+        let WasmProgram { wasm, module } = &*self.program;
+        let caller = Caller { process: self.context.id(), origin: self.context.origin() };
+        let bytes = async { wasm.services.lump(&caller, *module).await.map_err(LoadError::Missing) };
+        self.compiled = Some(wasm.modules.get(*module, bytes).await?);
+        Ok(())
+    }
+
+    fn first_here(&mut self, compiled: &Compiled) -> Turned {
+        let wasm = &self.program.wasm;
+        let mut live = match compiled.spares.take(wasm, &self.context) {
+            Some(live) => live,
+            None => {
+                let mut store = new_store(wasm, &self.context, true);
+                let instance = compiled.pre.instantiate(&mut store);
+                new_live(wasm, compiled, store, instance)?
+            }
+        };
+        let called = self.start_here(&mut live);
+        self.after(live, called)
+    }
+
+    fn start_here(&self, live: &mut Live) -> wasmtime::Result<()> {
+        begin_turn(&self.program.wasm, &mut live.store, true);
+        if let Some(initialize) = &live.initialize {
+            initialize.call(&mut live.store, ())?;
+        }
+        self.context.started();
+        live.start.call(&mut live.store, ())
+    }
+
+    fn wake_here(&mut self, mut live: Live) -> Turned {
+        begin_turn(&self.program.wasm, &mut live.store, true);
+        let called = live.wake.as_ref().map(|wake| wake.call(&mut live.store, ()));
+        self.after(live, called.unwrap_or(Ok(())))
+    }
+
+    /// The first turn of a guest that has to be aside. If it waits on its stack it has all its life in it.
+    async fn first_aside(&mut self, compiled: &Compiled) -> Turned {
+        let wasm = self.program.wasm.clone();
+        let mut store = new_store(&wasm, &self.context, false);
+        let instance = compiled.pre.instantiate_async(&mut store).await;
+        let mut live = new_live(&wasm, compiled, store, instance)?;
+        let mut called = self.start_aside(&mut live).await;
+        if compiled.is_blocking
+            && let Some(wake) = live.wake.clone()
+        {
+            while called.is_ok() {
+                if self.context.wait(State::Parked).await {
+                    begin_turn(&wasm, &mut live.store, false);
+                }
+                called = wake.call_async(&mut live.store, ()).await;
+            }
+        }
+        self.after(live, called)
+    }
+
+    async fn start_aside(&self, live: &mut Live) -> wasmtime::Result<()> {
+        begin_turn(&self.program.wasm, &mut live.store, false);
+        if let Some(initialize) = &live.initialize {
+            initialize.call_async(&mut live.store, ()).await?;
+        }
+        self.context.started();
+        live.start.call_async(&mut live.store, ()).await
+    }
+
+    async fn wake_aside(&mut self, mut live: Live) -> Turned {
+        begin_turn(&self.program.wasm, &mut live.store, false);
+        let called = match &live.wake {
+            Some(wake) => wake.call_async(&mut live.store, ()).await,
+            None => Ok(()),
+        };
+        self.after(live, called)
+    }
+
+    /// A call is over: keeps the instance for the next turn, or else for another guest.
+    fn after(&mut self, live: Live, called: wasmtime::Result<()>) -> Turned {
+        let ended = match called {
+            Ok(()) if live.wake.is_some() => {
+                self.live = Some(live);
+                return Ok(());
+            }
+            Ok(()) => ExitReason::normal(),
+            Err(error) => exit_reason(&error),
+        };
+        self.give(live);
+        Err(ended)
+    }
+
+    fn give(&self, live: Live) {
+        if let Some(compiled) = &self.compiled {
+            compiled.spares.give(&self.program.wasm, live);
+        }
+    }
+}
+
+impl Drop for GuestTurns {
+    fn drop(&mut self) {
+        // Killed between two turns. In the middle of one there is no instance here.
+        if let Some(live) = self.live.take() {
+            self.give(live);
+        }
+    }
+}
+
+fn new_live(
+    wasm: &Inner,
     compiled: &Compiled,
-    context: Context,
-    caller: Caller,
-) -> Result<(), ExitReason> {
-    let mut store = Store::new(&wasm.engine, Guest::new(wasm.clone(), context.clone(), caller));
+    mut store: Store<Guest>,
+    instance: wasmtime::Result<Instance>,
+) -> Result<Live, ExitReason> {
+    let instance = instance.map_err(|error| match store.data().denied() {
+        Some(denied) => load_reason(&LoadError::Limit(denied)),
+        None => exit_reason(&error),
+    })?;
+    let recyclable = compiled.spares.note(wasm, &instance, &mut store);
+    let function = |store: &mut Store<Guest>, name| {
+        instance.get_typed_func(store, name).map_err(|error| exit_reason(&error))
+    };
+    Ok(Live {
+        initialize: compiled.has_initialize.then(|| function(&mut store, "_initialize")).transpose()?,
+        start: function(&mut store, "start")?,
+        wake: compiled.has_wake.then(|| function(&mut store, "wake")).transpose()?,
+        recyclable,
+        store,
+    })
+}
+
+/// A store whose guest may be interrupted from now on: a module's own start function runs with its instance.
+fn new_store(wasm: &Arc<Inner>, context: &Context, is_plain: bool) -> Store<Guest> {
+    let mut store = Store::new(&wasm.engine, Guest::new(wasm.clone(), context.clone()));
     store.limiter(|guest| guest);
     store.epoch_deadline_callback(|guest| {
         let guest = guest.data();
+        let wasm = guest.wasm.clone();
+        // The clock may have come to rest meanwhile.
+        let after = |until: Pin<Box<dyn Future<Output = ()> + Send>>| {
+            UpdateDeadline::YieldCustom(
+                1,
+                Box::pin(async move {
+                    until.await;
+                    wasm.ticker.touch();
+                }),
+            )
+        };
+        if guest.is_plain {
+            let goes_on = guest.context.tick_here();
+            guest.wasm.ticker.touch();
+            return match goes_on {
+                true => Ok(UpdateDeadline::Continue(1)),
+                // Why it is to end is known to whoever wants it to.
+                false => Err(Leave(ExitReason::of_kind(ExitKind::Killed)).into()),
+            };
+        }
         guest.wasm.ticker.touch();
         Ok(match guest.context.tick() {
             Tick::Continue => UpdateDeadline::Continue(1),
-            Tick::Yield => UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())),
-            Tick::Wait(until) => UpdateDeadline::YieldCustom(1, until),
+            Tick::Yield => after(Box::pin(tokio::task::yield_now())),
+            Tick::Wait(until) => after(until),
         })
     });
-    begin_turn(wasm, &mut store);
-    let instance = match compiled.pre.instantiate_async(&mut store).await {
-        Ok(instance) => instance,
-        Err(error) => {
-            return Err(match store.data().denied() {
-                Some(denied) => load_reason(&LoadError::Limit(denied)),
-                None => exit_reason(&error),
-            });
-        }
-    };
-    if compiled.has_initialize {
-        call(&instance, &mut store, "_initialize").await?;
-    }
-    context.started();
-    call(&instance, &mut store, "start").await?;
-    if !compiled.has_wake {
-        return Ok(());
-    }
-    let wake = function(&instance, &mut store, "wake")?;
-    loop {
-        if context.wait(State::Parked).await {
-            begin_turn(wasm, &mut store);
-        }
-        wake.call_async(&mut store, ()).await.map_err(|error| exit_reason(&error))?;
-    }
+    begin_turn(wasm, &mut store, is_plain);
+    store
 }
 
 /// The guest has not run just now: its slice begins anew.
-fn begin_turn(wasm: &Inner, store: &mut Store<Guest>) {
+fn begin_turn(wasm: &Inner, store: &mut Store<Guest>, is_plain: bool) {
+    store.data_mut().is_plain = is_plain;
     store.set_epoch_deadline(1);
     wasm.ticker.touch();
-}
-
-async fn call(instance: &Instance, store: &mut Store<Guest>, name: &str) -> Result<(), ExitReason> {
-    let function = function(instance, store, name)?;
-    function.call_async(store, ()).await.map_err(|error| exit_reason(&error))
-}
-
-fn function(
-    instance: &Instance,
-    store: &mut Store<Guest>,
-    name: &str,
-) -> Result<TypedFunc<(), ()>, ExitReason> {
-    instance.get_typed_func(store, name).map_err(|error| exit_reason(&error))
 }

@@ -14,7 +14,7 @@
 
 use parking_lot::Mutex;
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap_anonymous, mprotect, munmap};
-use std::{io, ops::Range, ptr, sync::Arc};
+use std::{fs::File, io, ops::Range, os::unix::fs::FileExt, ptr, sync::Arc};
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType, StackCreator, StackMemory};
 
 /// The system's page size. Larger pages than this are a multiple of it, and all sizes here are
@@ -74,6 +74,9 @@ impl Slab {
                     MapFlags::PRIVATE | MapFlags::NORESERVE,
                 )
             }? as usize;
+            // A guest touches a few pages: a huge one for each would cost its whole slot, and its neighbours'.
+            // SAFETY: the range was mapped just now. A failure means that there are none.
+            let _ = unsafe { madvise(base as *mut _, len, Advice::LinuxNoHugepage) };
             state.fresh = base..base + len;
             state.mappings.push(base..base + len);
         }
@@ -206,6 +209,43 @@ unsafe impl MemoryCreator for Memories {
     }
 }
 
+/// Tells which pages of a range were ever touched since its slot was taken.
+///
+/// It asks the kernel (`proc_pid_pagemap(5)`): a page that was touched is in memory or in the swap. What was only
+/// read counts too.
+pub(crate) struct Touched {
+    pagemap: File,
+    page_len: usize,
+}
+
+impl Touched {
+    /// `None` where the system does not tell.
+    pub(crate) fn open() -> Option<Touched> {
+        let pagemap = File::open("/proc/self/pagemap").ok()?;
+        Some(Touched { pagemap, page_len: rustix::param::page_size() })
+    }
+
+    /// Bytes of a page.
+    pub(crate) fn page_len(&self) -> usize {
+        self.page_len
+    }
+
+    /// The numbers of the pages of this range, which begins with a page, that were touched. `None` if the system does
+    /// not tell.
+    pub(crate) fn pages(&self, range: &[u8]) -> Option<Vec<usize>> {
+        /// Bytes that tell of one page, as a number in the order of this machine.
+        const ENTRY: usize = 8;
+        /// Bits of that number: it is in memory, it is in the swap.
+        const THERE: u64 = 1 << 63 | 1 << 62;
+        let first = range.as_ptr() as usize / self.page_len;
+        let mut entries = vec![0; range.len().div_ceil(self.page_len) * ENTRY];
+        self.pagemap.read_exact_at(&mut entries, (first * ENTRY) as u64).ok()?;
+        let (entries, _) = entries.as_chunks::<ENTRY>();
+        let is_there = |(_, entry): &(usize, &[u8; ENTRY])| u64::from_ne_bytes(**entry) & THERE != 0;
+        Some(entries.iter().enumerate().filter(is_there).map(|(number, _)| number).collect())
+    }
+}
+
 /// Makes fiber stacks, each with a guard page below it.
 pub(crate) struct Stacks(Arc<Slab>);
 
@@ -327,6 +367,26 @@ mod tests {
             assert!(bytes(&mut again).iter().all(|byte| *byte == 0), "slot of {size}");
         }
         assert!(memories.make((4 << 30) + 1).is_err());
+    }
+
+    #[test]
+    fn pages_that_were_touched_are_known() {
+        let touched = Touched::open().unwrap();
+        let page = touched.page_len();
+        let memories = Memories::new();
+        let mut memory = memories.make(256 << 10).unwrap();
+        assert_eq!(touched.pages(bytes(&mut memory)), Some(vec![]));
+        bytes(&mut memory)[0] = 1;
+        bytes(&mut memory)[3 * page + 7] = 0;
+        bytes(&mut memory)[(256 << 10) - 1] = 1;
+        assert_eq!(touched.pages(bytes(&mut memory)), Some(vec![0, 3, (256 << 10) / page - 1]));
+        // What is not a whole number of pages ends with a part of one.
+        assert_eq!(touched.pages(&bytes(&mut memory)[..3 * page + 1]), Some(vec![0, 3]));
+        let address = memory.address;
+        drop(memory);
+        let mut again = memories.make(256 << 10).unwrap();
+        assert_eq!(again.address, address);
+        assert_eq!(touched.pages(bytes(&mut again)), Some(vec![]), "a slot that is taken anew is untouched");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! The clock of interruption: a thread that advances the engine's epoch every millisecond while
-//! guests run, and sleeps while none does.
+//! guests run, and seldom while none does.
 
 use parking_lot::{Condvar, Mutex};
 use std::{
@@ -21,6 +21,11 @@ const TICK: Duration = Duration::from_millis(1);
 
 /// Ticks without a guest after which the thread sleeps.
 const QUIET_TICKS: u32 = 20;
+
+/// Longest sleep. A guest says that it runs just before its next interruption is set. If its thread is not
+/// scheduled in between for as long as it takes to count as quiet, the clock sleeps and the guest runs: this is how
+/// long it can then go on.
+const SLOW_TICK: Duration = Duration::from_millis(100);
 
 pub(crate) struct Ticker(Arc<Shared>);
 
@@ -43,22 +48,15 @@ impl Ticker {
         let engine = engine.weak();
         let theirs = shared.clone();
         thread::Builder::new().name("epoch".into()).spawn(move || {
-            let mut quiet = 0;
+            let mut quiet: u32 = 0;
             loop {
                 thread::sleep(TICK);
                 let Some(engine) = engine.upgrade() else { return };
                 engine.increment_epoch();
                 drop(engine);
-                if theirs.active.swap(false, SeqCst) {
-                    quiet = 0;
-                } else {
-                    quiet += 1;
-                }
-                if quiet >= QUIET_TICKS {
-                    if theirs.sleep() {
-                        return;
-                    }
-                    quiet = 0;
+                quiet = if theirs.active.swap(false, SeqCst) { 0 } else { quiet.saturating_add(1) };
+                if quiet >= QUIET_TICKS && theirs.sleep() {
+                    return;
                 }
             }
         })?;
@@ -85,13 +83,13 @@ impl Shared {
         }
     }
 
-    /// Sleeps until a guest runs; `true` if it is to stop.
+    /// Sleeps until a guest says that it runs, or for a slow tick; `true` if it is to stop.
     fn sleep(&self) -> bool {
         let mut stop = self.stop.lock();
         self.asleep.store(true, SeqCst);
         // Whoever set `active` before it could see `asleep` is seen here, and the other way round.
-        while !*stop && !self.active.load(SeqCst) {
-            self.wake.wait(&mut stop);
+        if !*stop && !self.active.load(SeqCst) {
+            self.wake.wait_for(&mut stop, SLOW_TICK);
         }
         self.asleep.store(false, SeqCst);
         *stop

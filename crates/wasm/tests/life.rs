@@ -282,6 +282,7 @@ async fn memories_of_64_bits_and_more_than_one_are_refused() {
 #[tokio::test]
 async fn the_document_lists_what_the_host_offers() {
     let world = World::new();
-    let all = format!("(module {} (memory (export \"memory\") 1) (func (export \"start\")))", imports());
+    let all =
+        format!("(module {} (memory (export \"memory\") 1) (func (export \"start\")))", imports("$recv"));
     assert_eq!(world.run_module(&all).await, normal());
 }

@@ -24,9 +24,15 @@ const ECHO: &str = r#"
         (drop (call $send (i64.load (i32.const 8)) (i32.const 24) (i32.const 8)))
         (br $next)))))"#;
 
-fn states(world: &World) -> (usize, usize) {
+/// Waits on its own stack, for messages that it drops.
+const WAITS: &str = r#"
+    (func (export "start")
+      (loop $next (drop (call $recv (i32.const 0) (i32.const 32) (i32.const -1))) (br $next)))"#;
+
+/// How many processes there are in this state, and how many in all.
+fn states(world: &World, state: State) -> (usize, usize) {
     let all = world.processes.list();
-    (all.iter().filter(|info| info.state == State::Parked).count(), all.len())
+    (all.iter().filter(|info| info.state == state).count(), all.len())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -38,7 +44,7 @@ async fn twenty_thousand_parked_guests_fit_and_answer() {
     let module = world.put(guest(ECHO));
     let ids: Vec<_> = (0..COUNT).map(|_| world.spawn_lump(module, With::default())).collect();
     // The probe is the one that is not parked.
-    eventually(|| states(&world) == (COUNT, COUNT + 1)).await;
+    eventually(|| states(&world, State::Parked) == (COUNT, COUNT + 1)).await;
     let mut sum = 0;
     // No more at a time than the probe's mailbox holds.
     for (batch, ids) in ids.chunks(1000).enumerate() {
@@ -55,7 +61,7 @@ async fn twenty_thousand_parked_guests_fit_and_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn those_that_do_not_fit_end_with_the_reason() {
+async fn those_whose_stack_does_not_fit_end_with_the_reason() {
     let limit = std::fs::read_to_string("/proc/sys/vm/max_map_count").unwrap();
     let fit = (limit.trim().parse::<usize>().unwrap().saturating_sub(16_000) / 2).clamp(256, 1 << 20);
     if fit > 60_000 {
@@ -64,15 +70,18 @@ async fn those_that_do_not_fit_end_with_the_reason() {
     }
     let _alone = ONE_AT_A_TIME.lock().await;
     let world = World::new();
-    let module = world.put(guest(ECHO));
+    let module = world.put(guest(WAITS));
     let ids: Vec<_> = (0..fit + 1000).map(|_| world.spawn_lump(module, With::default())).collect();
-    eventually(|| states(&world) == (fit, fit)).await;
+    eventually(|| states(&world, State::Waiting) == (fit, fit)).await;
     let refused: Vec<_> = ids.iter().filter_map(|id| world.processes.ended(*id)).collect();
     assert_eq!(refused.len(), 1000);
     for reason in refused {
         assert_eq!(reason.kind, ExitKind::Limit);
         assert!(reason.text.contains(&format!("room for {fit}")), "{reason}");
     }
+    // Those that park need none.
+    let parks = world.spawn_lump(world.put(guest(ECHO)), With::default());
+    assert_eq!(world.processes.started(parks).await, Ok(()));
     // The others go on, and a place that becomes free is taken.
     let alive = *ids.iter().find(|id| world.processes.ended(**id).is_none()).unwrap();
     world.processes.kill(None, alive, "").unwrap();

@@ -73,7 +73,9 @@ fn pair(world: &World, probe: &Probe) -> (ProcessId, ProcessId) {
 async fn parking_and_blocking_guests_answer_alike() {
     let world = World::new();
     let mut probe = world.probe();
-    for (echo, rest) in [(PARKING_ECHO, State::Parked), (BLOCKING_ECHO, State::Waiting)] {
+    for (echo, rest, lane) in
+        [(PARKING_ECHO, State::Parked, Lane::Fast), (BLOCKING_ECHO, State::Waiting, Lane::Fiber)]
+    {
         let id = world.spawn(echo);
         eventually(|| world.state(id) == Some(rest)).await;
         for number in 0..100 {
@@ -81,7 +83,7 @@ async fn parking_and_blocking_guests_answer_alike() {
         }
         eventually(|| world.state(id) == Some(rest)).await;
         let info = world.processes.info(id).unwrap();
-        assert_eq!((info.signals_received, info.mailbox_len, info.lane), (100, 0, Lane::Fiber));
+        assert_eq!((info.signals_received, info.mailbox_len, info.lane), (100, 0, lane));
         assert!(info.cpu_ns > 0);
         assert_eq!(info.memory_bytes, 65_536);
     }
@@ -417,7 +419,7 @@ async fn infinite_loops_do_not_stop_the_others() {
     eventually(|| hogs.iter().all(|id| lane(*id) == Lane::Hog)).await;
     let before = probe.ask(one, 0).await;
     while probe.ask(one, 0).await < before + 20_000 {}
-    assert_eq!(lane(one), Lane::Fiber);
+    assert_eq!(lane(one), Lane::Fast);
     // The loops go on too, all of them.
     let used = |id: ProcessId| world.processes.info(id).unwrap().cpu_ns;
     let then: Vec<_> = hogs.iter().map(|id| used(*id)).collect();

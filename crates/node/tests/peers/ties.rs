@@ -12,7 +12,9 @@ use hearth_abi::{
 };
 use hearth_net::PeerKey;
 use hearth_node::{Node, RunningClient, join};
-use hearth_process::{Context, ExitKind, ExitReason, Limits, Processes, Program, Signal, Spec, State, Take};
+use hearth_process::{
+    Context, ExitKind, ExitReason, Limits, Processes, Program, Signal, Spec, State, Take, Work,
+};
 use hearth_protocol::hot::{Frame, Tie};
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -26,9 +28,9 @@ struct Puppet {
 }
 
 impl Program for Puppet {
-    fn run(self: Arc<Self>, context: Context) -> Pin<Box<dyn Future<Output = ExitReason> + Send>> {
+    fn run(self: Arc<Self>, context: Context) -> Work {
         context.started();
-        Box::pin(async move {
+        Work::whole(async move {
             let mut orders = self.orders.lock().await;
             loop {
                 tokio::select! {

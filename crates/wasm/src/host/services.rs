@@ -333,7 +333,7 @@ fn lump_put(call: &mut Call<'_>, at: (u32, u32), out: u32, tag: u64) -> Result<u
     let (memory, guest) = memory::open(call)?;
     memory::bytes(memory, out, 32)?;
     let content = memory::bytes(memory, at.0, at.1)?;
-    let bytes = Bytes::from_owner(Counted::new(content, &guest.lump_bytes)?);
+    let bytes = Bytes::from_owner(Counted::new(content, guest.lump_bytes())?);
     let reply =
         if tag == 0 { guest.context.begin_silent_request()? } else { guest.context.begin_request(tag)? };
     let id = LumpId(hash(&bytes));

@@ -11,11 +11,11 @@ use hearth_abi::{
 };
 use hearth_process::{
     Bond, Config, Context, ExitReason, Host, Limits, Processes, Program, ReplyTo, SendError, Signal, Spec,
-    State, Take,
+    State, Take, Work,
 };
 use hearth_wasm::{Caller, Request, Services, Wasm, WasmConfig};
 use parking_lot::Mutex;
-use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
 pub(crate) const HERE: PeerId = PeerId::SERVER;
@@ -278,8 +278,8 @@ impl Drop for World {
 struct Forward(mpsc::Sender<Signal>);
 
 impl Program for Forward {
-    fn run(self: Arc<Self>, context: Context) -> Pin<Box<dyn Future<Output = ExitReason> + Send>> {
-        Box::pin(async move {
+    fn run(self: Arc<Self>, context: Context) -> Work {
+        Work::whole(async move {
             context.started();
             loop {
                 while let Take::Signal(signal) = context.take(usize::MAX) {
@@ -318,10 +318,13 @@ impl Probe {
     }
 }
 
-/// The calls of the contract as WAT imports, taken from the contract's document.
-pub(crate) fn imports() -> String {
+/// The calls of the contract as WAT imports, taken from the contract's document. Those that wait on the guest's stack
+/// are among them if the body waits so: a module that has them never runs in the fast lane.
+pub(crate) fn imports(body: &str) -> String {
+    let waits = body.contains("$recv") || body.contains("$sleep");
     documented_calls()
         .iter()
+        .filter(|(module, ..)| waits || !module.ends_with("/blocking"))
         .map(|(module, name, params, result)| {
             let result = result.as_ref().map(|ty| format!("(result {ty})")).unwrap_or_default();
             let params = params.iter().map(|ty| format!("(param {ty})")).collect::<String>();
@@ -354,7 +357,7 @@ pub(crate) fn documented_calls() -> Vec<DocumentedCall> {
     calls
 }
 
-/// A module with all imports, one page of memory, and this body.
+/// A module with the imports, one page of memory, and this body.
 ///
 /// The helpers: `$fail` ends the process with the text at an address; `$check` ends it when two numbers
 /// differ, and the reason then holds the line's number.
@@ -381,7 +384,7 @@ pub(crate) fn guest(body: &str) -> Vec<u8> {
         (func $check32 (param $what i32) (param $is i32) (param $wanted i32)
           (call $check (local.get $what) (i64.extend_i32_s (local.get $is)) (i64.extend_i32_s (local.get $wanted))))
         {body})"#,
-        imports()
+        imports(body)
     );
     wat::parse_str(&module).unwrap_or_else(|error| panic!("{error}"))
 }

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The fast lane: threads that enter parked processes by plain calls, one after another.
+//!
+//! There are as many *workers* as the peer has processors for processes. A worker takes a process from its own queue
+//! (or from the one that all share, see `queue`), lets it have its turn on the thread's own stack, and parks it in its
+//! mailbox. No task is made, no stack is switched, and no lock is taken that others want.
+//!
+//! A plain call cannot be set aside. So when a turn overruns its slice, the *thread* leaves: it gives its queue and
+//! its place as a worker to another thread, there and then, and goes on with the call behind the permits of the
+//! hog lane, as one of [`OVERRUNNING_MAX`] at most. When the call is over the thread is a spare one. A
+//! process that did this is entered on a fiber for its next turns (`life`), and so is everybody while there are
+//! as many overrunning calls as there may be.
+//!
+//! Threads are started when there is something to do, and sleep when there is not.
+
+use crate::{life::Life, mailbox::Parked, queue::RunQueue};
+use parking_lot::{Condvar, Mutex};
+use std::{
+    cell::RefCell,
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    thread,
+    time::Duration,
+};
+use tokio::runtime::Handle;
+
+/// Most threads whose plain calls have overrun.
+const OVERRUNNING_MAX: usize = 512;
+/// How long a spare thread waits for work before it ends.
+const SPARE_TIME: Duration = Duration::from_secs(10);
+/// Processes that a worker takes from the shared queue at a time.
+const BATCH: usize = 32;
+/// After so many turns a worker looks at the shared queue, however much it has in its own.
+const TURNS_OF_OWN: u32 = 64;
+
+/// The fast lane of one table. Dropping it ends its threads.
+pub(crate) struct FastLane(Arc<Shared>);
+
+struct Shared {
+    queue: RunQueue<Box<Life>>,
+    runtime: Handle,
+    workers: usize,
+    stack_bytes: usize,
+    /// How many are in `roles.vacant`, for those who need not lock to find none.
+    vacant: AtomicUsize,
+    roles: Mutex<Roles>,
+    spare: Condvar,
+    overrunning: AtomicUsize,
+}
+
+/// Who works.
+struct Roles {
+    /// Workers that are missing.
+    vacant: usize,
+    /// Threads that wait to be workers.
+    spares: usize,
+    is_stopped: bool,
+}
+
+/// What a thread of a fast lane knows of itself.
+struct Local {
+    /// Of which lane it is.
+    lane: *const Shared,
+    queue: VecDeque<Box<Life>>,
+    /// Whether it is a worker. If not, it overran.
+    is_worker: bool,
+    /// Whether other code runs as the process whose call it is in.
+    is_abandoned: bool,
+}
+
+thread_local! {
+    static LOCAL: RefCell<Option<Local>> = const { RefCell::new(None) };
+}
+
+impl FastLane {
+    /// A lane of so many workers, whose threads have so many bytes of stack.
+    pub(crate) fn new(runtime: Handle, workers: usize, stack_bytes: usize) -> FastLane {
+        let workers = workers.clamp(1, OVERRUNNING_MAX / 2);
+        FastLane(Arc::new(Shared {
+            queue: RunQueue::new(),
+            runtime,
+            workers,
+            stack_bytes,
+            vacant: AtomicUsize::new(workers),
+            roles: Mutex::new(Roles { vacant: workers, spares: 0, is_stopped: false }),
+            spare: Condvar::new(),
+            overrunning: AtomicUsize::new(0),
+        }))
+    }
+
+    /// Bytes of stack that a plain call has.
+    pub(crate) fn stack_bytes(&self) -> usize {
+        self.0.stack_bytes
+    }
+
+    /// Whether a process may be entered by a plain call now.
+    pub(crate) fn has_room(&self) -> bool {
+        // Each worker that is in such a call can then leave it.
+        self.0.overrunning.load(Relaxed) + self.0.workers <= OVERRUNNING_MAX
+    }
+
+    /// Queues a process for its next turn.
+    pub(crate) fn push(&self, life: Box<Life>) {
+        if let Err(life) = push_here(Arc::as_ptr(&self.0), life)
+            && !self.0.queue.push(life)
+        {
+            self.0.fill_vacancy();
+        }
+    }
+
+    /// The call on this thread runs long: what waits behind it goes to others.
+    pub(crate) fn share_queue(&self) {
+        let mut queue = with_local(|local| std::mem::take(&mut local.queue)).unwrap_or_default();
+        if !queue.is_empty() && !self.0.queue.append(queue.drain(..)) {
+            self.0.fill_vacancy();
+        }
+    }
+
+    /// The call on this thread has overrun: another thread becomes the worker in its place. `false` if that cannot
+    /// be; then this one stays the worker.
+    pub(crate) fn leave(&self) -> bool {
+        match with_local(|local| local.is_worker) {
+            // It has left before.
+            Some(false) => return true,
+            Some(true) => {}
+            None => return false,
+        }
+        self.0.overrunning.fetch_add(1, Relaxed);
+        if !self.0.replace_worker() {
+            self.0.overrunning.fetch_sub(1, Relaxed);
+            return false;
+        }
+        with_local(|local| local.is_worker = false);
+        self.share_queue();
+        true
+    }
+
+    /// Whether the lane has come to its end.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.0.queue.is_stopped()
+    }
+
+    /// Ends the lane: its threads end after the turn that they are in, and what is queued is dropped.
+    pub(crate) fn stop(&self) {
+        self.0.roles.lock().is_stopped = true;
+        self.0.spare.notify_all();
+        self.0.queue.stop();
+    }
+}
+
+impl Drop for FastLane {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Nothing on threads that are of no lane, and where the queue is being looked at.
+fn with_local<R>(f: impl FnOnce(&mut Local) -> R) -> Option<R> {
+    LOCAL.try_with(|local| local.try_borrow_mut().ok()?.as_mut().map(f)).ok().flatten()
+}
+
+/// Puts a process into the queue of this thread, if this is a worker of that lane.
+fn push_here(lane: *const Shared, life: Box<Life>) -> Result<(), Box<Life>> {
+    let mut life = Some(life);
+    with_local(|local| {
+        if local.lane == lane && local.is_worker {
+            local.queue.extend(life.take());
+        }
+    });
+    life.map_or(Ok(()), Err)
+}
+
+/// The call on this thread is left, and what it belonged to is not this thread's any more.
+pub(crate) fn abandon() {
+    with_local(|local| local.is_abandoned = true);
+}
+
+/// Whether [`abandon`] was called in the call that is over now.
+pub(crate) fn is_abandoned() -> bool {
+    with_local(|local| std::mem::take(&mut local.is_abandoned)).unwrap_or_default()
+}
+
+impl Shared {
+    /// Starts a worker if one is missing.
+    fn fill_vacancy(self: &Arc<Self>) {
+        if self.vacant.load(Relaxed) == 0 {
+            return;
+        }
+        let mut roles = self.roles.lock();
+        if roles.vacant == 0 || roles.is_stopped {
+            return;
+        }
+        if roles.spares > 0 {
+            // It takes the place when it wakes.
+            self.spare.notify_one();
+            return;
+        }
+        if self.start_thread() {
+            roles.vacant -= 1;
+            self.vacant.store(roles.vacant, Relaxed);
+        }
+    }
+
+    /// Another thread becomes the worker that this thread is; `false` if there is none.
+    fn replace_worker(self: &Arc<Self>) -> bool {
+        let mut roles = self.roles.lock();
+        if roles.spares > 0 {
+            roles.vacant += 1;
+            self.vacant.store(roles.vacant, Relaxed);
+            self.spare.notify_one();
+            return true;
+        }
+        roles.is_stopped || self.start_thread()
+    }
+
+    fn start_thread(self: &Arc<Self>) -> bool {
+        let shared = self.clone();
+        let thread = thread::Builder::new().name("fast-lane".into()).stack_size(self.stack_bytes);
+        match thread.spawn(move || shared.run()) {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::warn!("the system gives no thread for processes: {error}");
+                false
+            }
+        }
+    }
+
+    /// A thread of the lane, from being a worker to its end.
+    fn run(self: Arc<Self>) {
+        // What guests call may start tasks.
+        let _runtime = self.runtime.enter();
+        let local =
+            Local { lane: Arc::as_ptr(&self), queue: VecDeque::new(), is_worker: true, is_abandoned: false };
+        LOCAL.with(|cell| *cell.borrow_mut() = Some(local));
+        loop {
+            self.work();
+            if self.queue.is_stopped() {
+                break;
+            }
+            self.overrunning.fetch_sub(1, Relaxed);
+            if !self.take_role() {
+                break;
+            }
+            with_local(|local| local.is_worker = true);
+        }
+        let local = LOCAL.with(|cell| cell.borrow_mut().take());
+        // Not while it is borrowed: what is dropped may look for it.
+        drop(local);
+    }
+
+    /// Waits to become a worker; `false` if nobody needs one for a while.
+    fn take_role(&self) -> bool {
+        let mut roles = self.roles.lock();
+        roles.spares += 1;
+        let mut has_waited = false;
+        while roles.vacant == 0 && !roles.is_stopped && !has_waited {
+            has_waited = self.spare.wait_for(&mut roles, SPARE_TIME).timed_out();
+        }
+        roles.spares -= 1;
+        if roles.vacant == 0 || roles.is_stopped {
+            return false;
+        }
+        roles.vacant -= 1;
+        self.vacant.store(roles.vacant, Relaxed);
+        true
+    }
+
+    /// Gives turns until a call has overrun and is over, or the lane has stopped.
+    fn work(&self) {
+        let mut turns: u32 = 0;
+        loop {
+            let Some(life) = self.next(&mut turns) else { return };
+            life.turn();
+            if with_local(|local| local.is_worker) != Some(true) {
+                return;
+            }
+        }
+    }
+
+    /// The next process to have a turn; `None` at the end.
+    fn next(&self, turns: &mut u32) -> Option<Box<Life>> {
+        *turns = turns.wrapping_add(1);
+        LOCAL.with(|local| {
+            let mut local = local.borrow_mut();
+            let queue = &mut local.as_mut()?.queue;
+            if turns.is_multiple_of(TURNS_OF_OWN) {
+                self.queue.take(queue, 1);
+            }
+            if queue.len() > 1 && self.queue.has_idle() {
+                // The later half: what is next here runs here.
+                let keep = queue.len().div_ceil(2);
+                self.queue.append(queue.drain(keep..));
+            }
+            if queue.is_empty() {
+                self.queue.take(queue, BATCH);
+            }
+            if queue.is_empty() && !self.queue.wait(queue, BATCH) {
+                return None;
+            }
+            queue.pop_front()
+        })
+    }
+}
+
+impl Parked for Box<Life> {
+    fn resume(self) {
+        let lane = Arc::as_ptr(&self.table().lane.0);
+        if let Err(life) = push_here(lane, self) {
+            // The lane belongs to the table, which only what is resumed may hold.
+            let table = life.table().clone();
+            table.lane.push(life);
+        }
+    }
+}

@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Instances that are used again.
+//!
+//! To make an instance costs some microseconds, most of them in the system: a memory is mapped page by page as it is
+//! touched, and unmapped. So when a guest has ended, its instance is kept, and the next process of the same module
+//! gets it, after all that the guest can have changed is as it was in the beginning:
+//!
+//! - **Memory**: each page that was ever touched has the content of a new instance again. Which were is
+//!   asked of the system (`slab`). An instance whose memory has grown is not kept.
+//! - **Globals**: those that can change are exported, by names that the module does not use ([`prepare`]), and set.
+//! - **Tables and segments**: a module with an instruction that changes them is not recycled. Neither is one with a
+//!   start function, which would have to run again.
+//!
+//! What a module has that this file does not know of keeps it from being recycled, never the other way round.
+
+use crate::{engine::Inner, host::Guest, program::Live, slab::Touched};
+use hearth_process::Context;
+use parking_lot::Mutex;
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
+use wasm_encoder::{ExportKind, ExportSection, Module, RawSection};
+use wasmparser::{ExternalKind, Operator, Parser, Payload, ValType};
+use wasmtime::{Global, Instance, Memory, Store, Val};
+
+/// Most globals that are set again.
+const GLOBALS_MAX: usize = 64;
+/// Most bytes of memory of an instance that is kept, touched or not.
+const MEMORY_MAX: usize = 4 << 20;
+/// Most pages of an instance that is kept, which hold memory while it waits.
+const PAGES_MAX: usize = 32;
+
+/// What a module must have to be recycled: the globals that can change, by the names that they are exported by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Recipe {
+    globals: Vec<String>,
+}
+
+/// The module with its changing globals exported, and how instances of it are recycled; `None` if they are not. The
+/// bytes are of a module that the engine accepts, or they are no module: then they are left as they are.
+pub(crate) fn prepare(bytes: &[u8]) -> (Cow<'_, [u8]>, Option<Recipe>) {
+    match rewrite(bytes) {
+        Some((bytes, recipe)) => (bytes, Some(recipe)),
+        None => (Cow::Borrowed(bytes), None),
+    }
+}
+
+fn rewrite(bytes: &[u8]) -> Option<(Cow<'_, [u8]>, Recipe)> {
+    let mut changing: Vec<u32> = Vec::new();
+    let mut names: Vec<&str> = Vec::new();
+    let mut exports = ExportSection::new();
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload.ok()? {
+            Payload::StartSection { .. } => return None,
+            // The contract has no globals to import, so those defined are all.
+            Payload::GlobalSection(globals) => {
+                for (index, global) in globals.into_iter().enumerate() {
+                    let ty = global.ok()?.ty;
+                    if ty.mutable {
+                        if !matches!(
+                            ty.content_type,
+                            ValType::I32 | ValType::I64 | ValType::F32 | ValType::F64
+                        ) {
+                            return None;
+                        }
+                        changing.push(u32::try_from(index).ok()?);
+                    }
+                }
+            }
+            Payload::ExportSection(section) => {
+                for export in section {
+                    let export = export.ok()?;
+                    let kind = match export.kind {
+                        ExternalKind::Func => ExportKind::Func,
+                        ExternalKind::Table => ExportKind::Table,
+                        ExternalKind::Memory => ExportKind::Memory,
+                        ExternalKind::Global => ExportKind::Global,
+                        _ => return None,
+                    };
+                    exports.export(export.name, kind, export.index);
+                    names.push(export.name);
+                }
+            }
+            Payload::CodeSectionEntry(body) => {
+                for operator in body.get_operators_reader().ok()? {
+                    if changes_more(&operator.ok()?) {
+                        return None;
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    if changing.len() > GLOBALS_MAX {
+        return None;
+    }
+    if changing.is_empty() {
+        return Some((Cow::Borrowed(bytes), Recipe::default()));
+    }
+    // A prefix that no export has makes names that none has.
+    let mut prefix = String::from("recycled");
+    while names.iter().any(|name| name.starts_with(&prefix)) {
+        prefix.push('\'');
+    }
+    let globals: Vec<String> = changing.iter().map(|index| format!("{prefix} {index}")).collect();
+    for (index, name) in changing.iter().zip(&globals) {
+        exports.export(name, ExportKind::Global, *index);
+    }
+    Some((Cow::Owned(with_exports(bytes, &exports)?), Recipe { globals }))
+}
+
+/// Whether an instruction changes what is neither in a memory nor in a global.
+fn changes_more(operator: &Operator<'_>) -> bool {
+    matches!(
+        operator,
+        Operator::TableSet { .. }
+            | Operator::TableGrow { .. }
+            | Operator::TableFill { .. }
+            | Operator::TableInit { .. }
+            | Operator::TableCopy { .. }
+            | Operator::ElemDrop { .. }
+            | Operator::DataDrop { .. }
+    )
+}
+
+/// The module with these exports in the place of its own.
+fn with_exports(bytes: &[u8], exports: &ExportSection) -> Option<Vec<u8>> {
+    let mut module = Module::new();
+    for payload in Parser::new(0).parse_all(bytes) {
+        let payload = payload.ok()?;
+        if matches!(payload, Payload::ExportSection(_)) {
+            module.section(exports);
+        } else if let Some((id, range)) = payload.as_section() {
+            let range = usize::try_from(range.start).ok()?..usize::try_from(range.end).ok()?;
+            module.section(&RawSection { id, data: bytes.get(range)? });
+        }
+    }
+    Some(module.finish())
+}
+
+/// Most instances of an engine that wait to be used again.
+const SPARES_MAX: usize = 512;
+
+/// What all modules of an engine share about instances that are used again.
+pub(crate) struct Recycling {
+    touched: Touched,
+    /// Instances that wait, of all modules.
+    count: Arc<AtomicUsize>,
+}
+
+impl Recycling {
+    /// `None` where the system does not tell what a guest has touched.
+    pub(crate) fn new() -> Option<Recycling> {
+        Some(Recycling { touched: Touched::open()?, count: Arc::default() })
+    }
+
+    /// Instances that wait, of all modules.
+    pub(crate) fn count(&self) -> usize {
+        self.count.load(Relaxed)
+    }
+}
+
+/// The instances of one module that wait to be used again.
+pub(crate) struct Spares {
+    recipe: Option<Recipe>,
+    /// What a new instance is like; `None` if that is too much to restore.
+    original: OnceLock<Option<Original>>,
+    waiting: Mutex<Vec<Live>>,
+    /// The engine's count of all that wait, once there was one here.
+    count: OnceLock<Arc<AtomicUsize>>,
+}
+
+impl Spares {
+    pub(crate) fn new(recipe: Option<Recipe>) -> Spares {
+        Spares { recipe, original: OnceLock::new(), waiting: Mutex::default(), count: OnceLock::new() }
+    }
+
+    /// One for a new guest.
+    pub(crate) fn take(&self, wasm: &Arc<Inner>, context: &Context) -> Option<Live> {
+        let memory_bytes = self.original.get()?.as_ref()?.memory_bytes;
+        let recycling = wasm.recycling.as_ref()?;
+        let mut live = self.waiting.lock().pop()?;
+        recycling.count.fetch_sub(1, Relaxed);
+        let may_have = live.store.data_mut().enter(wasm.clone(), context.clone(), memory_bytes);
+        // What it may not have is said by who makes a new one.
+        may_have.then_some(live)
+    }
+
+    /// Notes what it takes to recycle a new instance, in which nothing has run.
+    pub(crate) fn note(
+        &self,
+        wasm: &Inner,
+        instance: &Instance,
+        store: &mut Store<Guest>,
+    ) -> Option<Recyclable> {
+        let (recipe, recycling) = (self.recipe.as_ref()?, wasm.recycling.as_ref()?);
+        let recyclable = Recyclable::new(recipe, instance, store)?;
+        let original = self.original.get_or_init(|| recyclable.original(&recycling.touched, store));
+        original.is_some().then_some(recyclable)
+    }
+
+    /// Keeps an instance whose guest has ended, if it can be used again and there is room for it.
+    pub(crate) fn give(&self, wasm: &Inner, mut live: Live) {
+        let Some(Some(original)) = self.original.get() else { return };
+        let (Some(recyclable), Some(recycling)) = (&live.recyclable, &wasm.recycling) else { return };
+        if recycling.count.load(Relaxed) >= SPARES_MAX {
+            return;
+        }
+        live.store.data_mut().leave();
+        if recyclable.restore(original, &recycling.touched, &mut live.store) {
+            recycling.count.fetch_add(1, Relaxed);
+            self.count.get_or_init(|| recycling.count.clone());
+            self.waiting.lock().push(live);
+        }
+    }
+}
+
+impl Drop for Spares {
+    fn drop(&mut self) {
+        // The module is forgotten, and its instances with it.
+        if let Some(count) = self.count.get() {
+            count.fetch_sub(self.waiting.get_mut().len(), Relaxed);
+        }
+    }
+}
+
+/// What a new instance is like: what a recycled one is like again.
+pub(crate) struct Original {
+    memory_bytes: usize,
+    /// The pages that are not all zero, by their number.
+    pages: Vec<(usize, Box<[u8]>)>,
+    globals: Vec<Val>,
+}
+
+/// An instance that can be recycled, with what is needed for it at hand.
+pub(crate) struct Recyclable {
+    memory: Memory,
+    globals: Vec<Global>,
+}
+
+impl Recyclable {
+    /// Looks up in a new instance what it takes to recycle it.
+    pub(crate) fn new(recipe: &Recipe, instance: &Instance, store: &mut Store<Guest>) -> Option<Recyclable> {
+        let memory = instance.get_memory(&mut *store, "memory")?;
+        let globals = recipe.globals.iter().map(|name| instance.get_global(&mut *store, name));
+        Some(Recyclable { memory, globals: globals.collect::<Option<_>>()? })
+    }
+
+    /// What this instance is like, which no guest has run in. `None` if it is too large to be kept.
+    pub(crate) fn original(&self, touched: &Touched, store: &mut Store<Guest>) -> Option<Original> {
+        let data = self.memory.data(&*store);
+        if data.len() > MEMORY_MAX {
+            return None;
+        }
+        let page_len = touched.page_len();
+        let mut pages = Vec::new();
+        for number in touched.pages(data)? {
+            let page = &data[number * page_len..];
+            let page = &page[..page.len().min(page_len)];
+            if page.iter().any(|byte| *byte != 0) {
+                pages.push((number, page.into()));
+            }
+        }
+        let memory_bytes = data.len();
+        let globals = self.globals.iter().map(|global| global.get(&mut *store)).collect();
+        (pages.len() <= PAGES_MAX).then_some(Original { memory_bytes, pages, globals })
+    }
+
+    /// Makes an instance whose guest has ended as it was; `false` if it is not worth it, or cannot be.
+    pub(crate) fn restore(&self, original: &Original, touched: &Touched, store: &mut Store<Guest>) -> bool {
+        let data = self.memory.data_mut(&mut *store);
+        if data.len() != original.memory_bytes {
+            return false;
+        }
+        let Some(pages) = touched.pages(data).filter(|pages| pages.len() <= PAGES_MAX) else { return false };
+        let page_len = touched.page_len();
+        let mut originals = original.pages.iter().peekable();
+        for number in pages {
+            let end = data.len().min((number + 1) * page_len);
+            let page = &mut data[number * page_len..end];
+            match originals.next_if(|(of, _)| *of == number) {
+                Some((_, content)) => page.copy_from_slice(content),
+                None => page.fill(0),
+            }
+        }
+        // One that was not touched is not there any more: the memory is not what it was taken for.
+        if originals.next().is_some() {
+            return false;
+        }
+        let mut globals = self.globals.iter().zip(&original.globals);
+        globals.all(|(global, value)| global.set(&mut *store, *value).is_ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    fn recipe(body: &str) -> Option<Vec<String>> {
+        let bytes = wat::parse_str(format!(r#"(module (memory (export "memory") 1) {body})"#)).unwrap();
+        let (prepared, recipe) = prepare(&bytes);
+        wasmparser::validate(&prepared).unwrap();
+        recipe.map(|recipe| recipe.globals)
+    }
+
+    #[test]
+    fn globals_that_change_are_exported() {
+        assert_eq!(recipe(""), Some(vec![]));
+        assert_eq!(recipe("(global i32 (i32.const 1))"), Some(vec![]));
+        assert_eq!(recipe("(global (mut i32) (i32.const 1))"), Some(vec!["recycled 0".into()]));
+        let many = r#"(global $a i64 (i64.const 1)) (global $b (mut f32) (f32.const 1)) (global $c (mut i64) (i64.const 1))
+            (func (export "start") (global.set $c (i64.const 5)))"#;
+        assert_eq!(recipe(many), Some(vec!["recycled 1".into(), "recycled 2".into()]));
+        // Names that are in use, and those that could be taken for them.
+        let taken = r#"(global (export "recycled 0") (mut i32) (i32.const 1)) (func (export "recycled' x"))"#;
+        assert_eq!(recipe(taken), Some(vec!["recycled'' 0".into()]));
+    }
+
+    #[test]
+    fn a_module_that_changes_more_is_not_recycled() {
+        for body in [
+            "(func $f) (start $f)",
+            "(table 1 funcref) (func (table.set (i32.const 0) (ref.null func)))",
+            "(table 1 funcref) (func (drop (table.grow (ref.null func) (i32.const 1))))",
+            "(table 1 funcref) (func (table.fill (i32.const 0) (ref.null func) (i32.const 1)))",
+            "(table 1 funcref) (func (table.copy (i32.const 0) (i32.const 0) (i32.const 1)))",
+            "(table 1 funcref) (elem $e func) (func (table.init $e (i32.const 0) (i32.const 0) (i32.const 0)))",
+            "(elem $e func) (func (elem.drop $e))",
+            r#"(data $d "x") (func (data.drop $d))"#,
+            "(global (mut funcref) (ref.null func))",
+        ] {
+            assert_eq!(recipe(body), None, "{body}");
+        }
+        // Reading is fine.
+        assert!(recipe("(table 1 funcref) (func (drop (table.get (i32.const 0))))").is_some());
+        assert!(
+            recipe(r#"(data $d "x") (func (memory.init $d (i32.const 0) (i32.const 0) (i32.const 1)))"#)
+                .is_some()
+        );
+    }
+
+    #[test]
+    fn what_is_no_module_is_left_as_it_is() {
+        for bytes in [&b""[..], b"\0asm", b"\0asm\x01\0\0\0\x07\xff\xff\xff\xff\x0f", b"nonsense"] {
+            let (prepared, _) = prepare(bytes);
+            assert_eq!(&*prepared, bytes);
+        }
+    }
+
+    #[test]
+    fn everything_else_of_a_module_stays() {
+        let bytes = wat::parse_str(
+            r#"(module $named (import "hearth/1" "self" (func $self (result i64))) (memory (export "memory") 2)
+            (global $g (mut i64) (i64.const 7)) (table 2 funcref) (elem (i32.const 0) $start)
+            (data (i32.const 8) "hello") (func $start (export "start") (global.set $g (call $self)))
+            (@custom "note" "kept"))"#,
+        )
+        .unwrap();
+        let (prepared, recipe) = prepare(&bytes);
+        assert_eq!(recipe.unwrap().globals, ["recycled 0"]);
+        let sections = |bytes: &[u8]| -> Vec<(u8, Vec<u8>)> {
+            let payloads = Parser::new(0).parse_all(bytes).map(Result::unwrap);
+            let sections = payloads.filter_map(|payload| payload.as_section());
+            sections
+                .map(|(id, range)| (id, bytes[range.start as usize..range.end as usize].to_vec()))
+                .collect()
+        };
+        let (before, after) = (sections(&bytes), sections(&prepared));
+        assert_eq!(before.len(), after.len());
+        for (before, after) in before.iter().zip(&after) {
+            // All but the section of exports, whose id is 7.
+            assert!(before == after || (before.0, after.0) == (7, 7));
+        }
+    }
+}
