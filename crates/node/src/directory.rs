@@ -11,13 +11,11 @@ use crate::{
 };
 use bytes::Bytes;
 use hearth_abi::{Errno, PeerId, ProcessId, signal::Kind};
-use hearth_process::{Context, ExitReason, Limits, NAME_LEN_MAX, Program, Spec, State as Does, Take, Work};
+use hearth_process::{Context, Limits, NAME_LEN_MAX, Program, Spec, State as Does, Take, Work};
 use hearth_protocol::control::{DirectoryOp, Failure, Request, Response};
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    future::Future,
-    pin::Pin,
     sync::Arc,
     time::Duration,
 };

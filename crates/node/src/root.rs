@@ -16,7 +16,6 @@ use crate::{
     node::{Handle, Inner, SPAWN_TIME_MAX},
 };
 use bytes::Bytes;
-use futures::future::BoxFuture;
 use hearth_abi::{LumpId, ProcessId, signal::Kind, signal::encode_args};
 use hearth_process::{
     Context, ExitKind, ExitReason, Level, Limits, Program, RegisterError, SpawnError, Spec, State as Does,

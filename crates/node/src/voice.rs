@@ -7,7 +7,6 @@ use crate::{
     node::{Inner, Node},
 };
 use bytes::Bytes;
-use futures::future::BoxFuture;
 use hearth_abi::{ProcessId, signal::Kind};
 use hearth_process::{
     Context, ExitReason, Limits, Processes, Program, SendError, Signal, Spec, State, Take, Work,

@@ -72,27 +72,27 @@ pub enum ReplaceError {
     Ended(ExitReason),
 }
 
-/// The code that a process has had.
+/// The code that a process has had. Most have had one only, of which nothing is kept here.
 #[derive(Default)]
 pub(crate) struct History {
-    /// Oldest first.
+    /// Oldest first; none as long as there was no other than the first.
     codes: VecDeque<Code>,
     /// Which of them runs.
     at: usize,
 }
 
 impl History {
-    pub(crate) fn new(code: Code) -> History {
-        History { codes: VecDeque::from([code]), at: 0 }
-    }
-
     /// The one before the one that runs, and its place.
     fn before(&self) -> Option<(usize, Code)> {
         let at = self.at.checked_sub(1)?;
         self.codes.get(at).map(|code| (at, code.clone()))
     }
 
-    fn note(&mut self, code: &Code, place: Place) {
+    /// Code has taken the place of the code before.
+    fn note(&mut self, code: &Code, place: Place, before: &Code) {
+        if self.codes.is_empty() {
+            self.codes.push_back(before.clone());
+        }
         match place {
             Place::Back(at) => self.at = at.min(self.codes.len().saturating_sub(1)),
             // What was rolled back from is gone, as with any undo.
@@ -109,7 +109,10 @@ impl History {
     }
 
     /// The codes, oldest first, and which of them runs.
-    pub(crate) fn list(&self) -> (Vec<Code>, usize) {
+    pub(crate) fn list(&self, current: &Code) -> (Vec<Code>, usize) {
+        if self.codes.is_empty() {
+            return (vec![current.clone()], 0);
+        }
         (self.codes.iter().cloned().collect(), self.at)
     }
 }
@@ -602,7 +605,7 @@ impl Life {
         self.table.demonitor_all(process, &trial.before_run);
         process.runs.lock().1 = None;
         drop(trial.before);
-        process.history.lock().note(&run.code, trial.place);
+        process.history.lock().note(&run.code, trial.place, &trial.before_run.code);
         self.table.host.replaced(process.id, true);
         let how = match trial.place {
             Place::New => "replaced",
@@ -669,28 +672,29 @@ mod tests {
     }
 
     fn modules(history: &History) -> (Vec<u8>, usize) {
-        let (codes, at) = history.list();
+        let (codes, at) = history.list(&code(1));
         (codes.iter().map(|code| code.module.unwrap().0[0]).collect(), at)
     }
 
     #[test]
     fn the_history_is_that_of_an_undo() {
-        let mut history = History::new(code(1));
+        let mut history = History::default();
+        assert_eq!(modules(&history), (vec![1], 0));
         assert!(history.before().is_none());
         for number in [2, 3, 3, 4] {
-            history.note(&code(number), Place::New);
+            history.note(&code(number), Place::New, &code(1));
         }
         assert_eq!(modules(&history), (vec![1, 2, 3, 4], 3));
         for expect in [2, 1, 0] {
             let (at, before) = history.before().unwrap();
-            history.note(&before, Place::Back(at));
+            history.note(&before, Place::Back(at), &code(1));
             assert_eq!(modules(&history), (vec![1, 2, 3, 4], expect));
         }
         assert!(history.before().is_none());
-        history.note(&code(9), Place::New);
+        history.note(&code(9), Place::New, &code(1));
         assert_eq!(modules(&history), (vec![1, 9], 1), "what was rolled back from is gone");
         for number in 10..50 {
-            history.note(&code(number), Place::New);
+            history.note(&code(number), Place::New, &code(1));
         }
         let (kept, at) = modules(&history);
         assert_eq!((kept.len(), at, kept[15]), (HISTORY_MAX, 15, 49));

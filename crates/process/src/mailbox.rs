@@ -10,10 +10,15 @@
 //! it and carries it to the run queue; while it is there or runs, there is nothing to find. So what parks has
 //! no flags that tell where it is, and is in one place at a time because it can only be in one.
 
-use crate::{Limits, SendError, Signal, life::Life, lock::Mutex};
+use crate::{
+    Limits, SendError, Signal,
+    life::Life,
+    lock::{AtomicUsize, Mutex},
+};
 use hearth_abi::signal::Kind;
 use std::{
     collections::VecDeque,
+    sync::atomic::Ordering::Relaxed,
     task::{Context, Poll, Waker},
 };
 
@@ -24,7 +29,12 @@ pub(crate) trait Parked {
 }
 
 /// `P` is what parks here.
-pub(crate) struct Mailbox<P = Box<Life>>(Mutex<Inner<P>>);
+pub(crate) struct Mailbox<P = Box<Life>> {
+    inner: Mutex<Inner<P>>,
+    /// Number of signals, for the receiver, which would otherwise lock to find none. Written under the lock. It may
+    /// be late in seeing one; before the receiver waits it looks under the lock.
+    len: AtomicUsize,
+}
 
 struct Inner<P> {
     queue: VecDeque<Signal>,
@@ -80,20 +90,21 @@ pub(crate) fn is_of_run(signal: &Signal) -> bool {
 
 impl<P: Parked> Mailbox<P> {
     pub(crate) fn new() -> Mailbox<P> {
-        Mailbox(Mutex::new(Inner {
+        let inner = Mutex::new(Inner {
             queue: VecDeque::new(),
             open: Fill::default(),
             reserved: Fill::default(),
             receiver: Receiver::Nobody,
             is_poked: false,
             closed: false,
-        }))
+        });
+        Mailbox { inner, len: AtomicUsize::new(0) }
     }
 
     /// Appends a signal and wakes the receiver.
     pub(crate) fn push(&self, mut signal: Signal, limits: &Limits) -> Result<(), SendError> {
         let receiver = {
-            let mut inner = self.0.lock();
+            let mut inner = self.inner.lock();
             if inner.closed {
                 return Err(SendError::NotFound);
             }
@@ -113,6 +124,7 @@ impl<P: Parked> Mailbox<P> {
                 inner.open.bytes += signal.encoded_len();
             }
             inner.queue.push_back(signal);
+            self.len.store(inner.queue.len(), Relaxed);
             std::mem::replace(&mut inner.receiver, Receiver::Nobody)
         };
         receiver.wake();
@@ -122,7 +134,7 @@ impl<P: Parked> Mailbox<P> {
     /// Leaves what parks here until there is a signal. If there is one, or somebody has called
     /// [`poke`](Mailbox::poke), it is given back: there is something to do.
     pub(crate) fn park(&self, parked: P) -> Result<(), P> {
-        let mut inner = self.0.lock();
+        let mut inner = self.inner.lock();
         if std::mem::take(&mut inner.is_poked) || !inner.queue.is_empty() || inner.closed {
             return Err(parked);
         }
@@ -132,7 +144,7 @@ impl<P: Parked> Mailbox<P> {
 
     /// Resumes what is parked here, or will be the next time, without a signal.
     pub(crate) fn poke(&self) {
-        let mut inner = self.0.lock();
+        let mut inner = self.inner.lock();
         if !matches!(inner.receiver, Receiver::Parked(_)) {
             inner.is_poked = true;
             return;
@@ -144,13 +156,17 @@ impl<P: Parked> Mailbox<P> {
 
     /// Takes the first signal if it has at most `cap` bytes.
     pub(crate) fn take(&self, cap: usize) -> Taken {
-        let mut inner = self.0.lock();
+        if self.len.load(Relaxed) == 0 {
+            return Taken::Empty;
+        }
+        let mut inner = self.inner.lock();
         let Some(first) = inner.queue.front() else { return Taken::Empty };
         let len = first.encoded_len();
         if len > cap {
             return Taken::TooLong(len);
         }
         let Some(signal) = inner.queue.pop_front() else { return Taken::Empty };
+        self.len.store(inner.queue.len(), Relaxed);
         let fill = if has_reservation(&signal) { &mut inner.reserved } else { &mut inner.open };
         fill.signals -= 1;
         fill.bytes -= len;
@@ -172,9 +188,10 @@ impl<P: Parked> Mailbox<P> {
     }
 
     fn take_all(&self, which: impl Fn(&Signal) -> bool) -> Vec<Signal> {
-        let mut inner = self.0.lock();
+        let mut inner = self.inner.lock();
         let (taken, left): (VecDeque<_>, _) = std::mem::take(&mut inner.queue).into_iter().partition(which);
         inner.queue = left;
+        self.len.store(inner.queue.len(), Relaxed);
         for signal in &taken {
             let fill = if has_reservation(signal) { &mut inner.reserved } else { &mut inner.open };
             fill.signals -= 1;
@@ -186,7 +203,7 @@ impl<P: Parked> Mailbox<P> {
     /// Puts signals that were taken before all others, in their order. They were within the bounds, so
     /// that what is there now may be over them for a while, by as much again.
     pub(crate) fn put_back(&self, signals: Vec<Signal>) {
-        let mut inner = self.0.lock();
+        let mut inner = self.inner.lock();
         if inner.closed {
             return;
         }
@@ -197,12 +214,13 @@ impl<P: Parked> Mailbox<P> {
             fill.bytes += len;
             inner.queue.push_front(signal);
         }
+        self.len.store(inner.queue.len(), Relaxed);
         // Whoever waited before looks again by itself: this is called by the one receiver.
     }
 
     /// Ready when there is a signal. One receiver: the last waker given is the one that is woken.
     pub(crate) fn poll_signal(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut inner = self.0.lock();
+        let mut inner = self.inner.lock();
         if !inner.queue.is_empty() {
             return Poll::Ready(());
         }
@@ -215,16 +233,17 @@ impl<P: Parked> Mailbox<P> {
 
     /// Number of signals and their bytes.
     pub(crate) fn fill(&self) -> (usize, usize) {
-        let inner = self.0.lock();
+        let inner = self.inner.lock();
         (inner.queue.len(), inner.open.bytes + inner.reserved.bytes)
     }
 
     /// Drops what is in it and refuses what comes.
     pub(crate) fn close(&self) {
-        let mut inner = self.0.lock();
+        let mut inner = self.inner.lock();
         inner.closed = true;
         let receiver = std::mem::replace(&mut inner.receiver, Receiver::Nobody);
         let queue = std::mem::take(&mut inner.queue);
+        self.len.store(0, Relaxed);
         drop(inner);
         drop((receiver, queue));
     }
@@ -235,7 +254,7 @@ impl<P: Parked> Mailbox<P> {
 mod loom_tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
-    use crate::Body;
+    use crate::{Body, queue::RunQueue};
     use hearth_abi::signal::Header;
     use loom::{future::block_on, sync::Arc, thread};
     use std::future::poll_fn;
@@ -247,13 +266,32 @@ mod loom_tests {
 
     type Mailbox = super::Mailbox<Token>;
 
-    /// What parks in these tests: it tells that it was resumed.
-    struct Token(std::sync::Arc<loom::sync::Notify>);
+    /// What parks in these tests: it goes to the queue, as a process does.
+    struct Token(Arc<RunQueue<Token>>);
 
     impl Parked for Token {
         fn resume(self) {
-            self.0.notify();
+            let queue = self.0.clone();
+            queue.push(self);
         }
+    }
+
+    /// A worker that has the token, and parks it, until `done`.
+    fn work(mailbox: &Mailbox, queue: Arc<RunQueue<Token>>, mut done: impl FnMut() -> bool) {
+        let mut token = Some(Token(queue.clone()));
+        let mut taken = VecDeque::new();
+        while !done() {
+            let Some(parks) = token.take() else {
+                // Were it lost, this would wait for ever, which loom reports.
+                assert!(queue.wait(&mut taken, 1));
+                token = taken.pop_front();
+                continue;
+            };
+            token = mailbox.park(parks).err();
+        }
+        // The token holds the queue, which may hold the token.
+        mailbox.close();
+        queue.stop();
     }
 
     /// Waits for a signal and takes it, as a process does.
@@ -274,6 +312,42 @@ mod loom_tests {
             assert_eq!(next(&mailbox).header.tag, 1);
             sent.join().unwrap();
             assert_eq!(mailbox.fill(), (0, 0));
+        });
+    }
+
+    #[test]
+    fn what_is_parked_is_resumed_by_each_signal() {
+        loom::model(|| {
+            let mailbox = Arc::new(Mailbox::new());
+            let sender = mailbox.clone();
+            let sent = thread::spawn(move || {
+                (1..=2).for_each(|tag| sender.push(message(tag), &Limits::default()).unwrap());
+            });
+            let mut tags = Vec::new();
+            work(&mailbox, Arc::new(RunQueue::new()), || {
+                while let Taken::Signal(signal) = mailbox.take(usize::MAX) {
+                    tags.push(signal.header.tag);
+                }
+                tags.len() == 2
+            });
+            assert_eq!(tags, [1, 2]);
+            sent.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_poke_is_not_lost_whether_it_is_parked_or_about_to() {
+        loom::model(|| {
+            let mailbox = Arc::new(Mailbox::new());
+            let is_asked = Arc::new(loom::sync::atomic::AtomicBool::new(false));
+            let (theirs, asks) = (mailbox.clone(), is_asked.clone());
+            let poked = thread::spawn(move || {
+                asks.store(true, std::sync::atomic::Ordering::Release);
+                theirs.poke();
+            });
+            let done = || is_asked.load(std::sync::atomic::Ordering::Acquire);
+            work(&mailbox, Arc::new(RunQueue::new()), done);
+            poked.join().unwrap();
         });
     }
 

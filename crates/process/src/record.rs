@@ -143,8 +143,7 @@ pub(crate) struct Process {
     pub(crate) memory_bytes: AtomicU64,
     pub(crate) received: AtomicU64,
     pub(crate) kill: Kill,
-    /// In a box: most never end abnormally, and it is large.
-    pub(crate) end: OnceLock<Box<ExitReason>>,
+    pub(crate) end: OnceLock<Arc<ExitReason>>,
     /// Told when it has started, when a run of it is over, and when it has ended.
     pub(crate) changed: Notify,
 }
@@ -177,8 +176,8 @@ impl Process {
             traps_exits: AtomicBool::new(false),
             names: Mutex::new(Some(spec.name.iter().cloned().collect())),
             log: Log::default(),
-            runs: Mutex::new((Arc::new(Run::new(code.clone())), None)),
-            history: Mutex::new(History::new(code)),
+            runs: Mutex::new((Arc::new(Run::new(code)), None)),
+            history: Mutex::default(),
             change: Change::default(),
             state: AtomicU8::new(State::Starting as u8),
             has_started: AtomicBool::new(false),

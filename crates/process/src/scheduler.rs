@@ -19,7 +19,7 @@ use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{
             AtomicBool, AtomicU8, AtomicU64,
             Ordering::{Acquire, Relaxed},
@@ -76,7 +76,8 @@ pub(crate) struct Slice {
     overruns: AtomicU8,
     /// Whether a plain call has taken about a slice: it is shown an empty mailbox once, so that it may park.
     is_long: AtomicBool,
-    place: Arc<Mutex<Place>>,
+    /// Made when it is first needed, which for most is never.
+    place: OnceLock<Arc<Mutex<Place>>>,
     cpu_ns: AtomicU64,
     turns: AtomicU64,
 }
@@ -152,8 +153,8 @@ impl Slice {
             return Tick::Yield;
         }
         self.overruns.store(2, Relaxed);
-        *self.place.lock() = Place::Queued(Box::pin(scheduler.hogs.clone().acquire_owned()));
-        let place = self.place.clone();
+        let place = self.place.get_or_init(Arc::default).clone();
+        *place.lock() = Place::Queued(Box::pin(scheduler.hogs.clone().acquire_owned()));
         Tick::Wait(Box::pin(async move {
             // It enters the queue when it is first polled, so behind those that were in it.
             tokio::task::yield_now().await;
@@ -189,7 +190,7 @@ impl Slice {
         }
         self.overruns.store(2, Relaxed);
         // Whoever waits for the permit goes first.
-        *self.place.lock() = Place::None;
+        self.leave_place();
         let mut permit = pin!(scheduler.hogs.clone().acquire_owned());
         let permit = futures::executor::block_on(poll_fn(|cx| {
             process.kill.waker.register(cx.waker());
@@ -199,7 +200,7 @@ impl Slice {
             permit.as_mut().poll(cx).map(Result::ok)
         }));
         if let Some(_permit) = permit {
-            *self.place.lock() = Place::Running { _permit };
+            *self.place.get_or_init(Arc::default).lock() = Place::Running { _permit };
         }
         // What came while this thread slept is not its time.
         self.noted_ns.store(thread_cpu_ns(), Relaxed);
@@ -220,13 +221,19 @@ impl Slice {
     pub(crate) fn rest(&self) {
         if self.overruns.load(Relaxed) != 0 {
             self.overruns.store(0, Relaxed);
-            *self.place.lock() = Place::None;
+            self.leave_place();
         }
     }
 
     /// The process has ended: others get its place.
     pub(crate) fn finish(&self) {
-        *self.place.lock() = Place::None;
+        self.leave_place();
+    }
+
+    fn leave_place(&self) {
+        if let Some(place) = self.place.get() {
+            *place.lock() = Place::None;
+        }
     }
 
     pub(crate) fn in_hog_lane(&self) -> bool {

@@ -6,7 +6,7 @@ use crate::{
     lane::FastLane,
     life::{self, ReplaceError},
     names::Names,
-    record::{Directory, Process},
+    record::{Directory, Process, SerialHash},
     run::Code,
     scheduler::Scheduler,
     ties::{Bond, Tie},
@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use std::{
     collections::{HashMap, VecDeque},
     sync::{
-        Arc, Weak,
+        Arc, LazyLock, Weak,
         atomic::{
             AtomicBool,
             Ordering::{AcqRel, Acquire, Release},
@@ -295,10 +295,13 @@ struct Serials {
     durable: u64,
 }
 
+/// Why most processes end.
+static NORMAL: LazyLock<Arc<ExitReason>> = LazyLock::new(|| Arc::new(ExitReason::normal()));
+
 #[derive(Default)]
 struct Ended {
-    reasons: HashMap<ProcessId, ExitReason>,
-    reasons_order: VecDeque<ProcessId>,
+    reasons: HashMap<u64, Arc<ExitReason>, SerialHash>,
+    reasons_order: VecDeque<u64>,
     logs: HashMap<ProcessId, Arc<Process>>,
     logs_order: VecDeque<ProcessId>,
 }
@@ -435,7 +438,7 @@ impl Processes {
     /// The code that a process of this peer has had, oldest first, at most [`HISTORY_MAX`](crate::HISTORY_MAX)
     /// pieces, and which of them runs.
     pub fn history(&self, who: ProcessId) -> Option<(Vec<Code>, usize)> {
-        self.0.directory.get(who).map(|process| process.history.lock().list())
+        self.0.directory.get(who).map(|process| process.history.lock().list(&process.current().code))
     }
 
     /// Ends a process of this peer and spawns another from the same specification: a new id, the same
@@ -565,7 +568,7 @@ impl Processes {
 
     /// Why a process ended, if it did and that is remembered.
     pub fn ended(&self, id: ProcessId) -> Option<ExitReason> {
-        self.0.ended.lock().reasons.get(&id).cloned()
+        self.0.ended.lock().reasons.get(&id.to_bits()).map(|reason| (**reason).clone())
     }
 
     /// Kills all processes and spawns no more. Waits until they are gone, for 5 seconds at most.
@@ -697,13 +700,16 @@ impl Inner {
     }
 
     fn reason(&self, id: ProcessId) -> ExitReason {
-        let remembered = self.ended.lock().reasons.get(&id).cloned();
-        remembered.unwrap_or_else(|| ExitReason::new(ExitKind::Error, "no such process"))
+        let remembered = self.ended.lock().reasons.get(&id.to_bits()).cloned();
+        remembered
+            .map(Arc::unwrap_or_clone)
+            .unwrap_or_else(|| ExitReason::new(ExitKind::Error, "no such process"))
     }
 
     /// What is to be done when a process has ended.
     pub(crate) fn finish(&self, process: &Arc<Process>, reason: ExitReason) {
         let id = process.id;
+        let reason = if reason == **NORMAL { NORMAL.clone() } else { Arc::new(reason) };
         // Its record may be kept for long.
         process.slice.finish();
         process.mailbox.close();
@@ -717,7 +723,7 @@ impl Inner {
         }
         let tell = !reason.is_normal() || !process.log.is_empty();
         if tell {
-            let (level, text) = match &reason {
+            let (level, text) = match &*reason {
                 reason if reason.is_normal() => (Level::Info, "ended".to_owned()),
                 ExitReason { text, kind: ExitKind::Shutdown, .. } => (Level::Info, format!("ended: {text}")),
                 ExitReason { text, backtrace: None, .. } => (Level::Error, format!("ended: {text}")),
@@ -729,8 +735,8 @@ impl Inner {
         }
         {
             let mut ended = self.ended.lock();
-            ended.reasons.insert(id, reason.clone());
-            ended.reasons_order.push_back(id);
+            ended.reasons.insert(id.to_bits(), reason.clone());
+            ended.reasons_order.push_back(id.to_bits());
             if ended.reasons_order.len() > REASONS_KEPT
                 && let Some(old) = ended.reasons_order.pop_front()
             {
@@ -748,7 +754,7 @@ impl Inner {
         }
         self.directory.remove(id);
         // The end is set once, here.
-        let _ = process.end.set(Box::new(reason.clone()));
+        let _ = process.end.set(reason.clone());
         process.changed.notify_waiters();
         self.host.exited(id, &reason);
         // When its names are free and what it had is given back, so that who is told may begin anew.

@@ -6,7 +6,6 @@ use crate::{
     host::{self, Guest},
     modules::Modules,
     program::WasmProgram,
-    recycle::Recycling,
     slab::{Memories, Stacks},
     ticker::Ticker,
 };
@@ -61,8 +60,6 @@ pub(crate) struct Inner {
     pub(crate) services: Arc<dyn Services>,
     pub(crate) modules: Modules,
     pub(crate) ticker: Ticker,
-    /// Instances that wait to be used again; `None` where they cannot be.
-    pub(crate) recycling: Option<Recycling>,
     /// Stack of a guest and of the host functions below it, in bytes.
     pub(crate) stack_bytes: usize,
 }
@@ -81,14 +78,7 @@ impl Wasm {
         let ticker = Ticker::start(&engine).map_err(|error| EngineError(error.to_string()))?;
         let modules = Modules::new(engine.clone(), linker, &config);
         let stack_bytes = guest_stack(&config) + HOST_STACK;
-        Ok(Wasm(Arc::new(Inner {
-            engine,
-            services,
-            modules,
-            ticker,
-            recycling: Recycling::new(),
-            stack_bytes,
-        })))
+        Ok(Wasm(Arc::new(Inner { engine, services, modules, ticker, stack_bytes })))
     }
 
     /// The module of this lump as a program. Its bytes are asked for when a process starts.
@@ -98,7 +88,7 @@ impl Wasm {
 
     /// Instances whose guests have ended, and which wait to be used again by others of the same modules.
     pub fn spare_instances(&self) -> usize {
-        self.0.recycling.as_ref().map_or(0, Recycling::count)
+        self.0.modules.spare_instances()
     }
 
     /// Compiles and checks a module, and keeps it for a process that may use it soon. The bytes must

@@ -4,7 +4,7 @@
 use crate::{
     BadExport, LoadError, MissingImport, WasmConfig,
     host::{CALLS, Guest},
-    recycle::{self, Spares},
+    recycle::{self, Recycling, Spares},
 };
 use bytes::Bytes;
 use hearth_abi::{IMPORT_MODULE, IMPORT_MODULE_BLOCKING, LumpId};
@@ -23,8 +23,8 @@ pub(crate) struct Compiled {
     pub(crate) has_initialize: bool,
     /// Whether it may wait on its own stack.
     pub(crate) is_blocking: bool,
-    /// Instances whose guests have ended.
-    pub(crate) spares: Spares,
+    /// How its instances are used again, if they can be.
+    pub(crate) spares: Option<Spares>,
     code_bytes: usize,
 }
 
@@ -33,6 +33,8 @@ type Cell = Arc<OnceCell<Arc<Compiled>>>;
 pub(crate) struct Modules {
     engine: Engine,
     linker: Arc<Linker<Guest>>,
+    /// `None` where instances cannot be used again.
+    recycling: Option<Arc<Recycling>>,
     compilers: Arc<Semaphore>,
     module_bytes_max: usize,
     cache_bytes: usize,
@@ -50,6 +52,7 @@ impl Modules {
         Modules {
             engine,
             linker: Arc::new(linker),
+            recycling: Recycling::new(),
             compilers: Arc::new(Semaphore::new(config.compilers.max(1))),
             module_bytes_max: config.module_bytes_max,
             cache_bytes: config.cache_bytes,
@@ -79,6 +82,11 @@ impl Modules {
                 Err(error)
             }
         }
+    }
+
+    /// Instances that wait to be used again.
+    pub(crate) fn spare_instances(&self) -> usize {
+        self.recycling.as_ref().map_or(0, |recycling| recycling.count())
     }
 
     /// The module, if it is compiled.
@@ -131,17 +139,22 @@ impl Modules {
         }
         // The semaphore is never closed.
         let permit = self.compilers.clone().acquire_owned().await;
-        let (engine, linker) = (self.engine.clone(), self.linker.clone());
+        let (engine, linker, recycling) = (self.engine.clone(), self.linker.clone(), self.recycling.clone());
         let compiling = tokio::task::spawn_blocking(move || {
             // Held by the work itself: a process killed meanwhile must not let in more compilers.
             let _permit = permit;
-            compile(&engine, &linker, &bytes)
+            compile(&engine, &linker, recycling.as_ref(), &bytes)
         });
         compiling.await.map_err(|error| LoadError::Host(error.to_string()))?.map(Arc::new)
     }
 }
 
-fn compile(engine: &Engine, linker: &Linker<Guest>, bytes: &[u8]) -> Result<Compiled, LoadError> {
+fn compile(
+    engine: &Engine,
+    linker: &Linker<Guest>,
+    recycling: Option<&Arc<Recycling>>,
+    bytes: &[u8],
+) -> Result<Compiled, LoadError> {
     let (bytes, recipe) = recycle::prepare(bytes);
     let module = Module::from_binary(engine, &bytes)
         .map_err(|error| LoadError::Invalid(cut(&format!("{error:#}"), 1000).to_owned()))?;
@@ -152,7 +165,8 @@ fn compile(engine: &Engine, linker: &Linker<Guest>, bytes: &[u8]) -> Result<Comp
     let is_blocking = module.imports().any(|import| import.module() == IMPORT_MODULE_BLOCKING);
     let code_bytes = code.end as usize - code.start as usize;
     // One that waits on its stack has no end between two calls.
-    let spares = Spares::new(recipe.filter(|_| !is_blocking));
+    let recipe = recipe.filter(|_| !is_blocking);
+    let spares = recipe.zip(recycling).map(|(recipe, recycling)| Spares::new(recipe, recycling));
     Ok(Compiled { pre, has_wake, has_initialize, is_blocking, spares, code_bytes })
 }
 

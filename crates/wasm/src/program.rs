@@ -33,7 +33,7 @@ struct GuestTurns {
     /// Its module, once it was needed.
     compiled: Option<Arc<Compiled>>,
     /// `None` before its first turn, and while it is in a turn.
-    live: Option<Live>,
+    live: Option<Box<Live>>,
 }
 
 /// An instance, and what it is entered by.
@@ -102,12 +102,13 @@ impl GuestTurns {
 
     fn first_here(&mut self, compiled: &Compiled) -> Turned {
         let wasm = &self.program.wasm;
-        let mut live = match compiled.spares.take(wasm, &self.context) {
+        let spare = compiled.spares.as_ref().and_then(|spares| spares.take(wasm, &self.context));
+        let mut live = match spare {
             Some(live) => live,
             None => {
                 let mut store = new_store(wasm, &self.context, true);
                 let instance = compiled.pre.instantiate(&mut store);
-                new_live(wasm, compiled, store, instance)?
+                new_live(compiled, store, instance)?
             }
         };
         let called = self.start_here(&mut live);
@@ -123,7 +124,7 @@ impl GuestTurns {
         live.start.call(&mut live.store, ())
     }
 
-    fn wake_here(&mut self, mut live: Live) -> Turned {
+    fn wake_here(&mut self, mut live: Box<Live>) -> Turned {
         begin_turn(&self.program.wasm, &mut live.store, true);
         let called = live.wake.as_ref().map(|wake| wake.call(&mut live.store, ()));
         self.after(live, called.unwrap_or(Ok(())))
@@ -134,7 +135,7 @@ impl GuestTurns {
         let wasm = self.program.wasm.clone();
         let mut store = new_store(&wasm, &self.context, false);
         let instance = compiled.pre.instantiate_async(&mut store).await;
-        let mut live = new_live(&wasm, compiled, store, instance)?;
+        let mut live = new_live(compiled, store, instance)?;
         let mut called = self.start_aside(&mut live).await;
         if compiled.is_blocking
             && let Some(wake) = live.wake.clone()
@@ -158,7 +159,7 @@ impl GuestTurns {
         live.start.call_async(&mut live.store, ()).await
     }
 
-    async fn wake_aside(&mut self, mut live: Live) -> Turned {
+    async fn wake_aside(&mut self, mut live: Box<Live>) -> Turned {
         begin_turn(&self.program.wasm, &mut live.store, false);
         let called = match &live.wake {
             Some(wake) => wake.call_async(&mut live.store, ()).await,
@@ -168,7 +169,7 @@ impl GuestTurns {
     }
 
     /// A call is over: keeps the instance for the next turn, or else for another guest.
-    fn after(&mut self, live: Live, called: wasmtime::Result<()>) -> Turned {
+    fn after(&mut self, live: Box<Live>, called: wasmtime::Result<()>) -> Turned {
         let ended = match called {
             Ok(()) if live.wake.is_some() => {
                 self.live = Some(live);
@@ -181,9 +182,9 @@ impl GuestTurns {
         Err(ended)
     }
 
-    fn give(&self, live: Live) {
-        if let Some(compiled) = &self.compiled {
-            compiled.spares.give(&self.program.wasm, live);
+    fn give(&self, live: Box<Live>) {
+        if let Some(spares) = self.compiled.as_ref().and_then(|compiled| compiled.spares.as_ref()) {
+            spares.give(live);
         }
     }
 }
@@ -198,26 +199,25 @@ impl Drop for GuestTurns {
 }
 
 fn new_live(
-    wasm: &Inner,
     compiled: &Compiled,
     mut store: Store<Guest>,
     instance: wasmtime::Result<Instance>,
-) -> Result<Live, ExitReason> {
+) -> Result<Box<Live>, ExitReason> {
     let instance = instance.map_err(|error| match store.data().denied() {
         Some(denied) => load_reason(&LoadError::Limit(denied)),
         None => exit_reason(&error),
     })?;
-    let recyclable = compiled.spares.note(wasm, &instance, &mut store);
+    let recyclable = compiled.spares.as_ref().and_then(|spares| spares.note(&instance, &mut store));
     let function = |store: &mut Store<Guest>, name| {
         instance.get_typed_func(store, name).map_err(|error| exit_reason(&error))
     };
-    Ok(Live {
+    Ok(Box::new(Live {
         initialize: compiled.has_initialize.then(|| function(&mut store, "_initialize")).transpose()?,
         start: function(&mut store, "start")?,
         wake: compiled.has_wake.then(|| function(&mut store, "wake")).transpose()?,
         recyclable,
         store,
-    })
+    }))
 }
 
 /// A store whose guest may be interrupted from now on: a module's own start function runs with its instance.

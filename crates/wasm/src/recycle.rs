@@ -6,7 +6,7 @@
 //! gets it, after all that the guest can have changed is as it was in the beginning:
 //!
 //! - **Memory**: each page that was ever touched has the content of a new instance again. Which were is
-//!   asked of the system (`slab`). An instance whose memory has grown is not kept.
+//!   asked of the system (`slab`), for several instances at a time. One whose memory has grown is not kept.
 //! - **Globals**: those that can change are exported, by names that the module does not use ([`prepare`]), and set.
 //! - **Tables and segments**: a module with an instruction that changes them is not recycled. Neither is one with a
 //!   start function, which would have to run again.
@@ -18,10 +18,8 @@ use hearth_process::Context;
 use parking_lot::Mutex;
 use std::{
     borrow::Cow,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
 };
 use wasm_encoder::{ExportKind, ExportSection, Module, RawSection};
 use wasmparser::{ExternalKind, Operator, Parser, Payload, ValType};
@@ -30,7 +28,7 @@ use wasmtime::{Global, Instance, Memory, Store, Val};
 /// Most globals that are set again.
 const GLOBALS_MAX: usize = 64;
 /// Most bytes of memory of an instance that is kept, touched or not.
-const MEMORY_MAX: usize = 4 << 20;
+const MEMORY_MAX: usize = 2 << 20;
 /// Most pages of an instance that is kept, which hold memory while it waits.
 const PAGES_MAX: usize = 32;
 
@@ -142,89 +140,187 @@ fn with_exports(bytes: &[u8], exports: &ExportSection) -> Option<Vec<u8>> {
     Some(module.finish())
 }
 
-/// Most instances of an engine that wait to be used again.
+/// Most instances of an engine that wait to be used again. When there are as many, half of those of the module
+/// go that was used longest ago.
 const SPARES_MAX: usize = 512;
 
-/// What all modules of an engine share about instances that are used again.
+/// The instances of an engine that wait to be used again.
 pub(crate) struct Recycling {
     touched: Touched,
-    /// Instances that wait, of all modules.
-    count: Arc<AtomicUsize>,
+    shelves: Mutex<Shelves>,
+}
+
+#[derive(Default)]
+struct Shelves {
+    /// By the number of their module.
+    of: BTreeMap<u64, Shelf>,
+    /// How many wait.
+    count: usize,
+    modules: u64,
+    uses: u64,
+}
+
+#[derive(Default)]
+struct Shelf {
+    /// Instances that are as new.
+    waiting: Vec<Box<Live>>,
+    /// Instances as their guests have left them: they are made new several at a time.
+    left: Vec<Box<Live>>,
+    used: u64,
+}
+
+/// Most instances of a module that are as their guests have left them.
+const LEFT_MAX: usize = 32;
+
+impl Shelves {
+    fn used(&mut self, module: u64) -> &mut Shelf {
+        self.uses += 1;
+        let shelf = self.of.entry(module).or_default();
+        shelf.used = self.uses;
+        shelf
+    }
+
+    /// Half of those of the module that was used longest ago, if there is no room for more.
+    fn clear(&mut self) -> Vec<Box<Live>> {
+        if self.count < SPARES_MAX {
+            return Vec::new();
+        }
+        let oldest = self.of.values_mut().filter(|shelf| !shelf.waiting.is_empty() || !shelf.left.is_empty());
+        let Some(oldest) = oldest.min_by_key(|shelf| shelf.used) else { return Vec::new() };
+        let mut cleared = oldest.waiting.split_off(oldest.waiting.len() / 2);
+        cleared.append(&mut oldest.left);
+        self.count -= cleared.len();
+        cleared
+    }
 }
 
 impl Recycling {
     /// `None` where the system does not tell what a guest has touched.
-    pub(crate) fn new() -> Option<Recycling> {
-        Some(Recycling { touched: Touched::open()?, count: Arc::default() })
+    pub(crate) fn new() -> Option<Arc<Recycling>> {
+        Some(Arc::new(Recycling { touched: Touched::open()?, shelves: Mutex::default() }))
     }
 
     /// Instances that wait, of all modules.
     pub(crate) fn count(&self) -> usize {
-        self.count.load(Relaxed)
+        self.shelves.lock().count
     }
 }
 
-/// The instances of one module that wait to be used again.
+/// How instances of one module are used again.
 pub(crate) struct Spares {
-    recipe: Option<Recipe>,
+    recipe: Recipe,
+    recycling: Arc<Recycling>,
+    /// The number of the module.
+    module: u64,
     /// What a new instance is like; `None` if that is too much to restore.
     original: OnceLock<Option<Original>>,
-    waiting: Mutex<Vec<Live>>,
-    /// The engine's count of all that wait, once there was one here.
-    count: OnceLock<Arc<AtomicUsize>>,
 }
 
 impl Spares {
-    pub(crate) fn new(recipe: Option<Recipe>) -> Spares {
-        Spares { recipe, original: OnceLock::new(), waiting: Mutex::default(), count: OnceLock::new() }
+    pub(crate) fn new(recipe: Recipe, recycling: &Arc<Recycling>) -> Spares {
+        let module = {
+            let mut shelves = recycling.shelves.lock();
+            shelves.modules += 1;
+            shelves.modules
+        };
+        Spares { recipe, recycling: recycling.clone(), module, original: OnceLock::new() }
     }
 
     /// One for a new guest.
-    pub(crate) fn take(&self, wasm: &Arc<Inner>, context: &Context) -> Option<Live> {
-        let memory_bytes = self.original.get()?.as_ref()?.memory_bytes;
-        let recycling = wasm.recycling.as_ref()?;
-        let mut live = self.waiting.lock().pop()?;
-        recycling.count.fetch_sub(1, Relaxed);
-        let may_have = live.store.data_mut().enter(wasm.clone(), context.clone(), memory_bytes);
+    pub(crate) fn take(&self, wasm: &Arc<Inner>, context: &Context) -> Option<Box<Live>> {
+        let original = self.original.get()?.as_ref()?;
+        let (waiting, left) = {
+            let mut shelves = self.recycling.shelves.lock();
+            let shelf = shelves.used(self.module);
+            let taken = match shelf.waiting.pop() {
+                Some(live) => (Some(live), Vec::new()),
+                None => (None, std::mem::take(&mut shelf.left)),
+            };
+            shelves.count -= usize::from(taken.0.is_some()) + taken.1.len();
+            taken
+        };
+        let mut live = match waiting {
+            Some(live) => live,
+            None => {
+                let mut restored = self.restore(original, left);
+                let live = restored.pop()?;
+                self.put(restored);
+                live
+            }
+        };
+        let may_have = live.store.data_mut().enter(wasm.clone(), context.clone(), original.memory_bytes);
         // What it may not have is said by who makes a new one.
         may_have.then_some(live)
     }
 
     /// Notes what it takes to recycle a new instance, in which nothing has run.
-    pub(crate) fn note(
-        &self,
-        wasm: &Inner,
-        instance: &Instance,
-        store: &mut Store<Guest>,
-    ) -> Option<Recyclable> {
-        let (recipe, recycling) = (self.recipe.as_ref()?, wasm.recycling.as_ref()?);
-        let recyclable = Recyclable::new(recipe, instance, store)?;
-        let original = self.original.get_or_init(|| recyclable.original(&recycling.touched, store));
+    pub(crate) fn note(&self, instance: &Instance, store: &mut Store<Guest>) -> Option<Recyclable> {
+        let recyclable = Recyclable::new(&self.recipe, instance, store)?;
+        let original = self.original.get_or_init(|| recyclable.original(&self.recycling.touched, store));
         original.is_some().then_some(recyclable)
     }
 
-    /// Keeps an instance whose guest has ended, if it can be used again and there is room for it.
-    pub(crate) fn give(&self, wasm: &Inner, mut live: Live) {
+    /// Keeps an instance whose guest has ended, if it can be used again.
+    pub(crate) fn give(&self, mut live: Box<Live>) {
         let Some(Some(original)) = self.original.get() else { return };
-        let (Some(recyclable), Some(recycling)) = (&live.recyclable, &wasm.recycling) else { return };
-        if recycling.count.load(Relaxed) >= SPARES_MAX {
+        if !live.recyclable.as_ref().is_some_and(|recyclable| recyclable.has_size(original, &live.store)) {
             return;
         }
         live.store.data_mut().leave();
-        if recyclable.restore(original, &recycling.touched, &mut live.store) {
-            recycling.count.fetch_add(1, Relaxed);
-            self.count.get_or_init(|| recycling.count.clone());
-            self.waiting.lock().push(live);
+        let (cleared, left) = {
+            let mut shelves = self.recycling.shelves.lock();
+            let cleared = shelves.clear();
+            let shelf = shelves.used(self.module);
+            shelf.left.push(live);
+            let is_much = shelf.left.len() >= LEFT_MAX;
+            let left = if is_much { std::mem::take(&mut shelf.left) } else { Vec::new() };
+            shelves.count += 1;
+            shelves.count -= left.len();
+            (cleared, left)
+        };
+        // Not under the lock: both take a while.
+        drop(cleared);
+        if !left.is_empty() {
+            self.put(self.restore(original, left));
         }
+    }
+
+    /// Makes instances new; those with which that is not possible, or not worth it, are dropped.
+    fn restore(&self, original: &Original, mut left: Vec<Box<Live>>) -> Vec<Box<Live>> {
+        left.sort_unstable_by_key(|live| live.memory().as_ptr());
+        let ranges: Vec<&[u8]> = left.iter().map(|live| live.memory()).collect();
+        let touched = &self.recycling.touched;
+        let Some(pages) = touched.pages(&ranges) else { return Vec::new() };
+        let mut pages = pages.iter();
+        left.retain_mut(|live| {
+            let Live { store, recyclable, .. } = &mut **live;
+            let (Some(recyclable), Some(pages)) = (recyclable, pages.next()) else { return false };
+            recyclable.restore(original, touched.page_len(), pages, store)
+        });
+        left
+    }
+
+    fn put(&self, restored: Vec<Box<Live>>) {
+        let mut shelves = self.recycling.shelves.lock();
+        shelves.count += restored.len();
+        shelves.used(self.module).waiting.extend(restored);
+    }
+}
+
+impl Live {
+    /// The memory of the instance; none if it is not recycled.
+    fn memory(&self) -> &[u8] {
+        self.recyclable.as_ref().map_or(&[], |recyclable| recyclable.memory.data(&self.store))
     }
 }
 
 impl Drop for Spares {
     fn drop(&mut self) {
         // The module is forgotten, and its instances with it.
-        if let Some(count) = self.count.get() {
-            count.fetch_sub(self.waiting.get_mut().len(), Relaxed);
-        }
+        let mut shelves = self.recycling.shelves.lock();
+        let shelf = shelves.of.remove(&self.module).unwrap_or_default();
+        shelves.count -= shelf.waiting.len() + shelf.left.len();
+        drop(shelves);
     }
 }
 
@@ -258,7 +354,7 @@ impl Recyclable {
         }
         let page_len = touched.page_len();
         let mut pages = Vec::new();
-        for number in touched.pages(data)? {
+        for number in touched.pages(&[data])?.remove(0) {
             let page = &data[number * page_len..];
             let page = &page[..page.len().min(page_len)];
             if page.iter().any(|byte| *byte != 0) {
@@ -270,16 +366,26 @@ impl Recyclable {
         (pages.len() <= PAGES_MAX).then_some(Original { memory_bytes, pages, globals })
     }
 
-    /// Makes an instance whose guest has ended as it was; `false` if it is not worth it, or cannot be.
-    pub(crate) fn restore(&self, original: &Original, touched: &Touched, store: &mut Store<Guest>) -> bool {
-        let data = self.memory.data_mut(&mut *store);
-        if data.len() != original.memory_bytes {
+    /// Whether the memory is as large as that of a new instance: it cannot be made smaller.
+    fn has_size(&self, original: &Original, store: &Store<Guest>) -> bool {
+        self.memory.data_size(store) == original.memory_bytes
+    }
+
+    /// Makes an instance as it was in the beginning, whose guest has touched these pages; `false` if it is not worth
+    /// it, or cannot be.
+    fn restore(
+        &self,
+        original: &Original,
+        page_len: usize,
+        pages: &[usize],
+        store: &mut Store<Guest>,
+    ) -> bool {
+        if !self.has_size(original, store) || pages.len() > PAGES_MAX {
             return false;
         }
-        let Some(pages) = touched.pages(data).filter(|pages| pages.len() <= PAGES_MAX) else { return false };
-        let page_len = touched.page_len();
+        let data = self.memory.data_mut(&mut *store);
         let mut originals = original.pages.iter().peekable();
-        for number in pages {
+        for &number in pages {
             let end = data.len().min((number + 1) * page_len);
             let page = &mut data[number * page_len..end];
             match originals.next_if(|(of, _)| *of == number) {

@@ -230,21 +230,48 @@ impl Touched {
         self.page_len
     }
 
-    /// The numbers of the pages of this range, which begins with a page, that were touched. `None` if the system does
-    /// not tell.
-    pub(crate) fn pages(&self, range: &[u8]) -> Option<Vec<usize>> {
-        /// Bytes that tell of one page, as a number in the order of this machine.
-        const ENTRY: usize = 8;
-        /// Bits of that number: it is in memory, it is in the swap.
-        const THERE: u64 = 1 << 63 | 1 << 62;
-        let first = range.as_ptr() as usize / self.page_len;
-        let mut entries = vec![0; range.len().div_ceil(self.page_len) * ENTRY];
-        self.pagemap.read_exact_at(&mut entries, (first * ENTRY) as u64).ok()?;
-        let (entries, _) = entries.as_chunks::<ENTRY>();
-        let is_there = |(_, entry): &(usize, &[u8; ENTRY])| u64::from_ne_bytes(**entry) & THERE != 0;
-        Some(entries.iter().enumerate().filter(is_there).map(|(number, _)| number).collect())
+    /// The numbers of the pages that were touched, of each of these ranges, which begin with a page and are in the order
+    /// of their addresses. `None` if the system does not tell.
+    ///
+    /// Neighbours are asked for together, because to ask at all takes most of the time.
+    pub(crate) fn pages(&self, ranges: &[&[u8]]) -> Option<Vec<Vec<usize>>> {
+        let mut touched = Vec::with_capacity(ranges.len());
+        let mut entries = Vec::new();
+        let mut rest = ranges;
+        while let Some(first) = rest.first() {
+            let start = self.page_of(first.as_ptr());
+            let near = rest
+                .iter()
+                .take_while(|range| self.page_of(range.as_ptr_range().end) < start + Self::SPAN_MAX);
+            let (together, further) = rest.split_at(near.count().max(1));
+            rest = further;
+            let end = together.last().map_or(start, |last| last.as_ptr_range().end as usize);
+            entries.resize((end.div_ceil(self.page_len) - start) * ENTRY, 0);
+            self.pagemap.read_exact_at(&mut entries, (start * ENTRY) as u64).ok()?;
+            for range in together {
+                let at = (self.page_of(range.as_ptr()) - start) * ENTRY;
+                let of_range = entries.get(at..at + range.len().div_ceil(self.page_len) * ENTRY)?;
+                let (of_range, _) = of_range.as_chunks::<ENTRY>();
+                let is_there = |(_, entry): &(usize, &[u8; ENTRY])| u64::from_ne_bytes(**entry) & THERE != 0;
+                touched
+                    .push(of_range.iter().enumerate().filter(is_there).map(|(number, _)| number).collect());
+            }
+        }
+        Some(touched)
+    }
+
+    /// Pages that are asked for together.
+    const SPAN_MAX: usize = 1024;
+
+    fn page_of(&self, address: *const u8) -> usize {
+        address as usize / self.page_len
     }
 }
+
+/// Bytes that tell of one page, as a number in the order of this machine.
+const ENTRY: usize = 8;
+/// Bits of that number: it is in memory, it is in the swap.
+const THERE: u64 = 1 << 63 | 1 << 62;
 
 /// Makes fiber stacks, each with a guard page below it.
 pub(crate) struct Stacks(Arc<Slab>);
@@ -375,18 +402,37 @@ mod tests {
         let page = touched.page_len();
         let memories = Memories::new();
         let mut memory = memories.make(256 << 10).unwrap();
-        assert_eq!(touched.pages(bytes(&mut memory)), Some(vec![]));
+        let pages = |range: &[u8]| touched.pages(&[range]).unwrap().remove(0);
+        assert!(pages(bytes(&mut memory)).is_empty());
         bytes(&mut memory)[0] = 1;
         bytes(&mut memory)[3 * page + 7] = 0;
         bytes(&mut memory)[(256 << 10) - 1] = 1;
-        assert_eq!(touched.pages(bytes(&mut memory)), Some(vec![0, 3, (256 << 10) / page - 1]));
+        assert_eq!(pages(bytes(&mut memory)), [0, 3, (256 << 10) / page - 1]);
         // What is not a whole number of pages ends with a part of one.
-        assert_eq!(touched.pages(&bytes(&mut memory)[..3 * page + 1]), Some(vec![0, 3]));
+        assert_eq!(pages(&bytes(&mut memory)[..3 * page + 1]), [0, 3]);
         let address = memory.address;
         drop(memory);
         let mut again = memories.make(256 << 10).unwrap();
         assert_eq!(again.address, address);
-        assert_eq!(touched.pages(bytes(&mut again)), Some(vec![]), "a slot that is taken anew is untouched");
+        assert!(pages(bytes(&mut again)).is_empty(), "a slot that is taken anew is untouched");
+    }
+
+    #[test]
+    fn pages_of_many_are_told_apart() {
+        let touched = Touched::open().unwrap();
+        let page = touched.page_len();
+        let memories = Memories::new();
+        // Far more than are asked for together, and of two sizes: neighbours, and some that are far away.
+        let size = |n: usize| if n % 50 == 49 { 20 << 20 } else { 64 << 10 };
+        let mut many: Vec<SlotMemory> = (0..300).map(|n| memories.make(size(n)).unwrap()).collect();
+        many.sort_unstable_by_key(|memory| memory.address);
+        for (n, memory) in many.iter_mut().enumerate() {
+            bytes(memory)[n % 16 * page] = 1;
+        }
+        let ranges: Vec<&[u8]> = many.iter_mut().map(|memory| &*bytes(memory)).collect();
+        let told = touched.pages(&ranges).unwrap();
+        assert_eq!(told, (0..300).map(|n| vec![n % 16]).collect::<Vec<_>>());
+        assert!(touched.pages(&[]).unwrap().is_empty());
     }
 
     #[test]
