@@ -91,8 +91,8 @@ impl Context {
 
     /// Takes the first signal out of the mailbox, if it has at most `cap` bytes with its header.
     ///
-    /// To a plain call that has taken about a slice it says once that there is none, so that it may park; then it has
-    /// its next turn when others have had theirs.
+    /// To a plain call that has taken a signal, and about a slice, it says once that there is none, so that it may park;
+    /// then it has its next turn when others have had theirs.
     pub fn take(&self, cap: usize) -> Take {
         if self.process.slice.should_park() {
             return Take::Empty;
@@ -102,6 +102,7 @@ impl Context {
             Taken::TooLong(len) => return Take::TooLong(len),
             Taken::Signal(signal) => signal,
         };
+        self.process.slice.taken();
         // There is one receiver, so plain loads and stores would do; these are nearly as cheap.
         self.process.received.fetch_add(1, Relaxed);
         match signal.header.kind {

@@ -76,6 +76,8 @@ pub(crate) struct Slice {
     overruns: AtomicU8,
     /// Whether a plain call has taken about a slice: it is shown an empty mailbox once, so that it may park.
     is_long: AtomicBool,
+    /// Whether it has taken a signal in this turn: it is woken for one at least.
+    has_taken: AtomicBool,
     /// Made when it is first needed, which for most is never.
     place: OnceLock<Arc<Mutex<Place>>>,
     cpu_ns: AtomicU64,
@@ -115,6 +117,7 @@ impl Slice {
     pub(crate) fn begin(&self) -> Option<u64> {
         self.noted_ns.store(0, Relaxed);
         self.is_long.store(false, Relaxed);
+        self.has_taken.store(false, Relaxed);
         let turn = self.turns.load(Relaxed);
         self.turns.store(turn + 1, Relaxed);
         match turn {
@@ -209,7 +212,12 @@ impl Slice {
 
     /// Whether a plain call should park soon. Says so once a turn.
     pub(crate) fn should_park(&self) -> bool {
-        self.is_long.load(Relaxed) && self.is_long.swap(false, Relaxed)
+        self.is_long.load(Relaxed) && self.has_taken.load(Relaxed) && self.is_long.swap(false, Relaxed)
+    }
+
+    /// It has taken a signal.
+    pub(crate) fn taken(&self) {
+        self.has_taken.store(true, Relaxed);
     }
 
     /// Whether it overran a slice since it last waited.

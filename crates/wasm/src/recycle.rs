@@ -164,12 +164,13 @@ struct Shelves {
 struct Shelf {
     /// Instances that are as new.
     waiting: Vec<Box<Live>>,
-    /// Instances as their guests have left them: they are made new several at a time.
+    /// Instances as their guests have left them, until there are [`LEFT_MAX`].
     left: Vec<Box<Live>>,
     used: u64,
 }
 
-/// Most instances of a module that are as their guests have left them.
+/// As many instances of a module are made new at a time: to ask the system takes most of the time, and takes no longer for
+/// neighbours than for one.
 const LEFT_MAX: usize = 32;
 
 impl Shelves {
@@ -229,24 +230,11 @@ impl Spares {
     /// One for a new guest.
     pub(crate) fn take(&self, wasm: &Arc<Inner>, context: &Context) -> Option<Box<Live>> {
         let original = self.original.get()?.as_ref()?;
-        let (waiting, left) = {
+        let mut live = {
             let mut shelves = self.recycling.shelves.lock();
-            let shelf = shelves.used(self.module);
-            let taken = match shelf.waiting.pop() {
-                Some(live) => (Some(live), Vec::new()),
-                None => (None, std::mem::take(&mut shelf.left)),
-            };
-            shelves.count -= usize::from(taken.0.is_some()) + taken.1.len();
-            taken
-        };
-        let mut live = match waiting {
-            Some(live) => live,
-            None => {
-                let mut restored = self.restore(original, left);
-                let live = restored.pop()?;
-                self.put(restored);
-                live
-            }
+            let live = shelves.used(self.module).waiting.pop()?;
+            shelves.count -= 1;
+            live
         };
         let may_have = live.store.data_mut().enter(wasm.clone(), context.clone(), original.memory_bytes);
         // What it may not have is said by who makes a new one.
