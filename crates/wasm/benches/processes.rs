@@ -5,6 +5,11 @@
 //! rates are per second of processor time, on one worker thread, so that they can be compared on a machine that does
 //! other things too. With `erl` on the path, and without `ALONE`, the same is done in Erlang on one scheduler that does
 //! not spin.
+//!
+//! These rows are of wall time, or of memory, and have nobody beside them: `latency` (a pair that exchanges messages beside
+//! 1000 infinite loops, on as many workers as there are processors), `kill` (of an infinite loop), `make` (a process of a
+//! cached module, its instance new or used again), `workers` (pairs on one worker and on two), and, only if it is named,
+//! `million` (as many live processes, after one message each).
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -18,15 +23,19 @@ use hearth_abi::{
     EntityId, Errno, LumpId, PeerId, ProcessId, TerminalId, scene::ComponentKind, signal::encode_args,
     terminal,
 };
-use hearth_process::{Bond, Config, ExitReason, Host, Limits, Processes, ReplyTo, SendError, Spec, State};
+use hearth_process::{
+    Bond, Config, Context, ExitReason, Host, Lane, Limits, Processes, Program, ReplyTo, SendError, Spec,
+    State, Take, Work,
+};
 use hearth_wasm::{Caller, Request, Services, Wasm, WasmConfig};
 use parking_lot::Mutex;
 use std::{
     collections::HashMap,
     process::Command,
     sync::{Arc, OnceLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
+use tokio::sync::oneshot;
 
 const HERE: PeerId = PeerId::SERVER;
 
@@ -37,6 +46,7 @@ const IMPORTS: &str = r#"
     (import "hearth/1" "try_recv" (func $try_recv (param i32 i32) (result i32)))
     (import "hearth/1" "send" (func $send (param i64 i32 i32) (result i32)))
     (import "hearth/1" "spawn" (func $spawn (param i32 i32 i32 i32 i32) (result i64)))
+    (import "hearth/1" "clock_monotonic" (func $now (result i64)))
     (memory (export "memory") 1)"#;
 
 const BLOCKING: &str = r#"(import "hearth/1/blocking" "recv" (func $recv (param i32 i32 i32) (result i32)))"#;
@@ -130,6 +140,52 @@ const PARENT: &str = r#"(global $waves (mut i64) (i64.const 0)) (global $left (m
           (call $wave)))
         (br $next)))))"#;
 
+/// Arguments: peer, count. As `PING`, and counts how long each round took: in eighths of powers of two of nanoseconds, as
+/// 4096 bytes of `i64`, which it sends to the process that comes third. A message from that one begins it.
+const TIMED: &str = r#"
+    (global $then (mut i64) (i64.const 0))
+    (func $ping
+      (global.set $then (call $now))
+      (drop (call $send (i64.load (i32.const 4)) (i32.const 4) (i32.const 16))))
+    (func $count (param $ns i64) (local $power i64) (local $at i32)
+      (local.set $ns (i64.add (local.get $ns) (i64.const 8)))
+      (local.set $power (i64.sub (i64.const 63) (i64.clz (local.get $ns))))
+      (local.set $at (i32.add (i32.const 8192) (i32.shl (i32.wrap_i64 (i64.add
+        (i64.shl (local.get $power) (i64.const 3))
+        (i64.and (i64.shr_u (local.get $ns) (i64.sub (local.get $power) (i64.const 3))) (i64.const 7)))) (i32.const 3))))
+      (i64.store (local.get $at) (i64.add (i64.load (local.get $at)) (i64.const 1))))
+    (func (export "start") (drop (call $args (i32.const 0) (i32.const 64))))
+    (func (export "wake") (loop $next
+      (if (i32.gt_s (call $try_recv (i32.const 64) (i32.const 64)) (i32.const 0)) (then
+        (if (i64.ne (global.get $then) (i64.const 0)) (then
+          (call $count (i64.sub (call $now) (global.get $then)))
+          (i64.store (i32.const 12) (i64.sub (i64.load (i32.const 12)) (i64.const 1)))))
+        (if (i64.eqz (i64.load (i32.const 12)))
+          (then
+            (drop (call $send (i64.load (i32.const 20)) (i32.const 8192) (i32.const 4096)))
+            (call $exit (i32.const 0) (i32.const 0)))
+          (else (call $ping)))
+        (br $next)))))"#;
+
+/// Loops for ever, in one message.
+const LOOP: &str = r#"(func (export "start")) (func (export "wake") (loop $for_ever (br $for_ever)))"#;
+
+/// A process of the host that hands out the first message that it gets.
+struct Once(Mutex<Option<oneshot::Sender<Bytes>>>);
+
+impl Program for Once {
+    fn run(self: Arc<Self>, context: Context) -> Work {
+        Work::whole(async move {
+            context.started();
+            context.wait(State::Waiting).await;
+            if let (Take::Signal(signal), Some(tell)) = (context.take(usize::MAX), self.0.lock().take()) {
+                let _ = tell.send(signal.body.into_bytes());
+            }
+            ExitReason::normal()
+        })
+    }
+}
+
 #[derive(Default)]
 struct Peer {
     world: OnceLock<(Processes, Wasm)>,
@@ -222,9 +278,9 @@ struct World {
 }
 
 impl World {
-    fn new() -> World {
+    fn new(workers: usize) -> World {
         let peer = Arc::new(Peer::default());
-        let processes = Processes::new(Config::new(HERE, 1, 1), peer.clone());
+        let processes = Processes::new(Config::new(HERE, 1, workers), peer.clone());
         let wasm = Wasm::new(WasmConfig::default(), peer.clone()).unwrap();
         assert!(peer.world.set((processes.clone(), wasm.clone())).is_ok());
         World { processes, wasm, peer }
@@ -287,13 +343,49 @@ impl World {
         self.end(parent).await;
     }
 
+    fn nobody(&self) -> ProcessId {
+        ProcessId::new(HERE, ProcessId::SERIAL_MAX).unwrap()
+    }
+
+    /// Processes that are in the middle of a message that never ends.
+    async fn loops(&self, count: usize) -> Vec<ProcessId> {
+        let module = self.module(LOOP);
+        let ids: Vec<_> = (0..count).map(|_| self.spawn(module, &[])).collect();
+        for id in &ids {
+            self.processes.started(*id).await.unwrap();
+            self.processes.send(self.nobody(), *id, Bytes::new()).unwrap();
+        }
+        let is_hog = |id| self.processes.info(id).is_some_and(|info| info.lane == Lane::Hog);
+        while !ids.iter().all(|id| is_hog(*id)) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        ids
+    }
+
+    /// How long each of so many rounds of a pair took: upper ends in nanoseconds, and how many took that long.
+    async fn latency(&self, rounds: u64) -> Vec<(u64, u64)> {
+        let (tell, told) = oneshot::channel();
+        let mut once = spec(&self.wasm, LumpId([0; 32]), HERE, Bytes::new());
+        once.program = Arc::new(Once(Mutex::new(Some(tell))));
+        let once = self.processes.spawn(once).unwrap();
+        let echo = self.spawn(self.module(ECHO), &[]);
+        let args = [two(echo.to_bits(), rounds).to_vec(), once.to_bits().to_le_bytes().to_vec()].concat();
+        let timed = self.spawn(self.module(TIMED), &args);
+        self.processes.send(once, timed, Bytes::new()).unwrap();
+        let counts = told.await.unwrap();
+        self.processes.kill(None, echo, "").unwrap();
+        let counts = counts.chunks(8).map(|count| u64::from_le_bytes(count.try_into().unwrap()));
+        let end = |at: usize| (9 + at as u64 % 8) << (at / 8).saturating_sub(3);
+        counts.enumerate().filter(|(_, count)| *count > 0).map(|(at, count)| (end(at), count)).collect()
+    }
+
     /// Resident bytes for each of so many parked processes that have answered once.
     async fn memory(&self, count: usize) -> u64 {
         let module = self.module(ECHO);
         let before = resident();
         let ids: Vec<_> = (0..count).map(|_| self.spawn(module, &[])).collect();
         // What they send back goes to nobody.
-        let nobody = ProcessId::new(HERE, ProcessId::SERIAL_MAX).unwrap();
+        let nobody = self.nobody();
         for id in &ids {
             self.processes.send(nobody, *id, Bytes::new()).unwrap();
         }
@@ -335,6 +427,103 @@ async fn measure<F: Future<Output = ()>>(what: impl Fn() -> F) -> Duration {
     let before = cpu();
     what().await;
     cpu() - before
+}
+
+/// The time that so much of all took at most.
+fn percentile(counts: &[(u64, u64)], of_thousand: u64) -> Duration {
+    let all: u64 = counts.iter().map(|(_, count)| count).sum();
+    let mut seen = 0;
+    let end = counts.iter().find(|(_, count)| {
+        seen += count;
+        seen * 1000 >= all * of_thousand
+    });
+    Duration::from_nanos(end.map_or(0, |(end, _)| *end))
+}
+
+/// The rows that have nobody beside them.
+async fn alone(wants: impl Fn(&str) -> bool, rounds: u64) {
+    if wants("latency") {
+        for loops in [0, 1000] {
+            let world = World::new(std::thread::available_parallelism().map_or(1, usize::from));
+            world.loops(loops).await;
+            let counts = world.latency(rounds).await;
+            let [p50, p99, p999] = [500, 990, 999].map(|of| percentile(&counts, of));
+            let max = percentile(&counts, 1000);
+            println!(
+                "round trip beside {loops:>4} loops: p50 {p50:?}, p99 {p99:?}, p99.9 {p999:?}, max {max:?}"
+            );
+            world.processes.shutdown().await;
+        }
+    }
+    if wants("kill") {
+        let world = World::new(2);
+        let mut times = Vec::new();
+        for _ in 0..50 {
+            let id = world.loops(1).await[0];
+            let began = Instant::now();
+            world.processes.kill(None, id, "").unwrap();
+            world.processes.exited(id).await;
+            times.push(began.elapsed());
+        }
+        times.sort_unstable();
+        println!("kill of an infinite loop: median {:?}, longest {:?}", times[25], times[49]);
+        world.processes.shutdown().await;
+    }
+    if wants("make") {
+        let world = World::new(1);
+        let (module, count) = (world.module(CHILD), 100);
+        for (what, ends) in [("new instances", false), ("used again", true)] {
+            // Those that park keep their instances; those that end leave them for the next.
+            let module = if ends { module } else { world.module(ECHO) };
+            let arg = world.nobody().to_bits().to_le_bytes();
+            let round = async || {
+                let ids: Vec<_> = (0..count).map(|_| world.spawn(module, &arg)).collect();
+                for id in ids {
+                    // One that has ended is not known any more, and has started.
+                    let _ = world.processes.started(id).await;
+                }
+            };
+            let mut best = Duration::MAX;
+            for _ in 0..50 {
+                let before = cpu();
+                round().await;
+                best = best.min(cpu() - before);
+            }
+            println!("a process of a cached module, {what}: {:?} of processor time", best / count);
+        }
+        world.processes.shutdown().await;
+    }
+    if wants("workers") {
+        let mut rates = Vec::new();
+        for workers in [1, 2] {
+            let world = World::new(workers);
+            let pairs = || futures::future::join_all((0..8).map(|_| world.ping_pong(ECHO, PING, rounds / 8)));
+            pairs().await;
+            let began = Instant::now();
+            pairs().await;
+            rates.push(rounds as f64 / began.elapsed().as_secs_f64());
+            world.processes.shutdown().await;
+        }
+        println!(
+            "8 pairs by wall: {:.0}/s on one worker, {:.0}/s on two: {:.2} times",
+            rates[0],
+            rates[1],
+            rates[1] / rates[0]
+        );
+    }
+}
+
+/// As many live processes, after one message each.
+async fn million() {
+    let world = World::new(2);
+    let began = Instant::now();
+    let bytes = world.memory(1_000_000).await;
+    println!(
+        "1,000,000 live processes: {bytes} bytes each, {:.1} GB in all, {:.0?} to make, message and count them",
+        resident() as f64 / 1e9,
+        began.elapsed()
+    );
+    world.processes.shutdown().await;
 }
 
 /// What Erlang needs for the same: name and microseconds, or bytes for `memory`.
@@ -386,7 +575,10 @@ fn main() {
         }
     };
     runtime.block_on(async {
-        let world = World::new();
+        if has("million") {
+            return million().await;
+        }
+        let world = World::new(1);
         if wants("memory") {
             let memory = world.memory(idle as usize).await;
             let theirs = erlang.get("memory");
@@ -415,5 +607,6 @@ fn main() {
             row("spawn, message, exit", 100 * waves, time, "spawn");
         }
         world.processes.shutdown().await;
+        alone(wants, rounds).await;
     });
 }
