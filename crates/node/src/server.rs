@@ -299,10 +299,10 @@ impl Server {
 
         inner.terminal_peer_came(id);
         let end = session::run(inner, id, &link, lanes).await;
-        if self.let_go(id, &link) {
+        if let Some(absence) = self.let_go(id, &link) {
             tracing::info!(peer = %id, "connection ended: {}", end.reason);
             let grace = if end.said { Duration::ZERO } else { self.grace };
-            self.wait_for_return(id, grace).await;
+            self.wait_for_return(id, absence, grace).await;
         }
     }
 
@@ -334,27 +334,25 @@ impl Server {
         Ok(())
     }
 
-    /// Takes the link away from a peer, if it still has this one.
-    fn let_go(&self, id: PeerId, link: &Link) -> bool {
+    /// Takes the link away from a peer, if it still has this one. Gives the number of its absence.
+    fn let_go(&self, id: PeerId, link: &Link) -> Option<u64> {
         let _door = self.door.lock();
-        let same = self.inner.network.unlink(id, link);
-        if same {
-            self.inner.world.leave(id);
-            self.inner.screens.leave(id);
-            self.inner.terminal_peer_went(id);
-        }
-        same
+        let absence = self.inner.network.unlink(id, link)?;
+        self.inner.world.leave(id);
+        self.inner.screens.leave(id);
+        self.inner.terminal_peer_went(id);
+        Some(absence)
     }
 
-    /// Waits for a peer that is away; if it does not come back it has left.
-    async fn wait_for_return(&self, id: PeerId, grace: Duration) {
+    /// Waits for a peer that is away; if it does not come back from this absence it has left.
+    async fn wait_for_return(&self, id: PeerId, absence: u64, grace: Duration) {
         let inner = &self.inner;
         tokio::select! {
             () = tokio::time::sleep(grace) => {}
             () = inner.shutdown.cancelled() => return,
         }
         let _door = self.door.lock();
-        if inner.network.remove_away(id) {
+        if inner.network.remove_away(id, absence) {
             tracing::info!(peer = %id, "left");
             tell_others(&inner.network, id, &Control::Left { peer: id.number() });
             inner.world.peer_left(inner, id);
