@@ -273,6 +273,12 @@ impl Network {
         }
     }
 
+    /// How many calls wait for an answer.
+    #[cfg(test)]
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.lock().len()
+    }
+
     fn fail_calls(&self, concerns: impl Fn(PeerId) -> bool) {
         self.calls.lock().retain(|_, (to, _)| !concerns(*to));
     }

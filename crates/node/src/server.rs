@@ -3,6 +3,7 @@
 
 use crate::{
     folder::{Folder, replace_file},
+    grace::Grace,
     lumps::chain,
     manifest::{self, Manifest},
     network::{Link, Network},
@@ -105,10 +106,10 @@ impl RunningServer {
     }
 }
 
-struct Server {
-    inner: Arc<Inner>,
+pub(crate) struct Server {
+    pub(crate) inner: Arc<Inner>,
     roster: Roster,
-    grace: Duration,
+    grace: Grace,
     /// Held while somebody comes or goes, so that all are told in the order in which it happens.
     door: Mutex<()>,
 }
@@ -151,8 +152,7 @@ pub async fn serve(options: ServerOptions) -> Result<RunningServer, StartError> 
     inner.network.insert(PeerId::SERVER, about, None);
     let socket =
         crate::operator::listen(&inner, options.runtime_dir.as_deref(), &address.port().to_string())?;
-    let server =
-        Arc::new(Server { inner: inner.clone(), roster, grace: options.grace, door: Mutex::new(()) });
+    let server = Arc::new(Server::new(inner.clone(), roster, Grace::Time(options.grace)));
     let done = tokio::spawn(run(server, listener, manifest));
     Ok(RunningServer { node: Node { inner }, address, first_password, socket, done })
 }
@@ -249,8 +249,12 @@ pub(crate) async fn register(
 }
 
 impl Server {
+    pub(crate) fn new(inner: Arc<Inner>, roster: Roster, grace: Grace) -> Server {
+        Server { inner, roster, grace, door: Mutex::new(()) }
+    }
+
     /// Takes a peer in, serves it until its link ends, and forgets it when it does not come back.
-    async fn admit(self: Arc<Self>, link: hearth_net::Link) {
+    pub(crate) async fn admit(self: Arc<Self>, link: hearth_net::Link) {
         let inner = &self.inner;
         let info = link.info().clone();
         let (sender, mut lanes) = link.split();
@@ -301,7 +305,7 @@ impl Server {
         let end = session::run(inner, id, &link, lanes).await;
         if let Some(absence) = self.let_go(id, &link) {
             tracing::info!(peer = %id, "connection ended: {}", end.reason);
-            let grace = if end.said { Duration::ZERO } else { self.grace };
+            let grace = if end.said { Grace::Time(Duration::ZERO) } else { self.grace.clone() };
             self.wait_for_return(id, absence, grace).await;
         }
     }
@@ -345,10 +349,10 @@ impl Server {
     }
 
     /// Waits for a peer that is away; if it does not come back from this absence it has left.
-    async fn wait_for_return(&self, id: PeerId, absence: u64, grace: Duration) {
+    async fn wait_for_return(&self, id: PeerId, absence: u64, grace: Grace) {
         let inner = &self.inner;
         tokio::select! {
-            () = tokio::time::sleep(grace) => {}
+            () = grace.over(id) => {}
             () = inner.shutdown.cancelled() => return,
         }
         let _door = self.door.lock();

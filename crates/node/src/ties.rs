@@ -34,7 +34,7 @@ const KEPT_MAX: usize = 65_536;
 /// Most bytes of them.
 const KEPT_BYTES_MAX: usize = 64 << 20;
 /// So many frames are received before they are confirmed.
-const CONFIRM_EVERY: u64 = 64;
+pub(crate) const CONFIRM_EVERY: u64 = 64;
 
 /// The streams to all neighbours.
 pub(crate) struct Ties {
@@ -407,6 +407,12 @@ impl Ties {
         if let Some(hop) = self.hops.lock().get(&neighbour) {
             hop.note_behind();
         }
+    }
+
+    /// How many frames are kept for each neighbour.
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> Vec<(PeerId, usize)> {
+        self.hops.lock().iter().map(|(id, hop)| (*id, hop.kept.len())).collect()
     }
 
     /// All neighbours that there are streams with.
