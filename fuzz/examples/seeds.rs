@@ -550,8 +550,15 @@ fn host_calls() -> Seeds {
         call
     }
     let (inside, edge, beyond) = (8, 65_535, u64::from(u32::MAX));
-    let each =
-        |ptr: u64, len: u64| (0..38).flat_map(|n| call(n, &[ptr, len, ptr, len, ptr, len, 9])).collect();
+    // All calls but those that end the guest, and at the end more memory.
+    let all = || (0..58).filter(|number| !(53..55).contains(number));
+    let each = |ptr: u64, len: u64| all().flat_map(|n| call(n, &[ptr, len, ptr, len, ptr, len, 9])).collect();
+    // An id or a number first, as most calls have it that are not given a range at once.
+    let behind = |ptr: u64, len: u64| all().flat_map(|n| call(n, &[5, ptr, len, ptr, len, ptr, 9])).collect();
+    // What lies at the end of the first page before there is a second, and then.
+    let growing = [20, 16, 25, 36].into_iter().flat_map(|n| {
+        [call(n, &[65_530, 10]), call(57, &[]), call(n, &[65_530, 10]), call(n, &[131_071, 2])].concat()
+    });
     let busy = [
         call(9, &[inside, 20]),
         call(11, &[inside, 20]),
@@ -569,8 +576,93 @@ fn host_calls() -> Seeds {
         ("ok-edge", each(edge, 1)),
         ("ok-beyond", each(beyond, beyond)),
         ("ok-nothing", each(0, 0)),
+        ("ok-end", each(65_536, 0)),
+        ("ok-last", each(65_504, 32)),
+        ("ok-half", each(1 << 31, 1 << 31)),
+        ("ok-behind-edge", behind(65_534, 2)),
+        ("ok-behind-end", behind(65_537, 0)),
+        ("ok-over-itself", call(18, &[40_000, 64, 40_016, 6])),
+        ("ok-growing", growing.collect()),
+        ("ok-exit", call(53, &[inside, 20])),
+        ("ok-exit-beyond", call(53, &[edge, 2])),
+        ("ok-exit-with", call(54, &[40_000, 8])),
         ("ok-busy", busy.concat()),
         ("ok-busy-foreign", [busy.concat(), vec![0]].concat()),
+    ]
+}
+
+/// Modules that are written for what they do; those of `wasm-smith` lie beside them.
+fn module() -> Seeds {
+    let hostile = |body: &str| {
+        let imports = r#"
+            (import "hearth/1" "self" (func $self (result i64)))
+            (import "hearth/1" "send" (func $send (param i64 i32 i32) (result i32)))
+            (import "hearth/1" "log" (func $log (param i32 i32 i32 i32 i32) (result i32)))
+            (import "hearth/1" "timer" (func $timer (param i64 i64) (result i32)))
+            (import "hearth/1" "random" (func $random (param i32 i32) (result i32)))"#;
+        wat::parse_str(format!("(module {imports} {body})")).unwrap()
+    };
+    let memory = r#"(memory (export "memory") 1)"#;
+    let made = |n: u64| {
+        let mut state = n * 2 + 1;
+        let mut byte = || {
+            state = state.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(0x1405_7B7E_F767_814F);
+            (state >> 56) as u8
+        };
+        (0..600).map(|_| byte()).collect::<Vec<u8>>()
+    };
+    vec![
+        ("ok-made-1", made(1)),
+        ("ok-made-2", made(2)),
+        ("ok-made-3", made(3)),
+        ("ok-endless", hostile(&format!(r#"{memory} (func (export "start") (loop $l (br $l)))"#))),
+        (
+            "ok-endless-early",
+            hostile(&format!(r#"{memory} (func $e (loop $l (br $l))) (start $e) (func (export "start"))"#)),
+        ),
+        ("ok-deep", hostile(&format!(r#"{memory} (func $d (export "start") (call $d))"#))),
+        (
+            "ok-grows",
+            hostile(&format!(
+                r#"{memory} (func (export "start") (loop $l (drop (memory.grow (i32.const 1))) (br $l)))"#
+            )),
+        ),
+        (
+            "ok-floods-itself",
+            hostile(&format!(
+                r#"{memory} (func (export "start")) (func (export "wake") (loop $l
+                    (drop (call $send (call $self) (i32.const 0) (i32.const 65536))) (br $l)))"#
+            )),
+        ),
+        (
+            "ok-floods-its-host",
+            hostile(&format!(
+                r#"{memory} (func (export "start") (local $n i64) (loop $l
+                    (local.set $n (i64.add (local.get $n) (i64.const 1)))
+                    (drop (call $timer (i64.const 0) (local.get $n)))
+                    (drop (call $log (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 4096)))
+                    (drop (call $random (i32.const 0) (i32.const 65536)))
+                    (br $l)))"#
+            )),
+        ),
+        (
+            "ok-pages-of-a-byte",
+            hostile(
+                r#"(memory (export "memory") 77 (pagesize 1)) (func (export "start")
+                    (drop (call $random (i32.const 70) (i32.const 7)))
+                    (drop (call $random (i32.const 70) (i32.const 8)))
+                    (drop (memory.grow (i32.const 1)))
+                    (drop (call $random (i32.const 70) (i32.const 8))))"#,
+            ),
+        ),
+        (
+            "ok-wakes-to-trap",
+            hostile(&format!(r#"{memory} (func (export "start")) (func (export "wake") unreachable)"#)),
+        ),
+        ("too-much-memory", hostile(r#"(memory (export "memory") 65536) (func (export "start"))"#)),
+        ("no-memory", hostile(r#"(func (export "start"))"#)),
+        ("head-alone", b"\0asm\x01\0\0\0".to_vec()),
+        ("cut", hostile(memory)[..40].to_vec()),
     ]
 }
 
@@ -715,6 +807,7 @@ fn main() {
             "host_calls" => host_calls(),
             "input" => input(),
             "mesh" => mesh(),
+            "module" => module(),
             "operator_frame" => operator_frame(),
             "peer_frames" => peer_frames(),
             "pointer" => pointer(),

@@ -15,63 +15,114 @@ use hearth_process::{
 };
 use hearth_wasm::{Caller, Request, Services, Wasm, WasmConfig};
 use std::{
-    sync::{Arc, LazyLock},
+    collections::HashMap,
+    sync::{Arc, LazyLock, Mutex},
     time::Duration,
 };
 
-/// The calls that the guest makes, with their parameters (`i` is an `i32`, `I` an `i64`) and result: all of
-/// `docs/formats/guest.md` but those that wait or end.
-const CALLS: &[(&str, &str, &str)] = &[
-    ("self", "", "I"),
-    ("peer", "", "i"),
-    ("origin", "", "i"),
-    ("args", "ii", "i"),
-    ("try_recv", "ii", "i"),
-    ("send", "Iii", "i"),
-    ("spawn", "iiiii", "I"),
-    ("spawn_on", "iiiiiiI", "i"),
-    ("kill", "Iii", "i"),
-    ("register", "ii", "i"),
-    ("unregister", "ii", "i"),
-    ("whereis", "ii", "I"),
-    ("clock_monotonic", "", "I"),
-    ("clock_wall", "", "I"),
-    ("timer", "II", "i"),
-    ("cancel_timer", "I", "i"),
-    ("random", "ii", "i"),
-    ("log", "iiiii", "i"),
-    ("lump_put", "iiiI", "i"),
-    ("lump_read", "iIiiI", "i"),
-    ("lump_size", "iiI", "i"),
-    ("lump_push", "iiI", "i"),
-    ("asset_load", "iiiI", "i"),
-    ("asset_drop", "iii", "i"),
-    ("entity_ids", "i", "I"),
-    ("scene_apply", "ii", "i"),
-    ("scene_read", "Iiii", "i"),
-    ("input_subscribe", "i", "i"),
-    ("pointer_capture", "i", "i"),
-    ("peer_name", "iii", "i"),
-    ("file_load", "iiI", "i"),
-    ("command", "iiI", "i"),
-    ("terminal_open", "iiI", "i"),
-    ("terminal_command", "Iii", "i"),
-    ("terminal_views", "Iii", "i"),
-    ("keyboard_focus", "I", "i"),
-    ("clipboard_write", "ii", "i"),
-    ("clipboard_read", "I", "i"),
-    ("scene_cast", "iiI", "i"),
-    ("link", "I", "i"),
-    ("unlink", "I", "i"),
-    ("monitor", "II", "i"),
-    ("demonitor", "I", "i"),
-    ("trap_exits", "i", "i"),
-    ("exit_to", "Iii", "i"),
-    ("spawn_link", "iiiii", "I"),
-    ("spawn_monitor", "iiiiiI", "I"),
-    ("global_register", "iiI", "i"),
-    ("group_members", "iiI", "i"),
+/// A call of `docs/formats/guest.md`.
+pub(crate) struct Call {
+    pub(crate) name: &'static str,
+    /// Its parameters and its result: `i` is an `i32`, `I` an `i64`.
+    pub(crate) params: &'static str,
+    pub(crate) result: &'static str,
+    /// What it may write: behind the pointer that is its parameter of this number, so many bytes.
+    writes: Option<(usize, Room)>,
+}
+
+/// How many bytes a call may write.
+#[derive(Clone, Copy)]
+enum Room {
+    /// As its parameter of this number says.
+    Given(usize),
+    Fixed(u32),
+}
+
+const fn call(name: &'static str, params: &'static str, result: &'static str) -> Call {
+    Call { name, params, result, writes: None }
+}
+
+/// One that writes behind one parameter at most what the next one says.
+const fn writing(name: &'static str, params: &'static str, at: usize) -> Call {
+    Call { name, params, result: "i", writes: Some((at, Room::Given(at + 1))) }
+}
+
+/// All calls. A script has them by their place here, so that new ones go to the end.
+pub(crate) const CALLS: &[Call] = &[
+    call("self", "", "I"),
+    call("peer", "", "i"),
+    call("origin", "", "i"),
+    writing("args", "ii", 0),
+    writing("try_recv", "ii", 0),
+    call("send", "Iii", "i"),
+    call("spawn", "iiiii", "I"),
+    call("spawn_on", "iiiiiiI", "i"),
+    call("kill", "Iii", "i"),
+    call("register", "ii", "i"),
+    call("unregister", "ii", "i"),
+    call("whereis", "ii", "I"),
+    call("clock_monotonic", "", "I"),
+    call("clock_wall", "", "I"),
+    call("timer", "II", "i"),
+    call("cancel_timer", "I", "i"),
+    writing("random", "ii", 0),
+    call("log", "iiiii", "i"),
+    Call { name: "lump_put", params: "iiiI", result: "i", writes: Some((2, Room::Fixed(32))) },
+    call("lump_read", "iIiiI", "i"),
+    call("lump_size", "iiI", "i"),
+    call("lump_push", "iiI", "i"),
+    call("asset_load", "iiiI", "i"),
+    call("asset_drop", "iii", "i"),
+    call("entity_ids", "i", "I"),
+    call("scene_apply", "ii", "i"),
+    writing("scene_read", "Iiii", 2),
+    call("input_subscribe", "i", "i"),
+    call("pointer_capture", "i", "i"),
+    writing("peer_name", "iii", 1),
+    call("file_load", "iiI", "i"),
+    call("command", "iiI", "i"),
+    call("terminal_open", "iiI", "i"),
+    call("terminal_command", "Iii", "i"),
+    writing("terminal_views", "Iii", 1),
+    call("keyboard_focus", "I", "i"),
+    call("clipboard_write", "ii", "i"),
+    call("clipboard_read", "I", "i"),
+    call("scene_cast", "iiI", "i"),
+    call("link", "I", "i"),
+    call("unlink", "I", "i"),
+    call("monitor", "II", "i"),
+    call("demonitor", "I", "i"),
+    call("trap_exits", "i", "i"),
+    call("exit_to", "Iii", "i"),
+    call("spawn_link", "iiiii", "I"),
+    call("spawn_monitor", "iiiiiI", "I"),
+    call("global_register", "iiI", "i"),
+    call("group_members", "iiI", "i"),
+    call("global_unregister", "iiI", "i"),
+    call("global_whereis", "iiI", "i"),
+    call("group_join", "iiI", "i"),
+    call("group_leave", "iiI", "i"),
+    call("exit", "ii", ""),
+    call("exit_with", "ii", ""),
+    writing("recv", "iii", 0),
+    call("sleep", "I", "i"),
 ];
+
+impl Call {
+    /// Its import in WAT.
+    pub(crate) fn import(&self) -> String {
+        let Call { name, params, result, .. } = self;
+        let module = if ["recv", "sleep"].contains(name) { "hearth/1/blocking" } else { "hearth/1" };
+        let params: String = params.chars().map(|letter| format!("(param {}) ", ty(letter))).collect();
+        let result: String = result.chars().map(|letter| format!("(result {})", ty(letter))).collect();
+        format!("(import \"{module}\" \"{name}\" (func ${name} {params}{result}))\n")
+    }
+}
+
+/// The type that a letter stands for.
+pub(crate) fn ty(letter: char) -> &'static str {
+    if letter == 'i' { "i32" } else { "i64" }
+}
 
 /// Bytes of one call in the guest's script: its number, and seven arguments of eight bytes.
 const STRIDE: usize = 64;
@@ -81,7 +132,8 @@ const START: usize = 4;
 const SCRIPT_LEN_MAX: usize = 32 << 10;
 
 /// Any bytes are a list of calls (each of the same length), and the memory that the calls refer to. The guest makes
-/// them and ends; nothing of what it says harms its host, and nothing gets past the checks.
+/// them and ends; nothing of what it says harms its host, nothing gets past the checks, each result is one that there is,
+/// and no byte of its memory changes but where the call may write.
 pub fn host_calls(data: &[u8]) -> bool {
     let script = &data[..data.len().min(SCRIPT_LEN_MAX)];
     let reason = PEER.runtime.block_on(async {
@@ -99,25 +151,28 @@ pub fn host_calls(data: &[u8]) -> bool {
         let ended = PEER.processes.exited(id);
         tokio::time::timeout(Duration::from_secs(60), ended).await.expect("a list of calls has an end")
     });
+    assert!(reason.text != WRONG, "a call did what it must not: {reason:?}");
     let may_be = match reason.kind {
         ExitKind::Normal => true,
         // By its own call, on itself.
-        ExitKind::Killed => script.chunks(STRIDE).any(|call| is(call[0], "kill") || is(call[0], "exit_to")),
+        ExitKind::Killed if has(script, &["kill"]) => true,
         // A link with nobody.
-        ExitKind::NoProcess | ExitKind::NoConnection
-            if script.chunks(STRIDE).any(|call| is(call[0], "link")) =>
-        {
-            true
+        ExitKind::NoProcess | ExitKind::NoConnection if has(script, &["link"]) => true,
+        ExitKind::Error if has(script, &["exit"]) => true,
+        // What it asks of itself. What a call writes may be what is called next.
+        _ => {
+            has(script, &["exit_to", "exit_with"])
+                || CALLS.iter().any(|call| call.writes.is_some() && has(script, &[call.name]))
         }
-        // What it asks of itself.
-        _ => script.chunks(STRIDE).any(|call| is(call[0], "exit_to")),
     };
     assert!(may_be, "the guest ended with {reason:?}");
     script.len() >= STRIDE
 }
 
-fn is(number: u8, name: &str) -> bool {
-    CALLS[usize::from(number) % CALLS.len()].0 == name
+/// Whether a script has one of these calls.
+fn has(script: &[u8], names: &[&str]) -> bool {
+    let name = |call: &[u8]| CALLS.get(usize::from(call[0]) % (CALLS.len() + 1)).map(|call| call.name);
+    script.chunks(STRIDE).filter_map(name).any(|name| names.contains(&name))
 }
 
 const MODULE: LumpId = LumpId([7; 32]);
@@ -132,24 +187,26 @@ static PEER: LazyLock<Peer> = LazyLock::new(|| {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(1).enable_all().build().unwrap();
     let entered = runtime.enter();
-    let stub = Arc::new(Stub(guest().into()));
+    let stub = Arc::new(Stub(Mutex::new([(MODULE, guest().into())].into())));
     let processes = Processes::new(Config::new(PeerId::SERVER, 1, 1), stub.clone());
     let wasm = Wasm::new(WasmConfig::default(), stub).unwrap();
     drop(entered);
     Peer { runtime, processes, wasm }
 });
 
-/// A module that makes the calls of its first argument one after the other.
+/// With what a guest ends that saw a call do what it must not.
+const WRONG: &str = "the wrong effect";
+
+/// A module that makes the calls of its first argument one after the other. Behind the last call there is one that gives
+/// it more memory. Around each it looks at all bytes of its memory but those that the call may write.
 fn guest() -> Vec<u8> {
-    let ty = |letter: char| if letter == 'i' { "i32" } else { "i64" };
     let mut text = String::from("(module\n");
-    for (name, params, result) in CALLS {
-        let params: String = params.chars().map(|letter| format!("(param {}) ", ty(letter))).collect();
-        let result: String = result.chars().map(|letter| format!("(result {})", ty(letter))).collect();
-        text += &format!("(import \"hearth/1\" \"{name}\" (func ${name} {params}{result}))\n");
-    }
+    CALLS.iter().for_each(|call| text += &call.import());
+    let (wrong, more) = WRONG.as_bytes().split_at(8);
+    let number = |bytes: &[u8]| i64::from_le_bytes(bytes.try_into().unwrap());
     text += &format!(
         r#"(memory (export "memory") 1)
+        (global $lo (mut i32) (i32.const 0)) (global $hi (mut i32) (i32.const 0)) (global $before (mut i64) (i64.const 0))
         (func (export "start") (local $at i32) (local $end i32)
           (local.set $end (i32.sub (call $args (i32.const 0) (i32.const 65536)) (i32.const {STRIDE})))
           (local.set $at (i32.const {START}))
@@ -158,26 +215,78 @@ fn guest() -> Vec<u8> {
               (call $one (local.get $at))
               (local.set $at (i32.add (local.get $at) (i32.const {STRIDE})))
               (br $next)))))
+        (func $end (result i32) (i32.mul (memory.size) (i32.const 65536)))
+        (func $sum (param $h i64) (param $from i32) (param $to i32) (result i64)
+          (loop $words
+            (if (i32.le_u (i32.add (local.get $from) (i32.const 8)) (local.get $to)) (then
+              (local.set $h (i64.mul (i64.xor (i64.rotl (local.get $h) (i64.const 5)) (i64.load (local.get $from)))
+                (i64.const 0x517cc1b727220a95)))
+              (local.set $from (i32.add (local.get $from) (i32.const 8)))
+              (br $words))))
+          (loop $bytes
+            (if (i32.lt_u (local.get $from) (local.get $to)) (then
+              (local.set $h (i64.mul (i64.xor (i64.rotl (local.get $h) (i64.const 5)) (i64.load8_u (local.get $from)))
+                (i64.const 0x517cc1b727220a95)))
+              (local.set $from (i32.add (local.get $from) (i32.const 1)))
+              (br $bytes))))
+          (local.get $h))
+        (func $rest (result i64)
+          (call $sum (call $sum (i64.const 1) (i32.const 0) (global.get $lo)) (global.get $hi) (call $end)))
+        (func $may_write (param $ptr i32) (param $len i32)
+          (if (i64.gt_u (i64.add (i64.extend_i32_u (local.get $ptr)) (i64.extend_i32_u (local.get $len)))
+                (i64.extend_i32_u (call $end)))
+            (then (local.set $ptr (i32.const 0)) (local.set $len (i32.const 0))))
+          (global.set $lo (local.get $ptr))
+          (global.set $hi (i32.add (local.get $ptr) (local.get $len)))
+          (global.set $before (call $rest)))
+        (func $did (param $result i64)
+          (if (i32.or (i64.lt_s (local.get $result) (i64.const -14)) (i64.ne (call $rest) (global.get $before)))
+            (then
+              (i64.store (i32.const 0) (i64.const {}))
+              (i64.store (i32.const 8) (i64.const {}))
+              (call $exit (i32.const 0) (i32.const 16)))))
         (func $one (param $at i32)
-        "#
+        "#,
+        number(wrong),
+        number(more)
     );
     let last = CALLS.len();
-    (0..=last).for_each(|_| text += "(block ");
-    let labels: String = (0..last).map(|n| format!("{n} ")).collect();
-    text += &format!("(br_table {labels} (i32.rem_u (i32.load8_u (local.get $at)) (i32.const {last}))))\n");
-    for (name, params, _) in CALLS {
-        text += &format!("(drop (call ${name}");
-        for (n, letter) in params.chars().enumerate() {
-            text += &format!(" ({}.load offset={} (local.get $at))", ty(letter), 8 * (n + 1));
-        }
-        text += ")) (return))\n";
+    (0..=last + 1).for_each(|_| text += "(block ");
+    let labels: String = (0..=last).map(|n| format!("{n} ")).collect();
+    text +=
+        &format!("(br_table {labels} (i32.rem_u (i32.load8_u (local.get $at)) (i32.const {}))))\n", last + 1);
+    for Call { name, params, result, writes } in CALLS {
+        let load = |n: usize, letter: char| {
+            let value = format!("({}.load offset={} (local.get $at))", ty(letter), 8 * (n + 1));
+            // What waits does so for a moment, or is malformed.
+            match (*name, n) {
+                ("recv", 2) => format!("(i32.and {value} (i32.const 0x80000003))"),
+                ("sleep", 0) => format!("(i64.and {value} (i64.const 0x80000000000fffff))"),
+                _ => value,
+            }
+        };
+        let (ptr, len) = match *writes {
+            Some((at, Room::Given(len))) => (load(at, 'i'), load(len, 'i')),
+            Some((at, Room::Fixed(len))) => (load(at, 'i'), format!("(i32.const {len})")),
+            None => ("(i32.const 0)".into(), "(i32.const 0)".into()),
+        };
+        let loads: Vec<String> = params.chars().enumerate().map(|(n, letter)| load(n, letter)).collect();
+        let call = format!("(call ${name} {})", loads.join(" "));
+        text += &format!("(call $may_write {ptr} {len})");
+        text += &match *result {
+            "i" => format!("(call $did (i64.extend_i32_s {call})) (return))\n"),
+            "I" => format!("(call $did {call}) (return))\n"),
+            _ => format!("{call} (return))\n"),
+        };
     }
-    text += "))";
+    text +=
+        "(if (i32.lt_u (memory.size) (i32.const 2)) (then (drop (memory.grow (i32.const 1))))) (return))))";
     wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// A peer that has nothing, and checks that what reaches it was checked.
-struct Stub(Bytes);
+/// A peer that has nothing but modules, and checks that what reaches it was checked.
+#[derive(Default)]
+pub(crate) struct Stub(pub(crate) Mutex<HashMap<LumpId, Bytes>>);
 
 impl Host for Stub {
     fn send_remote(&self, _: ProcessId, to: ProcessId, body: Bytes) -> Result<(), SendError> {
@@ -218,9 +327,9 @@ impl Services for Stub {
         drop(reply);
     }
 
-    fn lump(&self, _: &Caller, _: LumpId) -> BoxFuture<'static, Result<Bytes, String>> {
-        let module = self.0.clone();
-        Box::pin(async { Ok(module) })
+    fn lump(&self, _: &Caller, id: LumpId) -> BoxFuture<'static, Result<Bytes, String>> {
+        let module = self.0.lock().unwrap().get(&id).cloned().ok_or_else(|| "nobody has it".to_owned());
+        Box::pin(async { module })
     }
 
     fn spawn(
@@ -294,5 +403,31 @@ impl Services for Stub {
 
     fn peer_name(&self, peer: PeerId) -> Option<String> {
         peer.number().is_multiple_of(2).then(|| "somebody".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_calls_of_the_document_are_made() {
+        let document = include_str!("../../docs/formats/guest.md");
+        let (_, imports) = document.split_once("\n## Imports of `hearth/1`\n").unwrap();
+        let mut documented = Vec::new();
+        for row in imports.lines().filter_map(|line| line.strip_prefix("| `")) {
+            let Some((name, rest)) = row.split_once('(') else { continue };
+            let (params, rest) = rest.split_once(')').unwrap();
+            let (result, _) = rest.split_once('`').unwrap();
+            let letter = |ty: &str| if ty.ends_with("i64") { 'I' } else { 'i' };
+            let params: String = params.split(", ").filter(|param| !param.is_empty()).map(letter).collect();
+            let result: String = result.strip_prefix(" -> ").map(letter).into_iter().collect();
+            documented.push((name, params, result));
+        }
+        let mut made: Vec<_> =
+            CALLS.iter().map(|call| (call.name, call.params.to_owned(), call.result.to_owned())).collect();
+        documented.sort();
+        made.sort();
+        assert_eq!(made, documented);
     }
 }

@@ -20,6 +20,7 @@
 mod font;
 mod formats;
 mod host;
+mod module;
 mod net;
 mod operator;
 mod peer;
@@ -30,6 +31,7 @@ mod terminal;
 pub use font::font;
 pub use formats::{input, mesh, pointer, signal};
 pub use host::host_calls;
+pub use module::{module, module_shape};
 pub use net::{handshake, hello, record};
 pub use operator::operator_frame;
 pub use peer::peer_frames;
@@ -56,6 +58,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "host_calls", run: host_calls, alterations: 200 },
     Target { name: "input", run: input, alterations: 4000 },
     Target { name: "mesh", run: mesh, alterations: 4000 },
+    Target { name: "module", run: module, alterations: 20 },
     Target { name: "operator_frame", run: operator_frame, alterations: 2000 },
     Target { name: "peer_frames", run: peer_frames, alterations: 4000 },
     Target { name: "pointer", run: pointer, alterations: 4000 },

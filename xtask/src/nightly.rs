@@ -18,6 +18,9 @@ pub(crate) struct Options {
     /// Cases of each property test
     #[arg(long, default_value_t = 20_000, value_name = "COUNT")]
     cases: u32,
+    /// Histories of a simulated space, and modules of strangers
+    #[arg(long, default_value_t = 5_000, value_name = "COUNT")]
+    seeds: u32,
     /// Only this step, as the table at the end names it; may be given several times
     #[arg(long, value_name = "STEP", value_parser = STEPS.map(|(name, _)| name))]
     only: Vec<String>,
@@ -26,11 +29,12 @@ pub(crate) struct Options {
 type Step = fn(&Project, &Options) -> Result<Outcome>;
 
 /// In the order in which they run.
-const STEPS: [(&str, Step); 7] = [
+const STEPS: [(&str, Step); 8] = [
     ("other system", |project, options| other_system(project, &options.setup)),
     ("dependencies", |project, _| dependencies(project)),
     ("advisories", |project, _| advisories(project)),
     ("many seeds", |project, options| many_seeds(project, options.cases)),
+    ("simulations", |project, options| simulations(project, options.seeds)),
     ("interleavings", |project, _| interleavings(project)),
     ("undefined behaviour", |project, _| undefined_behaviour(project)),
     ("fuzzing", |project, options| fuzzing(project, options.fuzz_secs)),
@@ -106,6 +110,14 @@ fn many_seeds(project: &Project, cases: u32) -> Result<Outcome> {
     for package in with_properties {
         command.args(["--package", &package.name]);
     }
+    exec::run(&mut command).map(|()| Outcome::Ran)
+}
+
+/// What each run of the tests does for some hundred numbers, for thousands. A failure prints its own.
+fn simulations(project: &Project, seeds: u32) -> Result<Outcome> {
+    let mut command = project.with_guests(exec::cargo(&project.root));
+    command.env("HEARTH_SEEDS", seeds.to_string()).args(["test", "--no-fail-fast"]);
+    command.args(project.host_packages()).args(["--lib", "--test", "modules", "seeded_"]);
     exec::run(&mut command).map(|()| Outcome::Ran)
 }
 

@@ -11,7 +11,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use futures::FutureExt;
 use parking_lot::Mutex;
 use remoc::chmux;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 use crate::link::{AppSide, CloseReason};
 use crate::{
@@ -238,6 +238,28 @@ impl LaneQueue {
         self.room.notify_one();
     }
 
+    /// The first message that waits, and only that, with its prefix.
+    pub(crate) fn take_one(&self) -> Option<Bytes> {
+        let mut waiting = self.waiting.lock();
+        let first = waiting.batches.front_mut()?;
+        let length = u32::from_le_bytes(*first.bytes.first_chunk::<PREFIX_BYTES>()?) as usize;
+        let message = first.bytes.split_to(PREFIX_BYTES + length).freeze();
+        first.messages -= 1;
+        if first.messages == 0 {
+            waiting.batches.pop_front();
+        }
+        waiting.bytes -= message.len();
+        waiting.messages -= 1;
+        drop(waiting);
+        self.room.notify_one();
+        Some(message)
+    }
+
+    /// How many messages wait.
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.lock().messages
+    }
+
     /// The next batch; `None` when closed and empty.
     async fn next(&self) -> Option<Bytes> {
         loop {
@@ -290,17 +312,42 @@ impl Drop for Kept<'_> {
 #[derive(Debug)]
 pub struct LaneReceiver {
     spec: LaneSpec,
-    port: chmux::Receiver,
+    port: Port,
     batch: Bytes,
     ended: bool,
     link: Arc<AppSide>,
+}
+
+/// Where the batches of a lane come from.
+#[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there are four for each link, and all but tests have the large one"
+)]
+enum Port {
+    Remoc(chmux::Receiver),
+    /// Within one program: see [`crate::wire`].
+    Wire(mpsc::Receiver<Bytes>),
+}
+
+impl Port {
+    async fn recv(&mut self) -> Result<Option<Bytes>, chmux::RecvError> {
+        match self {
+            Port::Remoc(port) => Ok(port.recv().await?.map(Bytes::from)),
+            Port::Wire(port) => Ok(port.recv().await),
+        }
+    }
 }
 
 impl LaneReceiver {
     pub(crate) fn new(spec: LaneSpec, mut port: chmux::Receiver, link: Arc<AppSide>) -> Self {
         port.set_max_data_size(spec.batch_bytes_max());
         port.set_global_credits_allowed(spec.shared_credits);
-        Self { spec, port, batch: Bytes::new(), ended: false, link }
+        Self { spec, port: Port::Remoc(port), batch: Bytes::new(), ended: false, link }
+    }
+
+    pub(crate) fn of_wire(spec: LaneSpec, port: mpsc::Receiver<Bytes>, link: Arc<AppSide>) -> Self {
+        Self { spec, port: Port::Wire(port), batch: Bytes::new(), ended: false, link }
     }
 
     /// The next message; `None` when the link is closed and everything that arrived was received.
@@ -321,7 +368,7 @@ impl LaneReceiver {
                 continue;
             }
             match self.port.recv().await {
-                Ok(Some(batch)) => self.batch = batch.into(),
+                Ok(Some(batch)) => self.batch = batch,
                 Ok(None) => self.ended = true,
                 Err(chmux::RecvError::ChMux) => self.ended = true,
                 Err(error) => self.violated(&error.to_string()),

@@ -15,6 +15,7 @@
 //! - [`Listener`] and [`connect()`]: the sockets, the deadlines and the bounds. Nothing but
 //!   authenticated peers comes out.
 //! - [`Link`]: four ordered, bounded lanes over Remoc, inside the encrypted stream.
+//! - [`wire`]: two links that are one another's ends, in one program: for tests that decide when what arrives.
 //!
 //! The bytes are described in `docs/formats/session.md`.
 
@@ -24,6 +25,7 @@ pub mod password;
 pub mod record;
 pub mod session;
 pub mod throttle;
+pub mod wire;
 
 mod carrier;
 mod config;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::lane::{self, LaneQueue, LaneReceiver, SendError, TrySendError};
@@ -99,6 +99,22 @@ impl Link {
     /// The two directions, to be used by different tasks.
     pub fn split(self) -> (LinkSender, LinkReceiver) {
         (self.sender, self.receiver)
+    }
+
+    /// One end of a [`crate::wire`].
+    pub(crate) fn of_wire(state: &Arc<LinkState>, ports: [mpsc::Receiver<Bytes>; 4]) -> Self {
+        let app = AppSide::new(state);
+        let [control, hot, bulk, screen] = ports;
+        let receiver = |spec, port| LaneReceiver::of_wire(spec, port, app.clone());
+        Self {
+            receiver: LinkReceiver {
+                control: receiver(lane::CONTROL, control),
+                hot: receiver(lane::HOT, hot),
+                bulk: receiver(lane::BULK, bulk),
+                screen: receiver(lane::SCREEN, screen),
+            },
+            sender: LinkSender { app },
+        }
     }
 
     pub(crate) fn new(state: &Arc<LinkState>, ports: ReceivePorts) -> Self {

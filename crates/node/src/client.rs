@@ -3,6 +3,7 @@
 
 use crate::{
     folder::Folder,
+    grace::Grace,
     lumps::chain,
     manifest::{self, Manifest},
     network::Link,
@@ -13,6 +14,7 @@ use crate::{
     standing::{Connection, JoinStep},
     world::World,
 };
+use futures::future::BoxFuture;
 use hearth_abi::PeerId;
 use hearth_net::{
     Backoff, ClientConfig, ConnectError, KnownServers, KsfBounds, LinkReceiver, Password, PeerKey,
@@ -99,8 +101,9 @@ impl RunningClient {
     }
 }
 
-struct Joined {
-    me: PeerId,
+/// What a client has when it is in.
+pub(crate) struct Joined {
+    pub(crate) me: PeerId,
     space: String,
     peers: Vec<Peer>,
     link: Link,
@@ -126,9 +129,10 @@ pub async fn join(options: ClientOptions) -> Result<RunningClient, StartError> {
     config.agent = format!("hearth {}", crate::node::VERSION);
     let reached = Arc::new(Notify::new());
     config.reached = options.step.is_some().then(|| reached.clone());
-    let mut entry = Entry { address: options.connect.clone(), config, about };
-    let joined = stepping(options.step.as_ref(), &reached, entry.join()).await?;
-    entry.config.reached = None;
+    let first = Entry::new(&options.connect, config.clone(), about.clone());
+    let joined = stepping(options.step.as_ref(), &reached, first.join()).await?;
+    config.reached = None;
+    let entry = Entry::new(&options.connect, config, about);
     let manifest = match options.boot {
         true => Manifest::open(&folder.path("peer.toml"), manifest::PEER)?,
         false => Manifest::default(),
@@ -150,7 +154,7 @@ pub async fn join(options: ClientOptions) -> Result<RunningClient, StartError> {
     let _ = inner.server_address.set(options.connect.clone());
     let socket = crate::operator::listen(&inner, options.runtime_dir.as_deref(), &options.name)?;
     enter(&inner, &joined);
-    let done = tokio::spawn(run(inner.clone(), entry, joined, manifest, options.grace));
+    let done = tokio::spawn(run(inner.clone(), entry, joined, manifest, Grace::Time(options.grace)));
     Ok(RunningClient { node: Node { inner }, socket, done })
 }
 
@@ -171,16 +175,32 @@ async fn stepping<T>(
     joining.await
 }
 
-struct Entry {
-    address: String,
-    config: ClientConfig,
-    about: Peer,
+/// A try to reach the server.
+type Reaching = BoxFuture<'static, Result<hearth_net::Link, ConnectError>>;
+
+/// The way into a space.
+pub(crate) struct Entry {
+    pub(crate) address: String,
+    /// Tries to reach the server: over the network, but in tests.
+    pub(crate) reach: Box<dyn Fn() -> Reaching + Send + Sync>,
+    pub(crate) about: Peer,
+    /// First and longest wait between two tries.
+    pub(crate) retry: (Duration, Duration),
 }
 
 impl Entry {
-    async fn join(&self) -> Result<Joined, StartError> {
+    fn new(address: &str, config: ClientConfig, about: Peer) -> Entry {
+        let way = Arc::new((address.to_owned(), config));
+        let reach = move || -> Reaching {
+            let way = way.clone();
+            Box::pin(async move { hearth_net::connect(&way.0, &way.1).await })
+        };
+        Entry { address: address.to_owned(), reach: Box::new(reach), about, retry: RETRY }
+    }
+
+    pub(crate) async fn join(&self) -> Result<Joined, StartError> {
         let address = &self.address;
-        let link = hearth_net::connect(address, &self.config)
+        let link = (self.reach)()
             .await
             .map_err(|error| StartError::Join { address: address.clone(), error: Box::new(error) })?;
         let welcome_error = |reason: String| StartError::Welcome { address: address.clone(), reason };
@@ -206,12 +226,13 @@ impl Entry {
     }
 }
 
-async fn run(
+/// Serves the connection, and comes back when it breaks, until the end.
+pub(crate) async fn run(
     inner: Arc<Inner>,
     entry: Entry,
     mut joined: Joined,
     manifest: Manifest,
-    grace: Duration,
+    grace: Grace,
 ) -> Result<(), StartError> {
     let mut manifest = Some(manifest);
     let result = loop {
@@ -235,9 +256,10 @@ async fn run(
         tracing::warn!("the connection to the server ended: {}; trying to come back", end.reason);
         note(&inner, Connection::Lost { tries: 0, reason: end.reason.to_string() });
         let mut coming = pin!(come_back(&inner, &entry));
-        let back = match tokio::time::timeout(grace, &mut coming).await {
-            Ok(back) => back,
-            Err(_elapsed) => {
+        let back = tokio::select! {
+            biased;
+            back = &mut coming => back,
+            () = grace.over(PeerId::SERVER) => {
                 // All others are behind the server.
                 inner.give_up(PeerId::SERVER);
                 coming.await
@@ -265,13 +287,15 @@ fn note(inner: &Inner, connection: Connection) {
 
 /// Tries until it is in again; `None` when the client is asked to end meanwhile.
 async fn come_back(inner: &Inner, entry: &Entry) -> Result<Option<Joined>, StartError> {
-    let mut backoff = Backoff::new(RETRY.0, RETRY.1);
+    let mut backoff = Backoff::new(entry.retry.0, entry.retry.1);
     let mut tries = 0;
     loop {
         let wait = backoff.next_delay(&mut rand::thread_rng());
-        tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            () = inner.shutdown.cancelled() => return Ok(None),
+        if !wait.is_zero() {
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = inner.shutdown.cancelled() => return Ok(None),
+            }
         }
         let tried = tokio::select! {
             tried = entry.join() => tried,
@@ -319,7 +343,7 @@ fn is_final(error: &ConnectError) -> bool {
 }
 
 /// From now on there is a way to the others.
-fn enter(inner: &Arc<Inner>, joined: &Joined) {
+pub(crate) fn enter(inner: &Arc<Inner>, joined: &Joined) {
     note_peers(inner, joined);
     inner.world.connected();
     for peer in joined.peers.iter().filter_map(Peer::peer_id).filter(|id| *id != inner.me) {

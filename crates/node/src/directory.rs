@@ -137,6 +137,29 @@ impl State {
     }
 }
 
+#[cfg(test)]
+impl Directory {
+    /// Who has which name.
+    pub(crate) fn names(&self) -> BTreeMap<String, ProcessId> {
+        self.0.lock().names.clone()
+    }
+
+    /// Who is in which group.
+    pub(crate) fn groups(&self) -> BTreeMap<String, BTreeSet<ProcessId>> {
+        self.0.lock().groups.clone()
+    }
+
+    /// The processes that something is kept of.
+    pub(crate) fn known(&self) -> Vec<ProcessId> {
+        self.0.lock().known.keys().copied().collect()
+    }
+
+    /// The process that watches them.
+    pub(crate) fn clerk(&self) -> Option<ProcessId> {
+        self.0.lock().clerk
+    }
+}
+
 /// Hears of the ends of those who have names.
 struct Clerk(Handle);
 

@@ -26,6 +26,7 @@ mod client;
 mod directory;
 mod files;
 mod folder;
+mod grace;
 mod grants;
 mod inputs;
 mod keyboard;
@@ -47,6 +48,8 @@ mod serials;
 mod server;
 mod services;
 mod session;
+#[cfg(test)]
+mod simulation;
 mod standing;
 mod terminals;
 mod ties;

@@ -71,6 +71,8 @@ struct Entry {
     /// The link to it; on a client only the server has one. A server keeps the entry without a link
     /// for the time of grace.
     link: Option<Link>,
+    /// How often it has gone away.
+    absences: u64,
 }
 
 /// Something that changed among the peers.
@@ -138,8 +140,8 @@ impl Network {
         let is_linked = link.is_some();
         let new = {
             let mut peers = self.peers.write();
-            let entry = Entry { about: about.clone(), link };
-            peers.insert(id, entry).is_none()
+            let absences = peers.get(&id).map_or(0, |before| before.absences);
+            peers.insert(id, Entry { about: about.clone(), link, absences }).is_none()
         };
         if is_linked {
             self.linked.send_modify(|count| *count += 1);
@@ -155,9 +157,9 @@ impl Network {
         self.remove_if(id, |_| true)
     }
 
-    /// Forgets a peer that has no link: it did not come back. Calls to it fail.
-    pub(crate) fn remove_away(&self, id: PeerId) -> bool {
-        self.remove_if(id, |entry| entry.link.is_none())
+    /// Forgets a peer that did not come back from this absence. Calls to it fail.
+    pub(crate) fn remove_away(&self, id: PeerId, absence: u64) -> bool {
+        self.remove_if(id, |entry| entry.link.is_none() && entry.absences == absence)
     }
 
     fn remove_if(&self, id: PeerId, condition: impl FnOnce(&Entry) -> bool) -> bool {
@@ -175,20 +177,22 @@ impl Network {
         known
     }
 
-    /// Takes the link away from a peer that may come back, if it still is this link.
-    pub(crate) fn unlink(&self, id: PeerId, link: &Link) -> bool {
+    /// Takes the link away from a peer that may come back, if it still is this link: the number of its absence, for
+    /// [`Network::remove_away`].
+    pub(crate) fn unlink(&self, id: PeerId, link: &Link) -> Option<u64> {
         let mut peers = self.peers.write();
-        let Some(entry) = peers.get_mut(&id) else { return false };
+        let entry = peers.get_mut(&id)?;
         let same = entry.link.as_ref().is_some_and(|l| Arc::ptr_eq(&l.transfers, &link.transfers));
-        if same {
-            entry.link = None;
+        if !same {
+            return None;
         }
+        entry.link = None;
+        entry.absences += 1;
+        let absence = entry.absences;
         drop(peers);
-        if same {
-            let server_gone = self.me != PeerId::SERVER;
-            self.fail_calls(|to| server_gone || to == id);
-        }
-        same
+        let server_gone = self.me != PeerId::SERVER;
+        self.fail_calls(|to| server_gone || to == id);
+        Some(absence)
     }
 
     /// The link over which frames to a peer go: its own, or on a client the server's.
@@ -269,6 +273,12 @@ impl Network {
         }
     }
 
+    /// How many calls wait for an answer.
+    #[cfg(test)]
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.lock().len()
+    }
+
     fn fail_calls(&self, concerns: impl Fn(PeerId) -> bool) {
         self.calls.lock().retain(|_, (to, _)| !concerns(*to));
     }
@@ -288,4 +298,33 @@ impl Drop for CallGuard<'_> {
 /// A failure with this number, and the error's text and its causes as reason.
 pub(crate) fn failure(errno: Errno, reason: impl ToString) -> Failure {
     Failure { errno: errno.number(), reason: reason.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[tokio::test]
+    async fn the_grace_of_one_absence_does_not_end_the_next() {
+        let network = Network::new(PeerId::SERVER);
+        let id = PeerId::new(1).unwrap();
+        let about = crate::node::about_program(1, "ada", [1; 32], Vec::new());
+        let link = || {
+            let (link, _, _) = hearth_net::wire::wire(([0; 32], "server"), ([1; 32], "ada"));
+            Link::new(link.split().0)
+        };
+        let mut absences = Vec::new();
+        for _ in 0..2 {
+            let link = link();
+            network.insert(id, about.clone(), Some(link.clone()));
+            absences.push(network.unlink(id, &link).unwrap());
+            assert_eq!(network.unlink(id, &link), None, "it is away already");
+        }
+        // It came back in time, and has been away for a moment.
+        assert!(!network.remove_away(id, absences[0]));
+        assert!(network.peer(id).is_some());
+        assert!(network.remove_away(id, absences[1]));
+        assert!(network.peer(id).is_none());
+    }
 }

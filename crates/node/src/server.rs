@@ -3,6 +3,7 @@
 
 use crate::{
     folder::{Folder, replace_file},
+    grace::Grace,
     lumps::chain,
     manifest::{self, Manifest},
     network::{Link, Network},
@@ -105,10 +106,10 @@ impl RunningServer {
     }
 }
 
-struct Server {
-    inner: Arc<Inner>,
+pub(crate) struct Server {
+    pub(crate) inner: Arc<Inner>,
     roster: Roster,
-    grace: Duration,
+    grace: Grace,
     /// Held while somebody comes or goes, so that all are told in the order in which it happens.
     door: Mutex<()>,
 }
@@ -151,8 +152,7 @@ pub async fn serve(options: ServerOptions) -> Result<RunningServer, StartError> 
     inner.network.insert(PeerId::SERVER, about, None);
     let socket =
         crate::operator::listen(&inner, options.runtime_dir.as_deref(), &address.port().to_string())?;
-    let server =
-        Arc::new(Server { inner: inner.clone(), roster, grace: options.grace, door: Mutex::new(()) });
+    let server = Arc::new(Server::new(inner.clone(), roster, Grace::Time(options.grace)));
     let done = tokio::spawn(run(server, listener, manifest));
     Ok(RunningServer { node: Node { inner }, address, first_password, socket, done })
 }
@@ -249,8 +249,12 @@ pub(crate) async fn register(
 }
 
 impl Server {
+    pub(crate) fn new(inner: Arc<Inner>, roster: Roster, grace: Grace) -> Server {
+        Server { inner, roster, grace, door: Mutex::new(()) }
+    }
+
     /// Takes a peer in, serves it until its link ends, and forgets it when it does not come back.
-    async fn admit(self: Arc<Self>, link: hearth_net::Link) {
+    pub(crate) async fn admit(self: Arc<Self>, link: hearth_net::Link) {
         let inner = &self.inner;
         let info = link.info().clone();
         let (sender, mut lanes) = link.split();
@@ -299,10 +303,10 @@ impl Server {
 
         inner.terminal_peer_came(id);
         let end = session::run(inner, id, &link, lanes).await;
-        if self.let_go(id, &link) {
+        if let Some(absence) = self.let_go(id, &link) {
             tracing::info!(peer = %id, "connection ended: {}", end.reason);
-            let grace = if end.said { Duration::ZERO } else { self.grace };
-            self.wait_for_return(id, grace).await;
+            let grace = if end.said { Grace::Time(Duration::ZERO) } else { self.grace.clone() };
+            self.wait_for_return(id, absence, grace).await;
         }
     }
 
@@ -334,27 +338,25 @@ impl Server {
         Ok(())
     }
 
-    /// Takes the link away from a peer, if it still has this one.
-    fn let_go(&self, id: PeerId, link: &Link) -> bool {
+    /// Takes the link away from a peer, if it still has this one. Gives the number of its absence.
+    fn let_go(&self, id: PeerId, link: &Link) -> Option<u64> {
         let _door = self.door.lock();
-        let same = self.inner.network.unlink(id, link);
-        if same {
-            self.inner.world.leave(id);
-            self.inner.screens.leave(id);
-            self.inner.terminal_peer_went(id);
-        }
-        same
+        let absence = self.inner.network.unlink(id, link)?;
+        self.inner.world.leave(id);
+        self.inner.screens.leave(id);
+        self.inner.terminal_peer_went(id);
+        Some(absence)
     }
 
-    /// Waits for a peer that is away; if it does not come back it has left.
-    async fn wait_for_return(&self, id: PeerId, grace: Duration) {
+    /// Waits for a peer that is away; if it does not come back from this absence it has left.
+    async fn wait_for_return(&self, id: PeerId, absence: u64, grace: Grace) {
         let inner = &self.inner;
         tokio::select! {
-            () = tokio::time::sleep(grace) => {}
+            () = grace.over(id) => {}
             () = inner.shutdown.cancelled() => return,
         }
         let _door = self.door.lock();
-        if inner.network.remove_away(id) {
+        if inner.network.remove_away(id, absence) {
             tracing::info!(peer = %id, "left");
             tell_others(&inner.network, id, &Control::Left { peer: id.number() });
             inner.world.peer_left(inner, id);

@@ -229,10 +229,10 @@ impl Session {
                     }
                     hot::Frame::Received(count) => self.inner.ties.confirmed(self.peer, count),
                     hot::Frame::Gone { peer } if !self.inner.is_server() => {
-                        self.inner.processes.peers_gone(|gone| gone == peer);
+                        self.inner.told_gone(peer);
                         Ok(())
                     }
-                    hot::Frame::Gone { .. } => Err("the peer sent what is not its to send".into()),
+                    hot::Frame::Gone { peer } => self.inner.ties.knows_gone(self.peer, peer),
                     _ => Ok(()),
                 }),
                 Err(error) => Err(error),

@@ -23,7 +23,7 @@ use hearth_process::{ExitKind, ExitReason, SendError, Tie};
 use hearth_protocol::hot;
 use parking_lot::Mutex;
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, atomic::Ordering::SeqCst},
 };
 use tokio::sync::Notify;
@@ -34,7 +34,7 @@ const KEPT_MAX: usize = 65_536;
 /// Most bytes of them.
 const KEPT_BYTES_MAX: usize = 64 << 20;
 /// So many frames are received before they are confirmed.
-const CONFIRM_EVERY: u64 = 64;
+pub(crate) const CONFIRM_EVERY: u64 = 64;
 
 /// The streams to all neighbours.
 pub(crate) struct Ties {
@@ -67,6 +67,11 @@ struct Hop {
     is_lost: bool,
     /// Whether it is given up and nothing goes over it.
     is_closed: bool,
+    /// (On a server.) How often the neighbour was told that a peer is gone, and has not said that it knows. What it
+    /// says to that peer meanwhile is older, and meant for one that has forgotten it.
+    untold: BTreeMap<PeerId, u32>,
+    /// (On a client.) The peers that are being told of as gone, to which nothing goes meanwhile.
+    going: BTreeSet<PeerId>,
     wake: Arc<Notify>,
 }
 
@@ -94,6 +99,8 @@ impl Hop {
             hail: None,
             is_lost: false,
             is_closed: false,
+            untold: BTreeMap::new(),
+            going: BTreeSet::new(),
             wake: Arc::new(Notify::new()),
         }
     }
@@ -196,7 +203,59 @@ impl Ties {
         if self.is_server() && is_known {
             hops.entry(neighbour).or_insert_with(Hop::new);
         }
-        hops.get_mut(&neighbour).ok_or(SendError::NoPeer)?.push(frame, begins)
+        let hop = hops.get_mut(&neighbour).ok_or(SendError::NoPeer)?;
+        if hop.going.contains(&to) {
+            return Err(SendError::NoPeer);
+        }
+        hop.push(frame, begins)
+    }
+
+    /// Tells a neighbour, a client, that a peer is gone.
+    fn tell_gone(&self, neighbour: PeerId, gone: PeerId) {
+        if let Some(hop) = self.hops.lock().get_mut(&neighbour)
+            && hop.push(&hot::Frame::Gone { peer: gone }.encode(), false).is_ok()
+        {
+            *hop.untold.entry(gone).or_default() += 1;
+        }
+    }
+
+    /// A neighbour, a client, knows that a peer is gone.
+    ///
+    /// # Errors
+    /// It was not told so.
+    pub(crate) fn knows_gone(&self, neighbour: PeerId, gone: PeerId) -> Result<(), String> {
+        let mut hops = self.hops.lock();
+        let untold = hops.get_mut(&neighbour).and_then(|hop| {
+            let count = hop.untold.get_mut(&gone)?;
+            *count -= 1;
+            if *count == 0 {
+                hop.untold.remove(&gone);
+            }
+            Some(())
+        });
+        untold.ok_or_else(|| "the peer sent what is not its to send".into())
+    }
+
+    /// Whether what a neighbour says to a peer was said before it knew that the peer is gone.
+    fn is_of_before(&self, neighbour: PeerId, to: PeerId) -> bool {
+        self.hops.lock().get(&neighbour).is_some_and(|hop| hop.untold.contains_key(&to))
+    }
+
+    /// The server has said that a peer is gone: it is told that this is known, and until [`Ties::is_gone`] nothing
+    /// goes to that peer, so that nothing is on its way that is not broken here.
+    fn goes(&self, gone: PeerId) {
+        if let Some(hop) = self.hops.lock().get_mut(&PeerId::SERVER) {
+            hop.going.insert(gone);
+            // If it is not to be reached, it knows nothing of before anyway.
+            let _ = hop.push(&hot::Frame::Gone { peer: gone }.encode(), false);
+        }
+    }
+
+    /// All ties to a peer that is gone are told.
+    fn is_gone(&self, gone: PeerId) {
+        if let Some(hop) = self.hops.lock().get_mut(&PeerId::SERVER) {
+            hop.going.remove(&gone);
+        }
     }
 
     /// A connection to a neighbour begins. A client hails first.
@@ -350,6 +409,12 @@ impl Ties {
         }
     }
 
+    /// How many frames are kept for each neighbour.
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> Vec<(PeerId, usize)> {
+        self.hops.lock().iter().map(|(id, hop)| (*id, hop.kept.len())).collect()
+    }
+
     /// All neighbours that there are streams with.
     pub(crate) fn neighbours(&self) -> Vec<PeerId> {
         self.hops.lock().keys().copied().collect()
@@ -382,11 +447,16 @@ impl Inner {
             return;
         }
         self.processes.peers_gone(|peer| peer == neighbour);
-        let frame = hot::Frame::Gone { peer: neighbour }.encode();
         for other in self.ties.neighbours().into_iter().filter(|other| *other != neighbour) {
-            // One that has left meanwhile needs no telling.
-            let _ = self.ties.send(&self.network, other, &frame, false);
+            self.ties.tell_gone(other, neighbour);
         }
+    }
+
+    /// The server says that another client is gone.
+    pub(crate) fn told_gone(&self, gone: PeerId) {
+        self.ties.goes(gone);
+        self.processes.peers_gone(|peer| peer == gone);
+        self.ties.is_gone(gone);
     }
 
     /// A neighbour says how the streams go on.
@@ -409,6 +479,9 @@ impl Inner {
 
     /// Passes a sure frame on to another client. If what it begins cannot be, its sender is told.
     pub(crate) fn pass_on(&self, from: ProcessId, to: ProcessId, bytes: &Bytes) {
+        if self.ties.is_of_before(from.peer(), to.peer()) {
+            return;
+        }
         let tie = match hot::Frame::decode(bytes) {
             Ok(hot::Frame::Tie { tie, .. }) => tie,
             _ => return,
@@ -524,6 +597,28 @@ mod tests {
         assert!(waiting(&ties).is_empty());
         ties.hops.lock().get_mut(&PeerId::SERVER).unwrap().push(&[4], false).unwrap();
         assert_eq!(waiting(&ties), [4]);
+    }
+
+    #[test]
+    fn a_peer_says_that_it_knows_who_is_gone() {
+        let ties = Ties::new(PeerId::SERVER);
+        let (one, other) = (PeerId::new(1).unwrap(), PeerId::new(2).unwrap());
+        ties.hops.lock().insert(one, Hop::new());
+        (0..2).for_each(|_| ties.tell_gone(one, other));
+        for _ in 0..2 {
+            assert!(ties.is_of_before(one, other) && !ties.is_of_before(other, one));
+            ties.knows_gone(one, other).unwrap();
+        }
+        assert!(!ties.is_of_before(one, other));
+        assert!(ties.knows_gone(one, other).is_err() && ties.knows_gone(other, one).is_err());
+        // On the other side nothing goes to one that is being told of.
+        let (ties, _) = client(0);
+        let network = Network::new(one);
+        ties.goes(other);
+        assert_eq!(ties.send(&network, other, &[1], true), Err(SendError::NoPeer));
+        assert_eq!(ties.send(&network, PeerId::SERVER, &[1], true), Ok(()));
+        ties.is_gone(other);
+        assert_eq!(ties.send(&network, other, &[1], true), Ok(()));
     }
 
     #[tokio::test]

@@ -52,5 +52,5 @@ pub use request::{Reply, ReplyTo};
 pub use run::Code;
 pub use scheduler::Tick;
 pub use signal::{Body, Signal};
-pub use table::{Config, Host, Processes, RegisterError, SendError, SpawnError, Spec};
-pub use ties::{Bond, Tie};
+pub use table::{Config, Counts, Host, Processes, RegisterError, SendError, SpawnError, Spec};
+pub use ties::{Bond, Tie, TiesInfo};

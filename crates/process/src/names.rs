@@ -57,6 +57,10 @@ impl Names {
         names.remove(name).is_some()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.0.read().len()
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<ProcessId> {
         self.0.read().get(name).copied()
     }

@@ -160,6 +160,17 @@ impl Config {
     }
 }
 
+/// How much a table holds for processes that have not ended: nothing, when all have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Processes.
+    pub processes: usize,
+    /// Names on this peer.
+    pub names: usize,
+    /// Timers that have not gone off.
+    pub timers: usize,
+}
+
 /// Why a message or a kill did not go out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum SendError {
@@ -489,6 +500,12 @@ impl Processes {
     /// The process of that name on this peer.
     pub fn whereis(&self, name: &str) -> Option<ProcessId> {
         self.0.names.get(name)
+    }
+
+    /// How much the table holds.
+    pub fn counts(&self) -> Counts {
+        let Inner { directory, names, timers, .. } = &*self.0;
+        Counts { processes: directory.len(), names: names.len(), timers: timers.len() }
     }
 
     /// Number of processes.

@@ -62,6 +62,23 @@ pub struct Bond {
     monitor: Option<u64>,
 }
 
+/// What ties a process to others: for those who look whether anything is left over, tests above all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TiesInfo {
+    /// Whom it is linked with.
+    pub links: Vec<ProcessId>,
+    /// Whom it is linked with no longer, and whose peer has not said yet that it knows.
+    pub unlinking: Vec<ProcessId>,
+    /// Monitors that it has made, by its number of each: whom.
+    pub watching: Vec<(u64, ProcessId)>,
+    /// Monitors on it: whose, and that process's number of each.
+    pub watchers: Vec<(ProcessId, u64)>,
+    /// Exit signals of links that it has not taken.
+    pub exits: usize,
+    /// Signals of its monitors that the code that runs has not taken.
+    pub downs: usize,
+}
+
 /// What ties one process to others; made when there is something to keep.
 #[derive(Default)]
 pub(crate) struct Tied {
@@ -183,6 +200,23 @@ impl Process {
         let ties = self.ties.lock();
         let links = ties.iter().flat_map(|tied| &tied.links);
         links.filter(|(_, link)| link.is_linked).map(|(id, _)| *id).collect()
+    }
+
+    fn ties_info(&self) -> TiesInfo {
+        let downs = self.current().downs.load(Relaxed) as usize;
+        let ties = self.ties.lock();
+        let Some(tied) = ties.as_ref() else { return TiesInfo { downs, ..TiesInfo::default() } };
+        let links = |which: fn(&Link) -> bool| {
+            tied.links.iter().filter(|(_, link)| which(link)).map(|(id, _)| *id).collect()
+        };
+        TiesInfo {
+            links: links(|link| link.is_linked),
+            unlinking: links(|link| link.unlinks > 0),
+            watching: tied.watching.iter().map(|(number, watch)| (*number, watch.of)).collect(),
+            watchers: tied.watchers.iter().copied().collect(),
+            exits: tied.exits,
+            downs,
+        }
     }
 
     /// A process to which this one is linked has ended.
@@ -719,6 +753,11 @@ impl Processes {
     pub fn peers_gone(&self, is_gone: impl Fn(PeerId) -> bool) {
         let here = self.0.peer;
         self.0.peers_gone(&|peer| peer != here && is_gone(peer));
+    }
+
+    /// What ties a process of this peer to others, if there is one.
+    pub fn ties(&self, id: ProcessId) -> Option<TiesInfo> {
+        self.0.directory.get(id).map(|process| process.ties_info())
     }
 
     /// Whom a process of this peer is linked with, if there is one.

@@ -53,6 +53,11 @@ impl Timers {
         }
     }
 
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.state.lock().due.len()
+    }
+
     /// Takes out the timers that are due (a bounded number), and tells when the next one is.
     pub(crate) fn due(&self) -> (Vec<(Key, ProcessId, u64)>, Option<Instant>) {
         let now = Instant::now();

@@ -99,7 +99,7 @@ pub enum Frame {
         /// Why, in the form of [`hearth_abi::exit`].
         reason: Bytes,
     },
-    /// Type 14, of a server alone: `u32` peer. It is not to be reached any more, and what is tied to processes of
+    /// Type 14, of a server, and of a client as the answer: `u32` peer. It is not to be reached any more, and what is tied to processes of
     /// it is not. Sure.
     Gone {
         /// Which.

@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Many short histories of a space, each made from a number: that processes on several peers keep OTP's promises,
+//! whatever connections do.
+//!
+//! Whole peers run here, a server and two to four clients, with all their own code but for the sockets: they are joined
+//! by wires (`hearth_net::wire`) on which one frame arrives when it is drawn, and wait for each other until it is drawn
+//! that they have waited long enough. What is drawn is one thing at a time: a frame arrives, a process does something, a
+//! connection breaks or is there again, a grace is over, the server is started again. The next is drawn when the
+//! one thread of it all has nothing more to do.
+//!
+//! After each such step, and at the end, `model` is asked whether it may be so: messages of a pair in order, and lost only
+//! when a connection was; of each monitor one signal, and none when it was taken away; of each link one exit
+//! signal, and both halves of it alike; names with those who have them; and nothing left over when all have ended.
+//!
+//! `HEARTH_SEEDS=5000` tries as many instead of the usual number. `HEARTH_SEED=17` tries that one alone, and tells every
+//! step: `HEARTH_SEED=17 cargo xtask test seeded_spaces -- --nocapture`.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod model;
+mod puppet;
+mod space;
+
+use hearth_abi::ProcessId;
+use hearth_process::{ExitKind, ExitReason};
+use hearth_protocol::control::DirectoryOp;
+use model::Model;
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
+use space::{Idle, Space};
+use std::{
+    fmt::Write as _,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+/// How many are tried in every run of the tests.
+const SEEDS: u64 = 300;
+/// Most processes that live at a time.
+const PROCESSES_MAX: usize = 14;
+/// Names on a peer, names in the space, and groups: few, so that processes meet in them.
+const NAMES: [&str; 3] = ["ash", "birch", "cedar"];
+
+/// What has happened, for whoever looks into a failure.
+#[derive(Default)]
+struct Trace {
+    text: String,
+    step: u64,
+}
+
+impl Trace {
+    fn say(&mut self, what: impl std::fmt::Display) {
+        // Writing to a string does not fail.
+        let _ = writeln!(self.text, "{:>5}  {what}", self.step);
+    }
+}
+
+/// One history.
+struct History {
+    random: StdRng,
+    idle: Idle,
+    space: Space,
+    model: Model,
+    /// Clients that do not come back any more.
+    lost: Vec<usize>,
+    next: u32,
+}
+
+impl History {
+    /// One of those that live.
+    fn someone(&mut self) -> Option<ProcessId> {
+        self.model.living().choose(&mut self.random).copied()
+    }
+
+    /// One of all that there ever were, those that live above all.
+    fn anyone(&mut self) -> Option<ProcessId> {
+        if self.random.gen_bool(0.85) {
+            return self.someone();
+        }
+        self.model.all().choose(&mut self.random).copied()
+    }
+
+    fn reason(&mut self) -> ExitReason {
+        self.next += 1;
+        match self.random.gen_range(0..6) {
+            0 => ExitReason::normal(),
+            1 => ExitReason::of_kind(ExitKind::Shutdown),
+            _ => ExitReason::new(ExitKind::Error, format!("reason {}", self.next)),
+        }
+    }
+
+    /// One thing happens.
+    async fn step(&mut self, trace: &mut Trace) {
+        trace.step += 1;
+        let frames = self.space.frames();
+        if !frames.is_empty() && self.random.gen_bool(0.6) {
+            let frame = frames[self.random.gen_range(0..frames.len())];
+            trace.say(format_args!("arrives: {frame:?}"));
+            self.space.deliver(frame).await;
+        } else {
+            match self.random.gen_range(0..100) {
+                0..10 => self.spawn(trace),
+                10..16 => self.connection(trace),
+                16..18 => self.grace(trace),
+                18 if self.random.gen_bool(0.1) => self.restart(trace).await,
+                _ => self.act(trace),
+            }
+        }
+        self.idle.wait().await;
+        self.model.observe(&self.space, trace);
+    }
+
+    fn spawn(&mut self, trace: &mut Trace) {
+        if self.model.living().len() < PROCESSES_MAX {
+            let home = self.random.gen_range(0..=self.space.clients.len());
+            let id = self.model.spawn(self.space.peer(home), home);
+            trace.say(format_args!("{id} spawns on peer {home}"));
+        }
+    }
+
+    fn connection(&mut self, trace: &mut Trace) {
+        let client = self.random.gen_range(0..self.space.clients.len());
+        let line = self.space.clients[client].line.clone();
+        if self.lost.contains(&client) {
+        } else if !line.is_open() {
+            trace.say(format_args!("client {} finds its way again", client + 1));
+            line.open();
+        } else if self.random.gen_bool(0.6) {
+            let server_sees = self.random.gen_bool(0.6);
+            trace.say(format_args!("client {} is cut off, seen by the server: {server_sees}", client + 1));
+            line.cut(server_sees);
+            // Seldom, and never all of them.
+            if self.random.gen_bool(0.05) && self.lost.is_empty() {
+                trace.say(format_args!("client {} does not come back", client + 1));
+                self.lost.push(client);
+            }
+        } else {
+            trace.say(format_args!("the server sees what it had not of client {}", client + 1));
+            line.see();
+        }
+    }
+
+    /// Somebody has waited long enough, if somebody waits.
+    fn grace(&mut self, trace: &mut Trace) {
+        let (client, by_server) = (self.random.gen_range(0..self.space.clients.len()), self.random.r#gen());
+        trace.say(format_args!("the grace of client {} is over, at the server: {by_server}", client + 1));
+        self.space.give_up(client, by_server);
+    }
+
+    async fn restart(&mut self, trace: &mut Trace) {
+        trace.say("the server is started again");
+        self.model.restarts();
+        self.space.restart_server().await;
+    }
+
+    /// A process does something.
+    fn act(&mut self, trace: &mut Trace) {
+        let (Some(who), Some(other)) = (self.someone(), self.anyone()) else { return };
+        let model = &mut self.model;
+        match self.random.gen_range(0..100) {
+            0..25 => {
+                let count = self.random.gen_range(1..4);
+                let sent = (0..count).filter(|_| model.send(who, other, trace.step)).count();
+                trace.say(format_args!("{who} sends {other} {count}, of which {sent} go out"));
+            }
+            25..45 => {
+                let linked = model.link(who, other);
+                trace.say(format_args!("{who} links {other}: {linked:?}"));
+            }
+            45..55 => {
+                model.unlink(who, other);
+                trace.say(format_args!("{who} unlinks {other}"));
+            }
+            55..68 => {
+                let monitors = model.monitor(who, other);
+                trace.say(format_args!("{who} monitors {other}: {monitors:?}"));
+            }
+            68..74 => {
+                let tags = model.tags(who);
+                if let Some(tag) = tags.choose(&mut self.random) {
+                    let done = model.demonitor(who, *tag);
+                    trace.say(format_args!("{who} demonitors {tag}: {done:?}"));
+                }
+            }
+            74..76 => {
+                let traps = model.turn_trapping(who);
+                trace.say(format_args!("{who} traps exits: {traps}"));
+            }
+            76..81 => {
+                let reason = self.reason();
+                let sent = self.model.exit_to(who, other, &reason);
+                trace.say(format_args!("{who} sends {other} the exit `{reason}`: {sent:?}"));
+            }
+            81..84 => {
+                let sent = model.kill(who, other);
+                trace.say(format_args!("{who} kills {other}: {sent:?}"));
+            }
+            84..88 => {
+                let reason = self.reason();
+                trace.say(format_args!("{who} ends: {reason}"));
+                self.model.ends(who, reason);
+            }
+            88..92 => {
+                let name = NAMES[self.random.gen_range(0..NAMES.len())];
+                let is_more = self.random.gen_bool(0.7);
+                let done = model.name(who, name, is_more);
+                trace.say(format_args!("{who} has the name {name} of its peer, {is_more}: {done}"));
+            }
+            _ => {
+                let name = NAMES[self.random.gen_range(0..NAMES.len())];
+                let op = [
+                    DirectoryOp::Register,
+                    DirectoryOp::Register,
+                    DirectoryOp::Unregister,
+                    DirectoryOp::Join,
+                    DirectoryOp::Join,
+                    DirectoryOp::Leave,
+                ][self.random.gen_range(0..6)];
+                if model.directory(who, op, name, trace.step) {
+                    trace.say(format_args!("{who} asks for {op:?} {name}"));
+                }
+            }
+        }
+    }
+
+    /// Lets everything arrive, one by one.
+    async fn calm(&mut self, trace: &mut Trace) {
+        self.idle.wait().await;
+        self.model.observe(&self.space, trace);
+        while let Some(frame) = self.space.frames().choose(&mut self.random).copied() {
+            trace.step += 1;
+            self.space.deliver(frame).await;
+            self.model.observe(&self.space, trace);
+        }
+    }
+
+    /// Everybody who comes back is back, and everything has arrived.
+    async fn quiet(&mut self, trace: &mut Trace) {
+        for n in 0..self.space.clients.len() {
+            self.space.clients[n].line.see();
+            if self.lost.contains(&n) {
+                self.idle.wait().await;
+                self.space.give_up(n, true);
+                self.space.give_up(n, false);
+            } else {
+                self.space.clients[n].line.open();
+            }
+        }
+        self.calm(trace).await;
+        for n in 0..self.space.clients.len() {
+            let is_lost = self.lost.contains(&n);
+            assert_eq!(self.space.is_unsettled(n), is_lost, "client {} is there again", n + 1);
+        }
+        trace.say("everything has arrived");
+        self.model.check_quiet(&self.space, &self.lost);
+    }
+
+    async fn run(&mut self, trace: &mut Trace) {
+        for _ in 0..self.random.gen_range(1..3) {
+            for _ in 0..self.random.gen_range(50..250) {
+                self.step(trace).await;
+            }
+            self.quiet(trace).await;
+        }
+        // One after the other, so that each end is seen by all others.
+        let mut living = self.model.living();
+        living.shuffle(&mut self.random);
+        for id in living {
+            if self.model.lives(id) {
+                let reason = self.reason();
+                trace.say(format_args!("{id} ends at last: {reason}"));
+                self.model.ends(id, reason);
+                self.calm(trace).await;
+                self.model.check_monitors(&self.lost);
+            }
+        }
+        self.calm(trace).await;
+        self.model.check_empty(&self.space, &self.lost);
+    }
+}
+
+/// One history from the beginning to the end.
+async fn history(seed: u64, idle: Idle, trace: &mut Trace) {
+    let mut random = StdRng::seed_from_u64(seed);
+    let clients = random.gen_range(2..=4);
+    trace.say(format_args!("{clients} clients"));
+    let space = Space::start(clients, idle.clone()).await;
+    let mut history = History { random, idle, space, model: Model::default(), lost: Vec::new(), next: 0 };
+    history.run(trace).await;
+}
+
+/// Runs one, and gives what has happened and why it failed, if it did.
+fn run(seed: u64) -> (String, Option<String>) {
+    let mut trace = Trace::default();
+    let ran = catch_unwind(AssertUnwindSafe(|| {
+        let idle = Idle::default();
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_all().on_thread_park(idle.told()).build().unwrap();
+        runtime.block_on(history(seed, idle, &mut trace));
+    }));
+    let failure = ran.err().map(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+    });
+    (trace.text, failure)
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable)
+        .ok()
+        .map(|text| text.parse().unwrap_or_else(|_| panic!("{variable} is no number")))
+}
+
+#[test]
+#[allow(clippy::print_stdout, reason = "the steps, for whoever asks for one history")]
+fn seeded_spaces_keep_the_promises_of_otp() {
+    if let Some(seed) = number("HEARTH_SEED") {
+        let (steps, failure) = run(seed);
+        println!("{steps}");
+        assert_eq!(failure, None, "seed {seed}");
+        return;
+    }
+    let seeds = number("HEARTH_SEEDS").unwrap_or(SEEDS);
+    let (next, failed) = (AtomicU64::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|threads| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            threads.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Relaxed);
+                    if seed >= seeds {
+                        return;
+                    }
+                    if let (steps, Some(failure)) = run(seed) {
+                        let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
+                        failed.push((seed, failure, steps));
+                    }
+                }
+            });
+        }
+    });
+    let mut failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
+    failed.sort();
+    if let Some((seed, failure, steps)) = failed.first() {
+        let all: Vec<u64> = failed.iter().map(|(seed, ..)| *seed).collect();
+        panic!(
+            "{steps}\nof {seeds} seeds these failed: {all:?}; the first: {failure}\n\
+             to run it alone: HEARTH_SEED={seed} cargo xtask test seeded_spaces -- --nocapture"
+        );
+    }
+}
