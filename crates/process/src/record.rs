@@ -2,11 +2,13 @@
 //! What the table keeps of one process.
 
 use crate::{
-    Code, ExitReason, Spec,
+    Code, ExitReason, Limit, Limits, OriginLimits, Spec,
+    accounts::{Account, Place, Spawned},
     life::{Change, History},
     log::Log,
     mailbox::Mailbox,
     names::Names,
+    reached::Reached,
     run::Run,
     scheduler::Slice,
     ties::Tied,
@@ -109,6 +111,42 @@ pub struct ProcessInfo {
     pub signals_received: u64,
     /// Requests whose reply it has not taken yet.
     pub requests: usize,
+    /// Timers whose signal it has not taken yet.
+    pub timers: usize,
+    /// Links, and their exit signals that it has not taken yet.
+    pub links: usize,
+    /// Monitors that it has made, and their signals that it has not taken yet.
+    pub monitors: usize,
+    /// Processes that it has spawned on this peer and that have not ended.
+    pub children: u64,
+    /// What it may use.
+    pub limits: Limits,
+    /// How often it reached which limit; those that it never reached are left out.
+    pub reached: Vec<(Limit, u64)>,
+}
+
+/// What the processes of one peer of origin have together on this peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OriginInfo {
+    /// The peer whose authority they have.
+    pub origin: PeerId,
+    /// Those that have not ended.
+    pub processes: u64,
+    /// Linear memory of all of them, in bytes.
+    pub memory_bytes: u64,
+    /// What they may have.
+    pub limits: OriginLimits,
+}
+
+impl From<&Account> for OriginInfo {
+    fn from(account: &Account) -> OriginInfo {
+        OriginInfo {
+            origin: account.origin,
+            processes: account.processes(),
+            memory_bytes: account.memory_bytes(),
+            limits: account.limits,
+        }
+    }
 }
 
 pub(crate) struct Process {
@@ -136,6 +174,11 @@ pub(crate) struct Process {
     pub(crate) slice: Slice,
     pub(crate) memory_bytes: AtomicU64,
     pub(crate) received: AtomicU64,
+    /// What it has spawned, once it has.
+    pub(crate) spawned: OnceLock<Arc<Spawned>>,
+    /// Given back at its end.
+    pub(crate) place: Mutex<Option<Place>>,
+    pub(crate) reached: Reached,
     pub(crate) kill: Kill,
     /// In a box: most never end abnormally, and it is large.
     pub(crate) end: OnceLock<Box<ExitReason>>,
@@ -152,7 +195,7 @@ pub(crate) struct Kill {
 }
 
 impl Process {
-    pub(crate) fn new(id: ProcessId, spec: Arc<Spec>) -> Process {
+    pub(crate) fn new(id: ProcessId, spec: Arc<Spec>, place: Place) -> Process {
         let code = Code { program: spec.program.clone(), module: spec.module, origin: spec.origin };
         Process {
             id,
@@ -172,6 +215,9 @@ impl Process {
             slice: Slice::default(),
             memory_bytes: AtomicU64::new(0),
             received: AtomicU64::new(0),
+            spawned: OnceLock::new(),
+            place: Mutex::new(Some(place)),
+            reached: Reached::default(),
             kill: Kill::default(),
             end: OnceLock::new(),
             changed: Notify::new(),
@@ -213,6 +259,11 @@ impl Process {
     pub(crate) fn info(&self) -> ProcessInfo {
         let (mailbox_len, mailbox_bytes) = self.mailbox.fill();
         let run = self.current();
+        let (links, monitors) = self.tie_counts();
+        let timers = {
+            let timers = run.timers.lock();
+            timers.pending.len() + timers.untaken
+        };
         ProcessInfo {
             id: self.id,
             names: self.names.lock().clone().unwrap_or_default(),
@@ -228,6 +279,12 @@ impl Process {
             started: self.started_at,
             signals_received: self.received.load(Relaxed),
             requests: run.requests.load(Relaxed) as usize,
+            timers,
+            links,
+            monitors: monitors + run.downs.load(Relaxed) as usize,
+            children: self.spawned.get().map_or(0, |spawned| spawned.alive()),
+            limits: self.spec.limits,
+            reached: self.reached.counts(),
         }
     }
 }
