@@ -131,14 +131,16 @@ pub async fn join(options: ClientOptions) -> Result<RunningClient, StartError> {
     entry.config.reached = None;
     let manifest = match options.boot {
         true => Manifest::open(&folder.path("peer.toml"), manifest::PEER)?,
-        false => Manifest::default(),
+        false => Manifest::limits_alone(&folder.path("peer.toml"))?,
     };
+    let limits = manifest.peer_limits(&folder.path("peer.toml"))?;
     let inner = Inner::start(Parts {
         me: joined.me,
         name: options.name.clone(),
         space: joined.space.clone(),
         folder,
         world: World::client(joined.me),
+        limits,
         workers: options.workers,
     })?;
     if let Some(picture) = options.picture {
