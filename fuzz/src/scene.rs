@@ -12,7 +12,8 @@ use hearth_scene::{
 };
 use std::collections::VecDeque;
 
-const LIMITS: Limits = Limits { entities: 30, entities_per_process: 20, depth: 6, work: 1000 };
+const LIMITS: Limits =
+    Limits { entities: 30, entities_per_process: 20, entities_per_origin: 25, depth: 6, work: 1000 };
 
 fn peer(number: u32) -> PeerId {
     PeerId::new(number).unwrap()

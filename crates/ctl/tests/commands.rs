@@ -139,12 +139,12 @@ fn processes_are_listed() {
         "",
         0,
         &format!(
-            "0.17\tsky,weather\tparked\t3\t1179648\t0.012345678\t{LUMP}\n\
-             3.4\t-\trunning\t0\t1179648\t0.012345678\t-\n"
+            "0.17\tsky,weather\tparked\t3\t1179648\t0.012345678\t{LUMP}\tchildren\n\
+             3.4\t-\trunning\t0\t1179648\t0.012345678\t-\t-\n"
         ),
         "",
     );
-    let third = "3.4\t-\trunning\t0\t1179648\t0.012345678\t-\n";
+    let third = "3.4\t-\trunning\t0\t1179648\t0.012345678\t-\t-\n";
     fake.check(&["list-processes", "--peer", "3"], "", 0, third, "");
     fake.forget();
     fake.check(&["ps", "--peer", "ann"], "", 0, third, "");
@@ -250,7 +250,9 @@ fn processes_are_killed_restarted_and_looked_at() {
             "id\t0.17\nname\tsky,weather\nstate\tparked\nlane\tfiber\nmailbox\t3\nmailbox-bytes\t2048\n\
              memory\t1179648\ncpu\t0.012345678\nreceived\t99\nmodule\t{LUMP}\n\
              history\t{},*{LUMP},{}\norigin\t0\nparent\t0.1\n\
-             started\t2026-11-23T05:00:00.123Z\nmailbox-max\t1000\nmemory-max\t67108864\n",
+             started\t2026-11-23T05:00:00.123Z\nmailbox-max\t1000\nmemory-max\t67108864\n\
+             limits.children\t65536/65536/2\nlimits.memory_bytes\t1179648/67108864/0\n\
+             limits.spawns_per_s\t//0\n",
             "01".repeat(32),
             "03".repeat(32),
         ),

@@ -28,9 +28,9 @@ fn tables_are_aligned_and_have_a_header() {
     check(
         &["list-processes"],
         0,
-        "ID    NAME         STATE    MAILBOX   MEMORY      CPU  MODULE\n\
-         0.17  sky,weather  parked         3  1.1 MiB  12.3 ms  0a0a0a0a0a0a\n\
-         3.4   -            running        0  1.1 MiB  12.3 ms  -\n",
+        "ID    NAME         STATE    MAILBOX   MEMORY      CPU  MODULE        REACHED\n\
+         0.17  sky,weather  parked         3  1.1 MiB  12.3 ms  0a0a0a0a0a0a  children\n\
+         3.4   -            running        0  1.1 MiB  12.3 ms  -             -\n",
     );
     check(
         &["list-peers"],
@@ -46,11 +46,13 @@ fn tables_are_aligned_and_have_a_header() {
         &["info", "0.17"],
         0,
         &format!(
-            "id             0.17\nname           sky,weather\nstate          parked\nlane           fiber\n\
-             mailbox        3 of 1000\nmailbox-bytes  2.0 KiB\nmemory         1.1 MiB of 64.0 MiB\n\
-             cpu            12.3 ms\nreceived       99\nmodule         {LUMP}\n\
-             history        010101010101,*0a0a0a0a0a0a,030303030303\norigin         0\n\
-             parent         0.1\nstarted        2026-11-23T05:00:00.123Z\n"
+            "id                   0.17\nname                 sky,weather\nstate                parked\n\
+             lane                 fiber\nmailbox              3 of 1000\nmailbox-bytes        2.0 KiB\n\
+             memory               1.1 MiB of 64.0 MiB\ncpu                  12.3 ms\nreceived             99\n\
+             module               {LUMP}\nhistory              010101010101,*0a0a0a0a0a0a,030303030303\n\
+             origin               0\nparent               0.1\nstarted              2026-11-23T05:00:00.123Z\n\
+             limits.children      65536 of 65536, reached 2 times\nlimits.memory_bytes  1.1 MiB of 64.0 MiB\n\
+             limits.spawns_per_s  any number\n"
         ),
     );
 }

@@ -4,6 +4,7 @@
 use crate::{
     client::show,
     folder::Folder,
+    limits::PeerLimits,
     network::failure,
     node::{Inner, Node, Parts, StartError, about_program},
     picture::Picture,
@@ -76,6 +77,7 @@ pub fn alone(options: AloneOptions) -> Result<RunningAlone, StartError> {
         space: options.name.clone(),
         folder,
         world: World::client(me),
+        limits: PeerLimits::default(),
         workers: options.workers,
     })?;
     inner.network.insert(me, about_program(ME, &options.name, [0; 32], Vec::new()), None);

@@ -135,14 +135,16 @@ pub async fn join(options: ClientOptions) -> Result<RunningClient, StartError> {
     let entry = Entry::new(&options.connect, config, about);
     let manifest = match options.boot {
         true => Manifest::open(&folder.path("peer.toml"), manifest::PEER)?,
-        false => Manifest::default(),
+        false => Manifest::limits_alone(&folder.path("peer.toml"))?,
     };
+    let limits = manifest.peer_limits(&folder.path("peer.toml"))?;
     let inner = Inner::start(Parts {
         me: joined.me,
         name: options.name.clone(),
         space: joined.space.clone(),
         folder,
         world: World::client(joined.me),
+        limits,
         workers: options.workers,
     })?;
     if let Some(picture) = options.picture {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! What a peer starts by itself: `space.toml` of a server, `peer.toml` of a client.
 
+use crate::limits::{LimitsTable, PeerLimits, ProcessTable};
 use hearth_abi::LumpId;
 use serde::Deserialize;
 use std::{
@@ -27,13 +28,15 @@ pub struct Manifest {
     pub restarts_max: u32,
     /// The time within which restarts are counted, in seconds.
     pub within_s: u32,
+    /// What processes of this peer may use, where that is not what it usually is.
+    pub limits: LimitsTable,
     /// The services. They start in this order, but each after those that it needs.
     pub service: Vec<Service>,
 }
 
 impl Default for Manifest {
     fn default() -> Manifest {
-        Manifest { restarts_max: 3, within_s: 60, service: Vec::new() }
+        Manifest { restarts_max: 3, within_s: 60, limits: LimitsTable::default(), service: Vec::new() }
     }
 }
 
@@ -54,6 +57,9 @@ pub struct Service {
     /// After which ends it is started again.
     #[serde(default)]
     pub restart: Restart,
+    /// What its process may use, where that is not what every process may.
+    #[serde(default)]
+    pub limits: ProcessTable,
 }
 
 /// After which ends a service is started again, as OTP has it.
@@ -113,11 +119,11 @@ pub enum Flaw {
         /// The field.
         field: &'static str,
         /// What it is.
-        value: u32,
+        value: u64,
         /// The least that it may be.
-        min: u32,
+        min: u64,
         /// The most that it may be.
-        max: u32,
+        max: u64,
     },
 }
 
@@ -186,10 +192,34 @@ impl Manifest {
             }
             Err(error) => return Err(io(error)),
         };
-        let manifest: Manifest = toml::from_str(&text)
+        Manifest::read(path, &text)
+    }
+
+    /// What a manifest says of limits, if there is one: for a peer that starts no services.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is malformed: a peer whose limits are not those that are written is none to trust.
+    pub(crate) fn limits_alone(path: &Path) -> Result<Manifest, ManifestError> {
+        match fs::read_to_string(path) {
+            Ok(text) => Ok(Manifest { service: Vec::new(), ..Manifest::read(path, &text)? }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Manifest::default()),
+            Err(error) => Err(ManifestError::Io { path: path.into(), error }),
+        }
+    }
+
+    fn read(path: &Path, text: &str) -> Result<Manifest, ManifestError> {
+        let manifest: Manifest = toml::from_str(text)
             .map_err(|error| ManifestError::Parse { path: path.into(), error: Box::new(error) })?;
         manifest.order().map_err(|flaw| ManifestError::Flaw { path: path.into(), flaw })?;
         Ok(manifest)
+    }
+
+    /// What processes of the peer may use.
+    ///
+    /// # Errors
+    /// A number is out of its range.
+    pub(crate) fn peer_limits(&self, path: &Path) -> Result<PeerLimits, ManifestError> {
+        self.limits.peer().map_err(|flaw| ManifestError::Flaw { path: path.into(), flaw })
     }
 
     /// The services in the order in which they start, as places in [`Manifest::service`]: that of the file, but each
@@ -202,8 +232,10 @@ impl Manifest {
             value if (min..=max).contains(&value) => Ok(()),
             value => Err(Flaw::Range { field, value, min, max }),
         };
-        in_range("restarts_max", self.restarts_max, 0, RESTARTS_MAX)?;
-        in_range("within_s", self.within_s, 1, WITHIN_MAX_S)?;
+        in_range("restarts_max", self.restarts_max.into(), 0, RESTARTS_MAX.into())?;
+        in_range("within_s", self.within_s.into(), 1, WITHIN_MAX_S.into())?;
+        let limits = self.limits.peer()?;
+        self.service.iter().try_for_each(|service| service.limits.over(limits.process).map(drop))?;
         let mut names = BTreeSet::new();
         if let Some(twice) = self.service.iter().find(|service| !names.insert(&*service.name)) {
             return Err(Flaw::Twice { name: twice.name.clone() });

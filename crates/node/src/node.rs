@@ -7,6 +7,7 @@ use crate::{
     folder::Folder,
     grants::Grants,
     inputs::Inputs,
+    limits::PeerLimits,
     lumps::{LumpError, Lumps, chain},
     manifest::ManifestError,
     network::{Network, PeerChange, failure},
@@ -29,7 +30,9 @@ use hearth_abi::{
     screen::Screen,
     signal::{Header, Kind, encode_args},
 };
-use hearth_process::{Bond, ExitKind, ExitReason, Level, Limits, Processes, SendError, Signal, Spec, Tie};
+use hearth_process::{
+    Bond, ExitKind, ExitReason, Level, Limits, Processes, SendError, Signal, SpawnError, Spec, Tie,
+};
 use hearth_protocol::control::{Failure, Peer, Request, Response};
 use hearth_store::{Store, StoreOptions};
 use hearth_wasm::Wasm;
@@ -180,6 +183,8 @@ pub(crate) struct Parts {
     pub(crate) space: String,
     pub(crate) folder: Folder,
     pub(crate) world: World,
+    /// What its processes may use.
+    pub(crate) limits: PeerLimits,
     /// How many threads run processes.
     pub(crate) workers: usize,
 }
@@ -202,7 +207,7 @@ impl Handle {
 
 impl Inner {
     pub(crate) fn start(parts: Parts) -> Result<Arc<Inner>, StartError> {
-        let Parts { me, name, space, folder, world, workers } = parts;
+        let Parts { me, name, space, folder, world, limits, workers } = parts;
         let serials_path = folder.path("serials");
         let serials = Serials::open(serials_path.clone())
             .map_err(|error| StartError::File { path: serials_path.display().to_string(), error })?;
@@ -215,7 +220,12 @@ impl Inner {
         let shutdown = CancellationToken::new();
         let lumps = Lumps::new(store, network.clone(), shutdown.clone());
         let handle = Handle::default();
-        let config = hearth_process::Config::new(me, serials.first_process(), workers);
+        let config = hearth_process::Config {
+            defaults: limits.process,
+            own: limits.own,
+            others: limits.others,
+            ..hearth_process::Config::new(me, serials.first_process(), workers)
+        };
         let processes = Processes::new(config, Arc::new(handle.clone()));
         let wasm = Wasm::new(hearth_wasm::WasmConfig::default(), Arc::new(handle.clone()))?;
         let inner = Arc::new(Inner {
@@ -318,10 +328,21 @@ impl Inner {
         name: Option<String>,
         args: Bytes,
     ) -> Result<ProcessId, Failure> {
-        self.spawn_tied(module, origin, parent, name, args, None)
+        let limits = self.limits_of_child(parent);
+        self.spawn_tied(module, origin, parent, name, args, limits, None)
     }
 
-    /// The same, tied to the process that spawns it if there is a bond.
+    /// What a process may use that is spawned by another, or by nobody here: what every process may, but in nothing more than
+    /// the one that spawns it. Else a service that is held short would have others do what it may not.
+    pub(crate) fn limits_of_child(&self, parent: Option<ProcessId>) -> Limits {
+        let usual = self.processes.default_limits();
+        parent
+            .and_then(|parent| self.processes.limits(parent))
+            .map_or(usual, |parents| usual.at_most(&parents))
+    }
+
+    /// The same with these limits, tied to the process that spawns it if there is a bond.
+    #[expect(clippy::too_many_arguments, reason = "that is what a process is spawned from")]
     pub(crate) fn spawn_tied(
         &self,
         module: LumpId,
@@ -329,6 +350,7 @@ impl Inner {
         parent: Option<ProcessId>,
         name: Option<String>,
         args: Bytes,
+        limits: Limits,
         bond: Option<Bond>,
     ) -> Result<ProcessId, Failure> {
         let spec = Spec {
@@ -338,13 +360,23 @@ impl Inner {
             parent,
             name,
             args,
-            limits: Limits::default(),
+            limits,
         };
         let spawned = match bond {
             Some(bond) => self.processes.spawn_tied(spec, bond),
             None => self.processes.spawn(spec),
         };
-        spawned.map_err(|error| failure(error.errno(), chain(&error)))
+        spawned.map_err(|error| {
+            let text = chain(&error);
+            let manifest = if self.is_server() { "space.toml" } else { "peer.toml" };
+            let table = match error {
+                SpawnError::TooManyChildren { .. } | SpawnError::TooFast { .. } => "limits",
+                SpawnError::OriginFull { origin, .. } if origin == self.me => "limits.own",
+                SpawnError::OriginFull { .. } => "limits.origin",
+                _ => return failure(error.errno(), text),
+            };
+            failure(error.errno(), format!("{text}; `[{table}]` in its `{manifest}` says how many"))
+        })
     }
 
     /// Spawns a process here and waits until it has started.

@@ -13,6 +13,7 @@ use hearth_abi::{
     },
 };
 use hearth_protocol::{control::Failure, operator::NOTICE_BYTES_MAX};
+use hearth_scene::Quota;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 
@@ -56,8 +57,13 @@ impl Notices {
         for (owner, entity) in before {
             // It may have gone with what it hung under.
             if inner.world.read(entity, ComponentKind::Billboard).is_some() {
-                let removed = inner.world.apply(inner, owner, &encode_batch(&[Op::Remove(entity)]));
-                removed.map_err(|(errno, reason)| failure(errno, reason))?;
+                let removed = inner.world.apply(
+                    inner,
+                    &unbounded(inner, owner),
+                    owner,
+                    &encode_batch(&[Op::Remove(entity)]),
+                );
+                removed.map_err(|error| failure(error.errno(), error))?;
             }
             // What could not be taken away is still known, and can be taken away later.
             shown.retain(|(_, known)| *known != entity);
@@ -77,11 +83,17 @@ impl Notices {
             |number| EntityId::new(inner.me, number).ok_or_else(|| failure(Errno::Limit, "no more entities"));
         let (notice, words) = (id(first)?, id(first + 1)?);
         let ops = operations(notice, words, &place, text);
-        let applied = inner.world.apply(inner, process, &encode_batch(&ops));
-        applied.map_err(|(errno, reason)| failure(errno, reason))?;
+        let applied = inner.world.apply(inner, &unbounded(inner, process), process, &encode_batch(&ops));
+        applied.map_err(|error| failure(error.errno(), error))?;
         shown.push_back((process, notice));
         Ok(())
     }
+}
+
+/// What is shown over a process that has as many entities as it may.
+fn unbounded(inner: &Inner, process: ProcessId) -> Quota {
+    let origin = inner.processes.info(process).map_or(process.peer(), |info| info.origin);
+    Quota { entities: usize::MAX, origin, of_origin: usize::MAX }
 }
 
 fn operations(notice: EntityId, words: EntityId, place: &Place, text: String) -> Vec<Op> {

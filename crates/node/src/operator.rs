@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! The operator's door: answers what comes over the local socket, here or on the peer that it is about.
 
+mod about;
 mod grants;
 mod terminals;
 
@@ -20,15 +21,13 @@ use hearth_abi::{
 };
 use hearth_ipc::{Exchange, RuntimeDir};
 use hearth_process::{
-    Context, ExitReason, FollowEvent, LogLine, Processes, Program, SendError, SpawnError, Spec, State, Take,
-    Work,
+    Context, ExitReason, FollowEvent, LogLine, Program, SendError, SpawnError, Spec, State, Take, Work,
 };
 use hearth_protocol::{
     control,
     operator::{
         ErrorCode, ExitKind, Failure, Killed, Level, LogEvent, LumpInfo, PASSWORD_BYTES_MAX, PeerInfo,
-        PictureInfo, ProcessInfo, ProcessState, Request, Role, SEND_BYTES_MAX, Spawned, Status,
-        TAIL_LINES_MAX, VERSION,
+        PictureInfo, Request, Role, SEND_BYTES_MAX, Spawned, Status, TAIL_LINES_MAX, VERSION,
     },
 };
 use parking_lot::Mutex;
@@ -505,22 +504,12 @@ fn answer_here(inner: &Arc<Inner>, request: Request) -> Result<Vec<serde_json::V
         Request::ListProcesses { .. } => {
             let mut listed = processes.list();
             listed.sort_by_key(|info| info.id);
-            listed.iter().map(|info| json(&process_info(processes, info))).collect()
+            listed.iter().map(|info| json(&about::brief(inner, info))).collect()
         }
         Request::ListServices { .. } => inner.root.services().iter().map(json).collect(),
         Request::Info { id } => {
             let info = processes.info(id).ok_or_else(|| Failure::no_such_process(id))?;
-            let limits = hearth_process::Limits::default();
-            let (codes, at) = processes.history(id).unwrap_or_default();
-            let info = ProcessInfo {
-                history: codes.iter().filter_map(|code| code.module).collect(),
-                history_index: (!codes.is_empty() && info.module.is_some()).then_some(at as u64),
-                memory_bytes_max: Some(limits.memory_bytes as u64),
-                mailbox_signals_max: Some(limits.mailbox_signals as u64),
-                mailbox_bytes_max: Some(limits.mailbox_bytes as u64),
-                ..process_info(processes, &info)
-            };
-            Ok(vec![json(&info)?])
+            one(about::whole(inner, &info))
         }
         Request::Kill { ids, reason } => {
             let reason = reason.unwrap_or_else(|| "killed by the operator".into());
@@ -664,35 +653,6 @@ pub(crate) async fn answer_log(
 
 fn encode_event(event: &LogEvent) -> Result<String, control::Failure> {
     serde_json::to_string(event).map_err(|error| failure(Errno::Host, error))
-}
-
-fn process_info(processes: &Processes, info: &hearth_process::ProcessInfo) -> ProcessInfo {
-    ProcessInfo {
-        id: info.id,
-        names: info.names.clone(),
-        state: match info.state {
-            State::Starting => ProcessState::Starting,
-            State::Running => ProcessState::Running,
-            State::Waiting => ProcessState::Waiting,
-            State::Parked => ProcessState::Parked,
-        },
-        lane: info.lane.name().into(),
-        mailbox_signals: info.mailbox_len as u64,
-        mailbox_bytes: info.mailbox_bytes as u64,
-        memory_bytes: info.memory_bytes,
-        cpu_ns: info.cpu_ns,
-        module: info.module,
-        origin: info.origin,
-        parent: info.parent,
-        links: processes.links(info.id).unwrap_or_default(),
-        started_ms: millis(info.started),
-        messages_received: info.signals_received,
-        history: Vec::new(),
-        history_index: None,
-        memory_bytes_max: None,
-        mailbox_signals_max: None,
-        mailbox_bytes_max: None,
-    }
 }
 
 fn log_event(line: &LogLine) -> LogEvent {

@@ -392,8 +392,11 @@ impl Inner {
             return;
         }
         let args = encode_args(service.args.iter().map(String::as_bytes)).into();
+        let usual = self.processes.default_limits();
+        // What the manifest says was in range when it was read.
+        let limits = service.limits.over(usual).unwrap_or(usual);
         let spawned = module.and_then(|module| {
-            self.spawn(module, self.me, supervisor, Some(service.name.clone()), args)
+            self.spawn_tied(module, self.me, supervisor, Some(service.name.clone()), args, limits, None)
                 .map_err(|failure| failure.reason)
         });
         match spawned {

@@ -128,18 +128,19 @@ pub async fn serve(options: ServerOptions) -> Result<RunningServer, StartError> 
     let public = key.public();
     let (config, first_password) = credentials(&folder, &options, key).await?;
     let roster = Roster::open(folder.path("peers")).map_err(file_error(&folder.path("peers")))?;
-    let scene_path = folder.path("scene.redb");
-    let world = World::server(SceneFile::open(&scene_path)?)?;
     let manifest = match options.boot {
         true => Manifest::open(&folder.path("space.toml"), manifest::SPACE)?,
-        false => Manifest::default(),
+        false => Manifest::limits_alone(&folder.path("space.toml"))?,
     };
+    let limits = manifest.peer_limits(&folder.path("space.toml"))?;
+    let world = World::server(SceneFile::open(&folder.path("scene.redb"))?, &limits)?;
     let inner = Inner::start(Parts {
         me: PeerId::SERVER,
         name: options.name.clone(),
         space: options.name.clone(),
         folder,
         world,
+        limits,
         workers: options.workers,
     })?;
     let listen_error = |error| StartError::Listen { address: options.listen.clone(), error };

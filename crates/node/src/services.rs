@@ -17,8 +17,9 @@ use hearth_abi::{
     signal::BODY_LEN_MAX,
     terminal::{Command, View},
 };
-use hearth_process::{Bond, ReplyTo};
+use hearth_process::{Bond, Level, ReplyTo};
 use hearth_protocol::control::{self, Failure, Response};
+use hearth_scene::Quota;
 use hearth_wasm::{Caller, DirectoryOp, Request, Services, WasmConfig};
 use parking_lot::Mutex;
 use std::{
@@ -217,8 +218,9 @@ impl Services for Handle {
         bond: Option<Bond>,
     ) -> Result<ProcessId, Errno> {
         let inner = self.get().ok_or(Errno::Host)?;
+        let limits = inner.limits_of_child(Some(caller.process));
         inner
-            .spawn_tied(module, caller.origin, Some(caller.process), name, args, bond)
+            .spawn_tied(module, caller.origin, Some(caller.process), name, args, limits, bond)
             .map_err(|failure| Errno::from_number(failure.errno).unwrap_or(Errno::Host))
     }
 
@@ -245,9 +247,18 @@ impl Services for Handle {
 
     fn scene_apply(&self, caller: &Caller, batch: &[u8]) -> Result<(), Errno> {
         let inner = self.get().ok_or(Errno::Host)?;
-        let applied = inner.world.apply(&inner, caller.process, batch).map_err(|(errno, reason)| {
-            inner.processes.log(caller.process, hearth_process::Level::Warn, "scene", &reason);
-            errno
+        let Some(limits) = inner.processes.limits(caller.process) else { return Err(Errno::Host) };
+        let quota = Quota {
+            entities: limits.entities,
+            origin: caller.origin,
+            of_origin: inner.processes.origin(caller.origin).limits.entities,
+        };
+        let applied = inner.world.apply(&inner, &quota, caller.process, batch).map_err(|error| {
+            match error.limit() {
+                Some(limit) => inner.processes.reached(caller.process, limit),
+                None => inner.processes.log(caller.process, Level::Warn, "scene", &error.to_string()),
+            }
+            error.errno()
         });
         let shown = applied?;
         if caller.origin == inner.me {

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! The scene of this peer: on the server the order that holds for all, on a client its mirror.
 
-use crate::{lumps::chain, node::Inner};
+use crate::{limits::PeerLimits, lumps::chain, node::Inner};
 use hearth_abi::{
-    EntityId, Errno, LumpId, PeerId, ProcessId, TerminalId,
+    DecodeError, EntityId, Errno, LumpId, PeerId, ProcessId, TerminalId,
     pointer::Wants,
     scene::{Component, ComponentKind, Op, Scope, TerminalView, Transform, decode_batch},
 };
-use hearth_process::Level;
+use hearth_process::{Level, Limit};
 use hearth_scene::{
-    Authority, Change, FileError, Limits, Mirror, MirrorLimits, Notice, Owner, Scene, SceneFile,
+    ApplyError, Authority, Change, FileError, Mirror, MirrorLimits, Notice, Owner, Problem, Quota, Scene,
+    SceneFile,
 };
 use parking_lot::Mutex;
 use std::{
@@ -49,6 +50,34 @@ fn shown_by(op: &Op, scene: &Scene) -> Option<TerminalId> {
     is_shown.then_some(view.terminal)
 }
 
+/// Why a batch was not applied.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refused {
+    #[error("malformed batch: {0}")]
+    Malformed(DecodeError),
+    #[error(transparent)]
+    Rule(#[from] ApplyError),
+}
+
+impl Refused {
+    /// The error as guests see it.
+    pub(crate) fn errno(&self) -> Errno {
+        match self {
+            Refused::Malformed(_) => Errno::Invalid,
+            Refused::Rule(error) => error.errno(),
+        }
+    }
+
+    /// The limit that it would pass, if that is why.
+    pub(crate) fn limit(&self) -> Option<Limit> {
+        match self {
+            Refused::Rule(ApplyError { problem: Problem::ProcessFull, .. }) => Some(Limit::Entities),
+            Refused::Rule(ApplyError { problem: Problem::OriginFull, .. }) => Some(Limit::OriginEntities),
+            _ => None,
+        }
+    }
+}
+
 /// Up to so many entities of replaced code are removed one by one, and more by so many at a time.
 const FEW_REMOVALS: usize = 256;
 const REMOVALS: usize = 64;
@@ -85,9 +114,15 @@ impl State {
 
 impl World {
     /// The world of a server, with what the file has kept.
-    pub(crate) fn server(file: SceneFile) -> Result<World, FileError> {
+    pub(crate) fn server(file: SceneFile, limits: &PeerLimits) -> Result<World, FileError> {
         let saved = file.load()?;
-        let authority = Authority::new(Limits::default(), &saved);
+        // Of processes of other peers all that is known here is whose they are.
+        let limits = hearth_scene::Limits {
+            entities_per_process: limits.process.entities,
+            entities_per_origin: limits.others.entities,
+            ..hearth_scene::Limits::default()
+        };
+        let authority = Authority::new(limits, &saved);
         Ok(World::new(State::Server(Box::new(authority)), Some(file)))
     }
 
@@ -107,16 +142,15 @@ impl World {
         }
     }
 
-    /// Applies a batch of a process of this peer, whole or not at all.
+    /// Applies a batch of a process of this peer that may have so many entities, whole or not at all.
     pub(crate) fn apply(
         &self,
         inner: &Inner,
+        quota: &Quota,
         writer: ProcessId,
         batch: &[u8],
-    ) -> Result<Shown, (Errno, String)> {
-        let ops =
-            decode_batch(batch).map_err(|error| (Errno::Invalid, format!("malformed batch: {error}")))?;
-        let refused = |error: hearth_scene::ApplyError| (error.errno(), error.to_string());
+    ) -> Result<Shown, Refused> {
+        let ops = decode_batch(batch).map_err(Refused::Malformed)?;
         let may_hide = ops.iter().any(|op| {
             matches!(
                 op,
@@ -128,9 +162,9 @@ impl World {
             let mut state = self.state.lock();
             let before = if may_hide { state.scene().shared_terminals() } else { BTreeSet::new() };
             match &mut *state {
-                State::Server(authority) => authority.apply(writer, &ops).map_err(refused)?,
+                State::Server(authority) => authority.apply_within(quota, writer, &ops)?,
                 State::Client { mirror, outgoing } => {
-                    outgoing.extend(mirror.apply(writer, &ops).map_err(refused)?);
+                    outgoing.extend(mirror.apply_within(quota, writer, &ops)?);
                 }
             }
             if may_hide {
@@ -216,8 +250,15 @@ impl World {
     pub(crate) fn replaced(&self, inner: &Inner, process: ProcessId, has_started: bool) {
         let before = self.aside.lock().remove(&process).unwrap_or_default();
         let mut left = 0;
+        let origin = inner.processes.info(process).map(|info| info.origin);
         {
             let mut state = self.state.lock();
+            // Whoever's code runs now, what it has counts for that one.
+            match (&mut *state, origin) {
+                (State::Server(authority), Some(origin)) => authority.set_origin(process, origin),
+                (State::Client { mirror, .. }, Some(origin)) => mirror.set_origin(process, origin),
+                (_, None) => {}
+            }
             let scene = state.scene();
             let owned = scene.owned_by(process);
             let going: BTreeSet<EntityId> = owned.filter(|id| before.contains(id) == has_started).collect();
@@ -292,6 +333,12 @@ impl World {
     /// The bytes of a component, as this peer knows it now.
     pub(crate) fn read(&self, entity: EntityId, kind: ComponentKind) -> Option<Vec<u8>> {
         self.state.lock().scene().component_bytes(entity, kind)
+    }
+
+    /// How many entities belong to a process of this peer, and to all processes of an origin.
+    pub(crate) fn counts(&self, process: ProcessId, origin: PeerId) -> (usize, usize) {
+        let state = self.state.lock();
+        (state.scene().count_of(process), state.scene().count_of_origin(origin))
     }
 
     /// Number of entities.

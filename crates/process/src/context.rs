@@ -2,11 +2,11 @@
 //! What a program sees of its process.
 
 use crate::{
-    Level, Limits, Processes, ReplyTo, SendError, Signal, Tick, life,
+    Level, Limit, Limits, MemoryShare, Processes, ReplyTo, SendError, Signal, Tick, life,
     mailbox::Taken,
     names::{NAMES_MAX, Names},
     record::{Process, State},
-    run::Run,
+    run::{Code, Run},
     table::{Inner, RegisterError},
 };
 use bytes::Bytes;
@@ -226,7 +226,11 @@ impl Context {
                 self.table.timers.remove(*old.get());
                 old.insert(self.table.timers.add(after, self.process.id, tag));
             }
-            Entry::Vacant(_) if count >= limit => return Err(Errno::Limit),
+            Entry::Vacant(_) if count >= limit => {
+                drop(timers);
+                self.reached(Limit::Timers);
+                return Err(Errno::Limit);
+            }
             Entry::Vacant(free) => {
                 free.insert(self.table.timers.add(after, self.process.id, tag));
             }
@@ -249,7 +253,11 @@ impl Context {
     /// # Errors
     /// [`Errno::Limit`] if it logs too much; the line is dropped and counted.
     pub fn log(&self, level: Level, target: &str, text: &str) -> Result<(), Errno> {
-        self.process.log.write(self.limits(), level, target, text)
+        let written = self.process.log.write(self.limits(), level, target, text);
+        if written == Err(Errno::Limit) {
+            self.process.reached.count(Limit::LogLines);
+        }
+        written
     }
 
     /// Begins a request; its reply will come as a signal with this tag.
@@ -274,6 +282,7 @@ impl Context {
         let requests = &self.run.requests;
         if requests.fetch_add(1, Relaxed) as usize >= self.limits().requests {
             requests.fetch_sub(1, Relaxed);
+            self.reached(Limit::Requests);
             return Err(Errno::Limit);
         }
         Ok(())
@@ -289,6 +298,19 @@ impl Context {
     /// Notes how much linear memory it has, in bytes.
     pub fn set_memory(&self, bytes: u64) {
         self.process.memory_bytes.store(bytes, Relaxed);
+    }
+
+    /// The linear memory of this code in the account of its peer of origin: empty at first, to be kept as long as the
+    /// memory is.
+    pub fn memory_share(&self) -> MemoryShare {
+        let Code { module, origin, .. } = &self.run.code;
+        MemoryShare::new(module.map(|_| self.table.accounts.of(*origin)))
+    }
+
+    /// Notes that the process was refused what is beyond a limit: its log tells, though not each time.
+    pub fn reached(&self, limit: Limit) {
+        let max = self.table.max_of(&self.process, self.origin(), limit);
+        self.table.reached(&self.process, limit, max);
     }
 
     /// Whether the process is to end: its program's future is dropped as soon as it yields.

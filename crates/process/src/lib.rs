@@ -8,7 +8,8 @@
 //!
 //! Every queue here is bounded: mailboxes by count and bytes (the sender gets [`SendError::Full`]),
 //! requests, timers, links and monitors by count, logs by lines and bytes (the oldest go) and by rate (the newest are
-//! refused), records of ended processes by count (the oldest go). See [`Limits`].
+//! refused), records of ended processes by count (the oldest go). See [`Limits`], and [`OriginLimits`] for what the
+//! processes of one peer of origin have together (`accounts`). Whoever reaches one finds it in its log (`reached`).
 //!
 //! The code of a process can be replaced while it lives (`life`), and goes on where it was if the new
 //! code does not start.
@@ -20,6 +21,7 @@
 //!
 //! This crate must not depend on `wasm`, `net`, `scene` or `store`: it carries opaque bytes.
 
+mod accounts;
 mod context;
 mod exit;
 mod lane;
@@ -31,6 +33,7 @@ mod mailbox;
 mod names;
 mod program;
 mod queue;
+mod reached;
 mod record;
 mod request;
 mod run;
@@ -40,14 +43,15 @@ mod table;
 mod ties;
 mod timers;
 
+pub use accounts::MemoryShare;
 pub use context::{Context, Take};
 pub use exit::{ExitKind, ExitReason};
 pub use life::{HISTORY_MAX, ReplaceError};
-pub use limits::Limits;
+pub use limits::{Limit, Limits, OriginLimits};
 pub use log::{FollowEvent, Level, LogFollower, LogLine, TEXT_LEN_MAX};
 pub use names::{NAME_LEN_MAX, NAMES_MAX};
 pub use program::{Aside, Program, Turn, Turns, Work};
-pub use record::{Lane, ProcessInfo, State};
+pub use record::{Lane, OriginInfo, ProcessInfo, State};
 pub use request::{Reply, ReplyTo};
 pub use run::Code;
 pub use scheduler::Tick;

@@ -606,6 +606,7 @@ impl Life {
         process.runs.lock().1 = None;
         drop(trial.before);
         process.history.lock().note(&run.code, trial.place, &trial.before_run.code);
+        self.table.belongs_to(process, run.code.origin);
         self.table.host.replaced(process.id, true);
         let how = match trial.place {
             Place::New => "replaced",

@@ -237,6 +237,11 @@ impl<P: Parked> Mailbox<P> {
         (inner.queue.len(), inner.open.bytes + inner.reserved.bytes)
     }
 
+    /// Whether it has as many signals of those that came without being asked for as it may.
+    pub(crate) fn is_full_of_signals(&self, limits: &Limits) -> bool {
+        self.0.lock().open.signals >= limits.mailbox_signals
+    }
+
     /// Drops what is in it and refuses what comes.
     pub(crate) fn close(&self) {
         let mut inner = self.inner.lock();

@@ -2,11 +2,13 @@
 //! What the table keeps of one process.
 
 use crate::{
-    Code, ExitKind, ExitReason, Spec,
+    Code, ExitKind, ExitReason, Limit, Limits, OriginLimits, Spec,
+    accounts::{Account, Place, Spawned},
     life::{Change, History},
     log::Log,
     mailbox::Mailbox,
     names::Names,
+    reached::Reached,
     run::Run,
     scheduler::Slice,
     ties::Tied,
@@ -113,6 +115,42 @@ pub struct ProcessInfo {
     pub signals_received: u64,
     /// Requests whose reply it has not taken yet.
     pub requests: usize,
+    /// Timers whose signal it has not taken yet.
+    pub timers: usize,
+    /// Links, and their exit signals that it has not taken yet.
+    pub links: usize,
+    /// Monitors that it has made, and their signals that it has not taken yet.
+    pub monitors: usize,
+    /// Processes that it has spawned on this peer and that have not ended.
+    pub children: u64,
+    /// What it may use.
+    pub limits: Limits,
+    /// How often it reached which limit; those that it never reached are left out.
+    pub reached: Vec<(Limit, u64)>,
+}
+
+/// What the processes of one peer of origin have together on this peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OriginInfo {
+    /// The peer whose authority they have.
+    pub origin: PeerId,
+    /// Those that have not ended.
+    pub processes: u64,
+    /// Linear memory of all of them, in bytes.
+    pub memory_bytes: u64,
+    /// What they may have.
+    pub limits: OriginLimits,
+}
+
+impl From<&Account> for OriginInfo {
+    fn from(account: &Account) -> OriginInfo {
+        OriginInfo {
+            origin: account.origin,
+            processes: account.processes(),
+            memory_bytes: account.memory_bytes(),
+            limits: account.limits,
+        }
+    }
 }
 
 pub(crate) struct Process {
@@ -142,6 +180,11 @@ pub(crate) struct Process {
     pub(crate) lane: AtomicU8,
     pub(crate) memory_bytes: AtomicU64,
     pub(crate) received: AtomicU64,
+    /// What it has spawned, once it has.
+    pub(crate) spawned: OnceLock<Arc<Spawned>>,
+    /// Given back at its end.
+    pub(crate) place: Mutex<Option<Place>>,
+    pub(crate) reached: Reached,
     pub(crate) kill: Kill,
     pub(crate) end: OnceLock<Arc<ExitReason>>,
     /// Told when it has started, when a run of it is over, and when it has ended.
@@ -165,7 +208,7 @@ impl Kill {
 }
 
 impl Process {
-    pub(crate) fn new(id: ProcessId, spec: Arc<Spec>) -> Process {
+    pub(crate) fn new(id: ProcessId, spec: Arc<Spec>, place: Place) -> Process {
         let code = Code { program: spec.program.clone(), module: spec.module, origin: spec.origin };
         Process {
             id,
@@ -186,6 +229,9 @@ impl Process {
             lane: AtomicU8::new(Lane::Fiber as u8),
             memory_bytes: AtomicU64::new(0),
             received: AtomicU64::new(0),
+            spawned: OnceLock::new(),
+            place: Mutex::new(Some(place)),
+            reached: Reached::default(),
             kill: Kill::default(),
             end: OnceLock::new(),
             changed: Notify::new(),
@@ -241,6 +287,11 @@ impl Process {
     pub(crate) fn info(&self) -> ProcessInfo {
         let (mailbox_len, mailbox_bytes) = self.mailbox.fill();
         let run = self.current();
+        let (links, monitors) = self.tie_counts();
+        let timers = {
+            let timers = run.timers.lock();
+            timers.pending.len() + timers.untaken
+        };
         ProcessInfo {
             id: self.id,
             names: self.names.lock().clone().unwrap_or_default(),
@@ -256,6 +307,12 @@ impl Process {
             started: self.started_at,
             signals_received: self.received.load(Relaxed),
             requests: run.requests.load(Relaxed) as usize,
+            timers,
+            links,
+            monitors: monitors + run.downs.load(Relaxed) as usize,
+            children: self.spawned.get().map_or(0, |spawned| spawned.alive()),
+            limits: self.spec.limits,
+            reached: self.reached.counts(),
         }
     }
 }

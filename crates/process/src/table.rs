@@ -2,10 +2,13 @@
 //! The table of processes of one peer.
 
 use crate::{
-    Body, Context, ExitKind, ExitReason, Level, Limits, LogFollower, LogLine, ProcessInfo, Program, Signal,
+    Body, Context, ExitKind, ExitReason, Level, Limit, Limits, LogFollower, LogLine, OriginInfo,
+    OriginLimits, ProcessInfo, Program, Signal,
+    accounts::Accounts,
     lane::FastLane,
     life::{self, ReplaceError},
     names::Names,
+    reached::Unsaid,
     record::{Directory, Process, SerialHash},
     run::Code,
     scheduler::Scheduler,
@@ -134,6 +137,10 @@ pub struct Config {
     pub first_serial: u64,
     /// Limits for those who have no wish of their own, see [`Processes::default_limits`].
     pub defaults: Limits,
+    /// What the processes with the authority of this peer itself may have together.
+    pub own: OriginLimits,
+    /// What those of each other peer may.
+    pub others: OriginLimits,
     /// Worker threads of the Tokio runtime, and as many of the fast lane.
     pub workers: usize,
     /// Bytes of stack of a thread of the fast lane.
@@ -152,6 +159,8 @@ impl Config {
             peer,
             first_serial,
             defaults: Limits::default(),
+            own: OriginLimits::OWN,
+            others: OriginLimits::OTHERS,
             workers,
             worker_stack_bytes: 1 << 20,
             processes_max: 1 << 20,
@@ -240,6 +249,30 @@ pub enum SpawnError {
         /// How many it can have.
         max: usize,
     },
+    /// The one that spawns it has as many living children as it may.
+    #[error("process `{parent}` has {max} living children, and may not have more (limit `children`)")]
+    TooManyChildren {
+        /// The one that spawns it.
+        parent: ProcessId,
+        /// How many it may have.
+        max: u64,
+    },
+    /// The one that spawns it spawns too fast.
+    #[error("process `{parent}` may spawn {max} processes a second (limit `spawns_per_s`)")]
+    TooFast {
+        /// The one that spawns it.
+        parent: ProcessId,
+        /// How many it may spawn each second.
+        max: u64,
+    },
+    /// The processes of its peer of origin are as many as they may be.
+    #[error("scripts of peer {origin} have {max} processes here, and may not have more (limit `processes`)")]
+    OriginFull {
+        /// The peer of origin.
+        origin: PeerId,
+        /// How many they may be.
+        max: u64,
+    },
     /// All serial numbers of this peer have been used.
     #[error("all serial numbers of this peer have been used")]
     SerialsUsedUp,
@@ -269,7 +302,11 @@ impl SpawnError {
     pub fn errno(self) -> Errno {
         match &self {
             SpawnError::Name(error) => error.errno(),
-            SpawnError::TooMany { .. } | SpawnError::SerialsUsedUp => Errno::Limit,
+            SpawnError::TooMany { .. }
+            | SpawnError::TooManyChildren { .. }
+            | SpawnError::TooFast { .. }
+            | SpawnError::OriginFull { .. }
+            | SpawnError::SerialsUsedUp => Errno::Limit,
             SpawnError::SerialsNotKept | SpawnError::ShuttingDown => Errno::Host,
             SpawnError::NotFound => Errno::NotFound,
             SpawnError::Supervised { .. } => Errno::Taken,
@@ -289,6 +326,8 @@ pub(crate) struct Inner {
     pub(crate) lane: FastLane,
     pub(crate) names: Names,
     pub(crate) timers: Timers,
+    pub(crate) accounts: Accounts,
+    pub(crate) unsaid: Unsaid,
     defaults: Limits,
     processes_max: usize,
     pub(crate) trial_time_max: Duration,
@@ -333,6 +372,8 @@ impl Processes {
             scheduler: Scheduler::new(runtime, config.workers),
             names: Names::default(),
             timers: Timers::default(),
+            accounts: Accounts::new(config.peer, config.own, config.others),
+            unsaid: Unsaid::default(),
             defaults: config.defaults,
             processes_max: config.processes_max,
             trial_time_max: config.trial_time_max,
@@ -523,6 +564,28 @@ impl Processes {
         self.0.directory.get(id).map(|process| process.info())
     }
 
+    /// What a process of this peer may use, if it has not ended.
+    pub fn limits(&self, id: ProcessId) -> Option<Limits> {
+        self.0.directory.with(id, |process| process.spec.limits)
+    }
+
+    /// What the processes of one peer of origin have together on this peer.
+    pub fn origin(&self, origin: PeerId) -> OriginInfo {
+        (&*self.0.accounts.of(origin)).into()
+    }
+
+    /// The same of each peer that has, or had, processes here.
+    pub fn origins(&self) -> Vec<OriginInfo> {
+        self.0.accounts.all().iter().map(|account| (&**account).into()).collect()
+    }
+
+    /// Notes that a process of this peer was refused what is beyond a limit: its log tells, though not each time.
+    pub fn reached(&self, id: ProcessId, limit: Limit) {
+        if let Some(process) = self.0.directory.get(id) {
+            Context::new(self.0.clone(), process).reached(limit);
+        }
+    }
+
     /// The newest `n` lines of a process's log, oldest first. The logs of the last 256 processes that
     /// logged anything or failed are kept after their end, with the reason as the last line.
     pub fn log_lines(&self, id: ProcessId, n: usize) -> Option<Vec<Arc<LogLine>>> {
@@ -625,13 +688,14 @@ impl Inner {
         if let Some(name) = &spec.name {
             Names::check(name)?;
         }
+        let place = self.take_place(&spec, instead_of)?;
         let id = self.next_id()?;
         match (&spec.name, instead_of) {
             (Some(name), None) => self.names.insert(name, id)?,
             (Some(name), Some(old)) => self.names.hand_over(name, old, id)?,
             (None, _) => {}
         }
-        let process = Arc::new(Process::new(id, spec));
+        let process = Arc::new(Process::new(id, spec, place));
         self.directory.insert(process.clone());
         if let Some(errno) = bond.and_then(|bond| self.bind(&bond, &process).err()) {
             // It has not run: it leaves no trace but its number.
@@ -640,7 +704,11 @@ impl Inner {
                 self.names.remove(&name, id);
             }
             self.directory.remove(id);
+            drop(process.place.lock().take());
             return Err(SpawnError::NotTied(errno));
+        }
+        if let Some(place) = process.place.lock().as_mut() {
+            place.settle();
         }
         life::begin(self, process);
         Ok(id)
@@ -678,9 +746,14 @@ impl Inner {
     }
 
     fn push(&self, to: ProcessId, signal: Signal) -> Result<(), SendError> {
-        self.directory
+        let pushed = self
+            .directory
             .with(to, |process| process.mailbox.push(signal, &process.spec.limits))
-            .unwrap_or(Err(SendError::NotFound))
+            .unwrap_or(Err(SendError::NotFound));
+        if pushed == Err(SendError::Full) {
+            self.mailbox_full(to);
+        }
+        pushed
     }
 
     pub(crate) fn send(
@@ -738,6 +811,8 @@ impl Inner {
         for name in names {
             self.names.remove(&name, id);
         }
+        drop(process.place.lock().take());
+        process.say_all_reached();
         let tell = !reason.is_normal() || !process.log.is_empty();
         if tell {
             let (level, text) = match &*reason {
@@ -807,6 +882,7 @@ async fn run_timers(table: Weak<Inner>) {
     let _end = EndOfLane(table.clone());
     loop {
         let Some(strong) = table.upgrade() else { return };
+        strong.tell_reached(Instant::now());
         let (due, next) = strong.timers.due();
         let some_were_due = !due.is_empty();
         for (key, id, tag) in due {

@@ -219,6 +219,12 @@ impl Process {
         }
     }
 
+    /// How many links and monitors it has, as the limits count them but for the downs of a run.
+    pub(crate) fn tie_counts(&self) -> (usize, usize) {
+        let ties = self.ties.lock();
+        ties.as_ref().map_or((0, 0), |tied| (tied.links.len() + tied.exits, tied.watching.len()))
+    }
+
     /// A process to which this one is linked has ended.
     fn link_broke(&self, from: ProcessId, reason: &ExitReason) {
         let Some(mut ties) = self.ties() else { return };
@@ -308,7 +314,9 @@ impl Inner {
         if who == process.id {
             return Ok(());
         }
-        let told = match self.make_link(process, who)? {
+        // What is full is told when its ties are not held any more.
+        let made = self.make_link(process, who).inspect_err(|_| self.links_full(process, Some(who)))?;
+        let told = match made {
             Made::Done => return Ok(()),
             Made::NoProcess => Err((SendError::NotFound, true)),
             Made::Tell { is_new } => {
@@ -408,7 +416,11 @@ impl Inner {
     }
 
     fn monitor(&self, process: &Process, run: &Arc<Run>, who: ProcessId, tag: u64) -> Result<(), Errno> {
-        let Some((number, is_made)) = self.make_monitor(process, run, who, tag)? else { return Ok(()) };
+        let made = self.make_monitor(process, run, who, tag);
+        if made == Err(Errno::Limit) {
+            self.monitors_full(process, run);
+        }
+        let Some((number, is_made)) = made? else { return Ok(()) };
         let told = match is_made {
             true => Ok(()),
             false if self.is_here(who) => Err(SendError::NotFound),
@@ -517,9 +529,12 @@ impl Inner {
             process.kill(ExitReason { data: reason.data.clone(), ..ExitReason::new(ExitKind::Killed, text) });
         } else if process.traps_exits.load(Acquire) {
             let header = Header { kind: Kind::Exit, status: 0, from: sender.to_bits(), tag: 0 };
-            return process
-                .mailbox
-                .push(Signal { header, body: reason.encode().into() }, &process.spec.limits);
+            let signal = Signal { header, body: reason.encode().into() };
+            let pushed = process.mailbox.push(signal, &process.spec.limits);
+            if pushed == Err(SendError::Full) {
+                self.mailbox_full(who);
+            }
+            return pushed;
         } else if !reason.is_normal() || from == Some(who) {
             process.end_with(sender, reason);
         }
@@ -561,7 +576,12 @@ impl Inner {
         let process = self.directory.get(to);
         match tie {
             Tie::Link => {
-                if let Err(kind) = process.map_or(Err(ExitKind::NoProcess), |process| process.linked(from)) {
+                let linked =
+                    process.as_ref().map_or(Err(ExitKind::NoProcess), |process| process.linked(from));
+                if let (Some(process), Err(ExitKind::Limit)) = (&process, linked) {
+                    self.links_full(process, None);
+                }
+                if let Err(kind) = linked {
                     let _ = self.host.tie_remote(to, from, Tie::Exit(ExitReason::of_kind(kind)));
                 }
             }

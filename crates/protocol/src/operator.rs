@@ -15,7 +15,7 @@
 mod processes;
 mod text;
 
-pub use processes::{ProcessInfo, ProcessState, ServiceInfo, ServiceState};
+pub use processes::{LimitInfo, ProcessInfo, ProcessState, ServiceInfo, ServiceState};
 
 use crate::control::Grantable;
 use hearth_abi::{EntityId, LumpId, PeerId, ProcessId, TerminalId};

@@ -2,7 +2,7 @@
 //! The shared scene as the home server holds it: one order of changes for all.
 
 use crate::{
-    ApplyError, Limits, Outbox, Problem, SavedChange, SavedEntity, Scene,
+    ApplyError, Limits, Outbox, Problem, Quota, SavedChange, SavedEntity, Scene,
     wire::{self, Down, HEADER_LEN, PART_LEN_MAX, Refusal, Up},
 };
 use hearth_abi::{
@@ -84,9 +84,24 @@ impl Authority {
     /// # Errors
     /// An operation breaks a rule or a limit, or makes an entity of local scope.
     pub fn apply(&mut self, writer: ProcessId, ops: &[Op]) -> Result<(), ApplyError> {
-        self.change(writer, ops)?;
+        self.change(None, writer, ops)?;
         self.relay(None, writer, ops);
         Ok(())
+    }
+
+    /// As [`Authority::apply`], for a process that may have so many entities.
+    ///
+    /// # Errors
+    /// As [`Authority::apply`].
+    pub fn apply_within(&mut self, quota: &Quota, writer: ProcessId, ops: &[Op]) -> Result<(), ApplyError> {
+        self.change(Some(quota), writer, ops)?;
+        self.relay(None, writer, ops);
+        Ok(())
+    }
+
+    /// What belongs to a process of the server counts for this origin from now on.
+    pub fn set_origin(&mut self, process: ProcessId, origin: PeerId) {
+        self.scene.set_origin(process, origin);
     }
 
     /// Removes what belongs to a process of the server that has ended.
@@ -95,12 +110,15 @@ impl Authority {
         self.relay_removal(None, &ops);
     }
 
-    fn change(&mut self, writer: ProcessId, ops: &[Op]) -> Result<(), ApplyError> {
+    fn change(&mut self, quota: Option<&Quota>, writer: ProcessId, ops: &[Op]) -> Result<(), ApplyError> {
         let local = |op: &Op| matches!(op, Op::Create(_, Scope::Local));
         if let Some(index) = ops.iter().position(local) {
             return Err(ApplyError { index, entity: ops[index].entity(), problem: Problem::NoUser });
         }
-        self.scene.apply(writer, ops)?;
+        match quota {
+            Some(quota) => self.scene.apply_within(quota, writer, ops)?,
+            None => self.scene.apply(writer, ops)?,
+        }
         if !ops.is_empty() {
             self.advance();
         }
@@ -174,7 +192,7 @@ impl Authority {
     }
 
     fn submit(&mut self, peer: PeerId, number: u64, writer: ProcessId, ops: Vec<Op>) -> Submitted {
-        let outcome = self.check_writer(peer, writer, &ops).and_then(|()| self.change(writer, &ops));
+        let outcome = self.check_writer(peer, writer, &ops).and_then(|()| self.change(None, writer, &ops));
         match outcome {
             Ok(()) => {
                 self.relay(Some(peer), writer, &ops);

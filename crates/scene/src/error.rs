@@ -54,6 +54,9 @@ pub enum Problem {
     /// The process has made too many entities.
     #[error("the process has as many entities as allowed")]
     ProcessFull,
+    /// The processes of the writer's peer of origin have made too many entities.
+    #[error("the processes of its peer of origin have as many entities as allowed")]
+    OriginFull,
     /// The batch moves or gives large parts of the tree too often.
     #[error("the batch takes too much work")]
     TooMuchWork,
@@ -79,9 +82,11 @@ impl Problem {
             Problem::NotFound | Problem::ParentNotFound => Errno::NotFound,
             Problem::Cycle | Problem::ScopeOfParent | Problem::LocalGiven => Errno::Invalid,
             Problem::ForeignId | Problem::ForeignWriter => Errno::Permission,
-            Problem::TooDeep | Problem::SceneFull | Problem::ProcessFull | Problem::TooMuchWork => {
-                Errno::Limit
-            }
+            Problem::TooDeep
+            | Problem::SceneFull
+            | Problem::ProcessFull
+            | Problem::OriginFull
+            | Problem::TooMuchWork => Errno::Limit,
             Problem::NoUser => Errno::Unsupported,
             Problem::Backlog => Errno::Full,
         }

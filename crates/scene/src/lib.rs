@@ -32,4 +32,4 @@ pub use error::{ApplyError, Problem};
 pub use file::{FileError, Repaired, SavedChange, SavedEntity, SceneFile};
 pub use mirror::{Mirror, MirrorError, MirrorLimits, Notice};
 pub use outbox::{ITEMS_MAX, Outbox};
-pub use scene::{Limits, Scene};
+pub use scene::{Limits, Quota, Scene};

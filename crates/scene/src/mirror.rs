@@ -8,7 +8,7 @@
 //! out anew the part of the tree that is concerned (`rework`).
 
 use crate::{
-    ApplyError, Change, Limits, Problem, Scene,
+    ApplyError, Change, Limits, Problem, Quota, Scene,
     scene::Trust,
     wire::{Down, Up},
 };
@@ -187,10 +187,34 @@ impl Mirror {
     pub fn apply(&mut self, writer: ProcessId, ops: &[Op]) -> Result<Option<Vec<u8>>, ApplyError> {
         let shared = self.shared_part(writer, ops)?;
         self.shown.apply(writer, ops)?;
+        Ok(self.submit_shown(writer, shared))
+    }
+
+    /// As [`Mirror::apply`], for a process that may have so many entities.
+    ///
+    /// # Errors
+    /// As [`Mirror::apply`].
+    pub fn apply_within(
+        &mut self,
+        quota: &Quota,
+        writer: ProcessId,
+        ops: &[Op],
+    ) -> Result<Option<Vec<u8>>, ApplyError> {
+        let shared = self.shared_part(writer, ops)?;
+        self.shown.apply_within(quota, writer, ops)?;
+        Ok(self.submit_shown(writer, shared))
+    }
+
+    fn submit_shown(&mut self, writer: ProcessId, shared: Vec<Op>) -> Option<Vec<u8>> {
         if shared.is_empty() {
-            return Ok(None);
+            return None;
         }
-        Ok(self.submit(writer, Body::Ops(shared)))
+        self.submit(writer, Body::Ops(shared))
+    }
+
+    /// What belongs to a process of this peer counts for this origin from now on.
+    pub fn set_origin(&mut self, process: ProcessId, origin: PeerId) {
+        self.shown.set_origin(process, origin);
     }
 
     /// The operations that the server has to know of.

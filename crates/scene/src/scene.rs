@@ -15,8 +15,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Limits {
     /// Most entities of all owners together.
     pub entities: usize,
-    /// Most entities that belong to one process.
+    /// Most entities that belong to one process of which nothing else is said.
     pub entities_per_process: usize,
+    /// Most entities that belong to the processes of one peer of origin, as above. So one peer cannot fill the scene for all.
+    pub entities_per_origin: usize,
     /// Most entities on the way from the root to an entity, that entity included.
     pub depth: usize,
     /// Most entities that one batch may have looked at while moving and giving parts of the tree.
@@ -25,21 +27,43 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { entities: 100_000, entities_per_process: 20_000, depth: 64, work: 1_000_000 }
+        Limits {
+            entities: 100_000,
+            entities_per_process: 20_000,
+            entities_per_origin: 50_000,
+            depth: 64,
+            work: 1_000_000,
+        }
     }
 }
 
 impl Limits {
     /// For a scene that repeats what another has checked.
-    pub(crate) const NONE: Limits =
-        Limits { entities: 1 << 20, entities_per_process: 1 << 20, depth: 64, work: usize::MAX };
+    pub(crate) const NONE: Limits = Limits {
+        entities: 1 << 20,
+        entities_per_process: 1 << 20,
+        entities_per_origin: 1 << 20,
+        depth: 64,
+        work: usize::MAX,
+    };
+}
+
+/// How many entities a process may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// Most that belong to it.
+    pub entities: usize,
+    /// The peer whose authority it has.
+    pub origin: PeerId,
+    /// Most that belong to the processes of that origin together.
+    pub of_origin: usize,
 }
 
 /// Who vouches for a batch.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trust {
-    /// Nobody: it is a process's wish.
-    Wish,
+    /// Nobody: it is the wish of a process that may have so much.
+    Wish(Quota),
     /// The server has applied it.
     Order,
 }
@@ -66,6 +90,10 @@ pub struct Scene {
     limits: Limits,
     entities: BTreeMap<EntityId, Entity>,
     owned: BTreeMap<ProcessId, BTreeSet<EntityId>>,
+    /// The origin of the processes that have another than the peer that they run on.
+    origins: BTreeMap<ProcessId, PeerId>,
+    /// How many entities the processes of an origin own.
+    of_origin: BTreeMap<PeerId, usize>,
     /// Entities that show a terminal.
     showing: BTreeSet<EntityId>,
     changes: Option<Tracker>,
@@ -142,6 +170,44 @@ impl Scene {
         self.owned.get(&process).into_iter().flatten().copied()
     }
 
+    /// Number of entities that belong to a process.
+    pub fn count_of(&self, process: ProcessId) -> usize {
+        self.owned.get(&process).map_or(0, BTreeSet::len)
+    }
+
+    /// Number of entities that belong to the processes of an origin.
+    pub fn count_of_origin(&self, origin: PeerId) -> usize {
+        self.of_origin.get(&origin).copied().unwrap_or_default()
+    }
+
+    /// What belongs to a process counts for this origin, until [`Scene::remove_owned_by`]; for the peer that the process
+    /// runs on if nothing is said.
+    pub fn set_origin(&mut self, process: ProcessId, origin: PeerId) {
+        let before = self.origin_of(process);
+        if before == origin {
+            return;
+        }
+        let count = self.count_of(process);
+        self.count_for(before, |of| of - count);
+        self.count_for(origin, |of| of + count);
+        match origin == process.peer() {
+            true => self.origins.remove(&process),
+            false => self.origins.insert(process, origin),
+        };
+    }
+
+    fn origin_of(&self, process: ProcessId) -> PeerId {
+        self.origins.get(&process).copied().unwrap_or(process.peer())
+    }
+
+    fn count_for(&mut self, origin: PeerId, change: impl FnOnce(usize) -> usize) {
+        let count = self.of_origin.entry(origin).or_default();
+        *count = change(*count);
+        if *count == 0 {
+            self.of_origin.remove(&origin);
+        }
+    }
+
     /// The terminals that entities of the shared scene show.
     pub fn shared_terminals(&self) -> BTreeSet<TerminalId> {
         let entities = self.showing.iter().filter_map(|id| self.entities.get(id));
@@ -205,7 +271,22 @@ impl Scene {
     /// # Errors
     /// An operation breaks a rule or a limit; the scene is then as it was before.
     pub fn apply(&mut self, writer: ProcessId, ops: &[Op]) -> Result<(), ApplyError> {
-        self.apply_as(Trust::Wish, writer, ops)
+        let quota = Quota {
+            entities: self.limits.entities_per_process,
+            origin: self.origin_of(writer),
+            of_origin: self.limits.entities_per_origin,
+        };
+        self.apply_as(Trust::Wish(quota), writer, ops)
+    }
+
+    /// As [`Scene::apply`], for a writer that may have so many entities. What belongs to it counts for that origin
+    /// from now on.
+    ///
+    /// # Errors
+    /// As [`Scene::apply`].
+    pub fn apply_within(&mut self, quota: &Quota, writer: ProcessId, ops: &[Op]) -> Result<(), ApplyError> {
+        self.set_origin(writer, quota.origin);
+        self.apply_as(Trust::Wish(*quota), writer, ops)
     }
 
     /// As [`Scene::apply`], with the checks that the trust calls for.
@@ -235,13 +316,15 @@ impl Scene {
                 return Err(Problem::SceneFull);
             }
             let owner = Owner::of_writer(writer);
-            if trust == Trust::Wish {
+            if let Trust::Wish(quota) = trust {
                 if id.peer() != writer.peer() {
                     return Err(Problem::ForeignId);
                 }
-                let has = self.owned.get(&writer).map_or(0, BTreeSet::len);
-                if owner != Owner::Space && has >= self.limits.entities_per_process {
+                if owner != Owner::Space && self.count_of(writer) >= quota.entities {
                     return Err(Problem::ProcessFull);
+                }
+                if owner != Owner::Space && self.count_of_origin(quota.origin) >= quota.of_origin {
+                    return Err(Problem::OriginFull);
                 }
             }
             return Ok(self.insert(id, *scope, owner));
@@ -315,7 +398,9 @@ impl Scene {
     /// those who mirror the scene.
     pub fn remove_owned_by(&mut self, process: ProcessId) -> Vec<Op> {
         let owned = self.owned.get(&process).cloned().unwrap_or_default();
-        self.remove_all(&owned)
+        let ops = self.remove_all(&owned);
+        self.set_origin(process, process.peer());
+        ops
     }
 
     /// Removes what belongs to the processes of a peer that has left. Returns the operations that
@@ -486,8 +571,10 @@ impl Scene {
     }
 
     fn index_owner(&mut self, id: EntityId, owner: Owner) {
-        if let Owner::Process(process) = owner {
-            self.owned.entry(process).or_default().insert(id);
+        if let Owner::Process(process) = owner
+            && self.owned.entry(process).or_default().insert(id)
+        {
+            self.count_for(self.origin_of(process), |of| of + 1);
         }
     }
 
@@ -495,9 +582,12 @@ impl Scene {
         if let Owner::Process(process) = owner
             && let Some(owned) = self.owned.get_mut(&process)
         {
-            owned.remove(&id);
+            let was_owned = owned.remove(&id);
             if owned.is_empty() {
                 self.owned.remove(&process);
+            }
+            if was_owned {
+                self.count_for(self.origin_of(process), |of| of - 1);
             }
         }
     }

@@ -8,14 +8,14 @@ use hearth_abi::{
     EntityId, Errno, PeerId, ProcessId,
     scene::{ComponentKind, Op, Scope},
 };
-use hearth_scene::{Change, Limits, Owner, Problem, SavedChange, SavedEntity, Scene};
+use hearth_scene::{Change, Limits, Owner, Problem, Quota, SavedChange, SavedEntity, Scene};
 use proptest::prelude::*;
 use support::{Reader, at, create, entity, name, process, under};
 
 const SPACE: ProcessId = ProcessId::from_bits(0);
 
 fn scene() -> Scene {
-    Scene::new(Limits { entities: 12, entities_per_process: 8, depth: 4, work: 40 })
+    Scene::new(Limits { entities: 12, entities_per_process: 8, entities_per_origin: 12, depth: 4, work: 40 })
 }
 
 /// Applies the batches, of which all but the last succeed, and tells what the last came to.
@@ -70,6 +70,49 @@ fn what_breaks_a_rule_is_refused() {
     for (expected, batches) in cases {
         assert_eq!(problem(me, batches), *expected, "{batches:?}");
     }
+}
+
+#[test]
+fn the_processes_of_an_origin_have_a_bound_together() {
+    let mut scene = scene();
+    let origin = PeerId::new(5).unwrap();
+    let quota = Quota { entities: 3, origin, of_origin: 4 };
+    let ids: Vec<EntityId> = (1..=12).map(|n| entity(1, n)).collect();
+    let all: Vec<Op> = ids.iter().map(|id| create(*id)).collect();
+    let (one, other, own) = (process(1, 1), process(1, 2), process(1, 3));
+    let counts = |scene: &Scene| (scene.count_of_origin(origin), scene.count_of_origin(one.peer()));
+    scene.apply_within(&quota, one, &all[..3]).unwrap();
+    assert_eq!(scene.apply_within(&quota, one, &all[3..4]).unwrap_err().problem, Problem::ProcessFull);
+    let error = scene.apply_within(&quota, other, &all[3..5]).unwrap_err();
+    assert_eq!((error.problem, error.index, error.errno()), (Problem::OriginFull, 1, Errno::Limit));
+    assert_eq!(counts(&scene), (3, 0), "a refused batch counts nothing");
+    scene.apply_within(&quota, other, &all[3..4]).unwrap();
+    // Those of others do not feel it.
+    scene.apply(own, &all[4..8]).unwrap();
+    assert_eq!((counts(&scene), scene.count_of(own)), ((4, 4), 4));
+    // Whoever removes or gives it, it counts no more; and within a batch it is what is there at each step.
+    scene.apply(own, &[Op::Remove(ids[0]), Op::Give(ids[1])]).unwrap();
+    assert_eq!(counts(&scene), (2, 4));
+    scene
+        .apply_within(&quota, other, &[create(ids[8]), create(ids[9]), Op::Remove(ids[8]), create(ids[8])])
+        .unwrap();
+    assert_eq!(counts(&scene), (4, 4));
+    // What is applied without a word of it counts for the same origin, within the scene's own bounds.
+    scene.apply(other, &[create(ids[0])]).unwrap();
+    assert_eq!(counts(&scene), (5, 4));
+    // Code of another origin takes what there is to that one, and back.
+    scene.set_origin(other, other.peer());
+    assert_eq!(counts(&scene), (1, 8));
+    scene.set_origin(other, origin);
+    assert_eq!(counts(&scene), (5, 4));
+    // At its end all is given back, and its origin forgotten.
+    scene.remove_owned_by(other);
+    assert_eq!(counts(&scene), (1, 4));
+    scene.remove_owned_by(one);
+    scene.remove_owned_by_peer(own.peer());
+    assert_eq!(counts(&scene), (0, 0));
+    scene.apply(one, &all[2..3]).unwrap();
+    assert_eq!(counts(&scene), (0, 1));
 }
 
 #[test]

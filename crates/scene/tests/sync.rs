@@ -72,7 +72,8 @@ struct Space {
     file: BTreeMap<EntityId, SavedEntity>,
 }
 
-const LIMITS: Limits = Limits { entities: 40, entities_per_process: 40, depth: 6, work: 1000 };
+const LIMITS: Limits =
+    Limits { entities: 40, entities_per_process: 40, entities_per_origin: 40, depth: 6, work: 1000 };
 
 impl Space {
     fn new(clients: u32) -> Space {

@@ -163,7 +163,7 @@ async fn memory_has_a_limit_that_a_guest_sees() {
     assert_eq!(reason.kind, ExitKind::Limit);
     assert_eq!(
         reason.text,
-        "the module starts with more than its process may have: 65536 bytes of memory; the limit is 65535"
+        "the module starts with more than its process may have: 65536 bytes of memory; the limit `memory_bytes` is 65535"
     );
 }
 

@@ -9,7 +9,7 @@ use crate::{
     problem::{Problem, Result},
 };
 use hearth_abi::{LumpId, ProcessId};
-use hearth_protocol::operator::{Killed, ProcessInfo, Replaced, Request, Spawned};
+use hearth_protocol::operator::{Killed, LimitInfo, ProcessInfo, Replaced, Request, Spawned};
 use std::{
     ffi::OsStr,
     io::{Cursor, Read},
@@ -30,6 +30,7 @@ pub(super) async fn list(peer: &Peer, place: &Place, output: &mut Output) -> Res
         right("MEMORY"),
         right("CPU"),
         left("MODULE"),
+        left("REACHED"),
     ];
     output.table(columns, &processes, |process, pretty| {
         let mut module = process.module.map(|id| id.to_string()).unwrap_or_default();
@@ -40,8 +41,30 @@ pub(super) async fn list(peer: &Peer, place: &Place, output: &mut Output) -> Res
             (process.memory_bytes.to_string(), seconds(process.cpu_ns))
         };
         let (names, state) = (process.names.join(","), process.state.name().into());
-        [process.id.to_string(), names, state, process.mailbox_signals.to_string(), memory, cpu, module]
+        let mailbox = process.mailbox_signals.to_string();
+        [process.id.to_string(), names, state, mailbox, memory, cpu, module, reached(process)]
     })
+}
+
+/// The limits that it has reached.
+fn reached(process: &ProcessInfo) -> String {
+    let reached = process.limits.iter().filter(|(_, limit)| limit.reached > 0);
+    reached.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(",")
+}
+
+/// A limit: how much is used of how much, and how often it was reached.
+fn limit(info: &LimitInfo, unit: impl Fn(u64) -> String, pretty: bool) -> String {
+    let [used, max] = [info.used, info.max].map(|number| number.map(&unit));
+    let times = |reached: u64| if reached == 1 { "once".into() } else { format!("{reached} times") };
+    match pretty {
+        true => {
+            let used = used.map_or_else(String::new, |used| format!("{used} of "));
+            let max = max.unwrap_or_else(|| "any number".into());
+            let reached = (info.reached > 0).then(|| format!(", reached {}", times(info.reached)));
+            format!("{used}{max}{}", reached.unwrap_or_default())
+        }
+        false => format!("{}/{}/{}", used.unwrap_or_default(), max.unwrap_or_default(), info.reached),
+    }
 }
 
 /// Seconds with as many digits as a nanosecond needs.
@@ -197,5 +220,12 @@ pub(super) async fn info(peer: &Peer, id: ProcessId, output: &mut Output) -> Res
             ("memory-max", text(info.memory_bytes_max).unwrap_or_default()),
         ]);
     }
+    let limits = info.limits.iter().map(|(name, info)| {
+        let is_bytes = name.ends_with("_bytes");
+        let unit = |number: u64| if is_bytes { bytes(number) } else { number.to_string() };
+        (format!("limits.{name}"), limit(info, unit, pretty))
+    });
+    let limits: Vec<(String, String)> = limits.collect();
+    fields.extend(limits.iter().map(|(name, text)| (name.as_str(), text.clone())));
     output.record(&info, &fields)
 }

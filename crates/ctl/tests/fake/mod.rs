@@ -7,11 +7,12 @@ use hearth_abi::{LumpId, PeerId, ProcessId, TerminalId};
 use hearth_ipc::{Exchange, Operator, RuntimeDir, Server};
 use hearth_protocol::control::Grantable;
 use hearth_protocol::operator::{
-    AssetInfo, AssetState, ErrorCode, ExitKind, Failure, GrantInfo, Killed, Level, LogEvent, LumpInfo,
-    PeerInfo, PictureInfo, ProcessInfo, ProcessState, Replaced, Request, Role, SEND_BYTES_MAX, ScreenInfo,
-    ServiceInfo, ServiceState, Spawned, Status, TerminalInfo,
+    AssetInfo, AssetState, ErrorCode, ExitKind, Failure, GrantInfo, Killed, Level, LimitInfo, LogEvent,
+    LumpInfo, PeerInfo, PictureInfo, ProcessInfo, ProcessState, Replaced, Request, Role, SEND_BYTES_MAX,
+    ScreenInfo, ServiceInfo, ServiceState, Spawned, Status, TerminalInfo,
 };
 use std::{
+    collections::BTreeMap,
     io::{Read, Write},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
@@ -286,6 +287,11 @@ fn processes() -> Vec<ProcessInfo> {
         links: vec![],
         started_ms: 1_795_410_000_123,
         messages_received: 99,
+        limits: BTreeMap::from([
+            ("children".into(), LimitInfo { used: Some(65_536), max: Some(65_536), reached: 2 }),
+            ("memory_bytes".into(), LimitInfo { used: Some(1_179_648), max: Some(67_108_864), reached: 0 }),
+            ("spawns_per_s".into(), LimitInfo { used: None, max: None, reached: 0 }),
+        ]),
         history: vec![],
         history_index: None,
         memory_bytes_max: None,
@@ -299,6 +305,7 @@ fn processes() -> Vec<ProcessInfo> {
         mailbox_signals: 0,
         module: None,
         parent: None,
+        limits: BTreeMap::new(),
         ..one.clone()
     };
     vec![one, two]

@@ -7,6 +7,7 @@ mod common;
 
 mod alone;
 mod directory;
+mod limits;
 mod lumps;
 mod messages;
 mod pointers;

@@ -4,6 +4,7 @@
 use super::text;
 use hearth_abi::{LumpId, PeerId, ProcessId};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What a process is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +79,10 @@ pub struct ProcessInfo {
     /// Messages that it has received.
     #[serde(default)]
     pub messages_received: u64,
+    /// Its limits, by the names that they have in a manifest; those that it shares with all processes of its origin here begin
+    /// with `origin_`. In a list only those of which something is used, or that were reached.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub limits: BTreeMap<String, LimitInfo>,
     /// The modules that it has run, oldest first, as far as they are remembered. Given by `info` only.
     #[serde(default, with = "text::list", skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<LumpId>,
@@ -93,6 +98,24 @@ pub struct ProcessInfo {
     /// Most bytes that may wait in its mailbox. Given by `info` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mailbox_bytes_max: Option<u64>,
+}
+
+/// A limit of a process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitInfo {
+    /// How much of it is used; absent where that is not known, or is a matter of the moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<u64>,
+    /// How much it is; absent if there is no bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<u64>,
+    /// How often it was reached, and what was beyond it refused.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reached: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// How a service is: a script that a peer starts by itself.

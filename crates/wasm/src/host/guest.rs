@@ -2,7 +2,7 @@
 //! What the host keeps of one guest.
 
 use crate::{Caller, engine::Inner};
-use hearth_process::Context;
+use hearth_process::{Context, Limit, MemoryShare};
 use std::{
     ops::{Deref, DerefMut},
     sync::{Arc, atomic::AtomicUsize},
@@ -21,6 +21,8 @@ pub(crate) struct Guest {
     pub(crate) is_plain: bool,
     /// Its memory, once it was needed.
     pub(super) memory: Option<Memory>,
+    /// Bytes of linear memory before it was last allowed to grow.
+    memory_before: u64,
     table_elements: usize,
     /// What it wanted and did not get.
     denied: Option<String>,
@@ -33,6 +35,8 @@ pub(crate) struct Occupant {
     pub(crate) caller: Caller,
     /// Bytes on their way into the store.
     pub(super) lump_bytes: Option<Arc<AtomicUsize>>,
+    /// Its linear memory in the account of its peer of origin; given back with the guest.
+    memory_share: MemoryShare,
 }
 
 impl Deref for Guest {
@@ -53,7 +57,7 @@ impl DerefMut for Guest {
 impl Guest {
     pub(crate) fn new(wasm: Arc<Inner>, context: Context) -> Guest {
         let occupant = Some(Occupant::new(wasm, context));
-        Guest { occupant, is_plain: false, memory: None, table_elements: 0, denied: None }
+        Guest { occupant, is_plain: false, memory: None, memory_before: 0, table_elements: 0, denied: None }
     }
 
     /// The last thing that it wanted and did not get.
@@ -73,8 +77,13 @@ impl Guest {
         if memory_bytes > limits.memory_bytes || self.table_elements > limits.table_elements {
             return false;
         }
-        context.set_memory(memory_bytes as u64);
-        self.occupant = Some(Occupant::new(wasm, context));
+        let mut occupant = Occupant::new(wasm, context);
+        if occupant.memory_share.set(memory_bytes as u64).is_err() {
+            return false;
+        }
+        occupant.context.set_memory(memory_bytes as u64);
+        self.memory_before = memory_bytes as u64;
+        self.occupant = Some(occupant);
         true
     }
 }
@@ -82,7 +91,8 @@ impl Guest {
 impl Occupant {
     fn new(wasm: Arc<Inner>, context: Context) -> Occupant {
         let caller = Caller { process: context.id(), origin: context.origin() };
-        Occupant { wasm, context, caller, lump_bytes: None }
+        let memory_share = context.memory_share();
+        Occupant { wasm, context, caller, lump_bytes: None, memory_share }
     }
 
     /// The count of bytes on their way into the store.
@@ -94,18 +104,35 @@ impl Occupant {
 impl ResourceLimiter for Guest {
     fn memory_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         // There is one memory, so what it wants to be is all there is.
         let limit = self.context.limits().memory_bytes;
         if desired > limit {
-            self.denied = Some(format!("{desired} bytes of memory; the limit is {limit}"));
+            self.denied = Some(format!("{desired} bytes of memory; the limit `memory_bytes` is {limit}"));
+            self.context.reached(Limit::MemoryBytes);
             return Ok(false);
         }
+        if let Err(limit) = self.memory_share.set(desired as u64) {
+            let origin = self.context.origin();
+            self.denied = Some(format!(
+                "{desired} bytes of memory; the limit `memory_bytes` of all scripts of peer {origin} here is {limit}"
+            ));
+            self.context.reached(Limit::OriginMemoryBytes);
+            return Ok(false);
+        }
+        self.memory_before = current as u64;
         self.context.set_memory(desired as u64);
         Ok(true)
+    }
+
+    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        // The machine had none, or the module's own maximum is less: it stays as it was, which is no more than it had.
+        let _ = self.memory_share.set(self.memory_before);
+        self.context.set_memory(self.memory_before);
+        Ok(())
     }
 
     fn table_growing(
@@ -117,7 +144,8 @@ impl ResourceLimiter for Guest {
         let limit = self.context.limits().table_elements;
         let total = (self.table_elements - current.min(self.table_elements)).saturating_add(desired);
         if total > limit {
-            self.denied = Some(format!("{total} table elements; the limit is {limit}"));
+            self.denied = Some(format!("{total} table elements; the limit `table_elements` is {limit}"));
+            self.context.reached(Limit::TableElements);
             return Ok(false);
         }
         self.table_elements = total;

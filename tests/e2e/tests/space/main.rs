@@ -5,6 +5,7 @@
 mod authority;
 mod dev;
 mod expr;
+mod limits;
 mod lumps;
 mod processes;
 mod scripts;
