@@ -3,8 +3,8 @@
 
 use crate::exec::{self, Failure, Result};
 use crate::project::{Package, Project};
-use crate::setup;
 use crate::steps::{Outcome, Steps};
+use crate::{guests, setup};
 use std::fs;
 
 /// How long.
@@ -37,6 +37,7 @@ const STEPS: [(&str, Step); 8] = [
     ("simulations", |project, options| simulations(project, options.seeds)),
     ("interleavings", |project, _| interleavings(project)),
     ("undefined behaviour", |project, _| undefined_behaviour(project)),
+    ("chaos", |project, _| chaos(project)),
     ("fuzzing", |project, options| fuzzing(project, options.fuzz_secs)),
 ];
 
@@ -144,6 +145,16 @@ fn undefined_behaviour(project: &Project) -> Result<Outcome> {
     command.env("PROPTEST_CASES", "4").env("MIRIFLAGS", "-Zmiri-disable-isolation");
     command.env_remove("RUSTUP_TOOLCHAIN").env_remove("CARGO").env_remove("RUSTC");
     command.args(["+nightly", "miri", "test", "-p", "hearth-abi", "-p", "hearth-protocol"]);
+    exec::run(&mut command).map(|()| Outcome::Ran)
+}
+
+/// The evening of chaos in its full length; the tests of each change have a minute of it.
+fn chaos(project: &Project) -> Result<Outcome> {
+    guests::run(project)?;
+    let programs = project.build_programs()?;
+    let mut command = project.with_guests(exec::cargo(&project.root));
+    command.env("HEARTH_PROGRAMS", programs).arg("test").args(project.host_packages());
+    command.args(["--test", "chaos", "--", "--ignored", "--nocapture"]);
     exec::run(&mut command).map(|()| Outcome::Ran)
 }
 

@@ -34,6 +34,8 @@ struct Slab {
 #[derive(Default)]
 struct SlabState {
     free: Vec<usize>,
+    /// Free as well, with some pages that were not given back: taken first.
+    warm: Vec<usize>,
     /// What is left of the newest mapping.
     fresh: Range<usize>,
     mappings: Vec<Range<usize>>,
@@ -57,7 +59,7 @@ impl Slab {
         if state.taken >= self.max {
             return Err(io::Error::new(io::ErrorKind::QuotaExceeded, "all slots are taken"));
         }
-        if let Some(address) = state.free.pop() {
+        if let Some(address) = state.warm.pop().or_else(|| state.free.pop()) {
             state.taken += 1;
             return Ok(Slot { address, is_fresh: false });
         }
@@ -86,10 +88,22 @@ impl Slab {
         Ok(Slot { address, is_fresh: true })
     }
 
+    /// How many warm slots are free.
+    fn warm(&self) -> usize {
+        self.state.lock().warm.len()
+    }
+
     /// Takes a slot back whose pages have been given back.
     fn give(&self, address: usize) {
         let mut state = self.state.lock();
         state.free.push(address);
+        state.taken -= 1;
+    }
+
+    /// Takes a slot back that keeps some of its pages.
+    fn give_warm(&self, address: usize) {
+        let mut state = self.state.lock();
+        state.warm.push(address);
         state.taken -= 1;
     }
 
@@ -310,14 +324,22 @@ unsafe impl StackMemory for SlotStack {
     }
 }
 
+/// Free stacks that keep what most guests use of theirs: the next guest touches it at once. Those beyond keep nothing, for a
+/// crowd that has gone would leave hundreds of megabytes. (Several that end at the same moment may be a few too many.)
+const WARM_MAX: usize = 1024;
+
 impl Drop for SlotStack {
     fn drop(&mut self) {
-        // What most guests use of it stays: the next guest touches it at once.
         const KEPT: usize = 16 << 10;
+        let is_warm = self.slab.warm() < WARM_MAX;
+        let kept = if is_warm { KEPT } else { 0 };
         // SAFETY: the slot is owned, and nothing runs on it any more. A failure only costs memory:
         // guests cannot read what lies on a stack.
-        unsafe { release(self.address + PAGE, self.slab.slot - PAGE - KEPT) };
-        self.slab.give(self.address);
+        unsafe { release(self.address + PAGE, self.slab.slot - PAGE - kept) };
+        match is_warm {
+            true => self.slab.give_warm(self.address),
+            false => self.slab.give(self.address),
+        }
     }
 }
 
@@ -471,6 +493,30 @@ mod tests {
             let line = format!("{:x}-{:x} ---p", guard.start as usize, guard.end as usize);
             assert!(maps.contains(&line), "{line} is not in\n{maps}");
         }
+    }
+
+    #[test]
+    fn a_crowd_that_has_gone_leaves_little_memory() {
+        const CROWD: usize = 2 * WARM_MAX;
+        let stacks = Stacks::new(64 << 10);
+        let mut crowd: Vec<_> = (0..CROWD).map(|_| stacks.new_stack(64 << 10, false).unwrap()).collect();
+        let tops: Vec<usize> = crowd.iter().map(|stack| stack.top() as usize).collect();
+        for top in &tops {
+            // SAFETY: the range is part of the stack of this top.
+            unsafe { ((top - 8) as *mut u8).write(1) };
+        }
+        crowd.clear();
+        // What was given back reads as zero; the mapping is there as long as the slab is.
+        // SAFETY: as above; the stacks are free, and nobody else knows the slab.
+        let kept = tops.iter().filter(|top| unsafe { ((**top - 8) as *const u8).read() } == 1).count();
+        assert_eq!(kept, WARM_MAX);
+        // Those are taken first.
+        crowd.extend((0..CROWD).map(|_| stacks.new_stack(64 << 10, false).unwrap()));
+        let (first, rest) = crowd.split_at(WARM_MAX);
+        // SAFETY: as above.
+        let is_warm = |stack: &Box<dyn StackMemory>| unsafe { stack.top().sub(8).read() } == 1;
+        assert!(first.iter().all(is_warm) && !rest.iter().any(is_warm));
+        assert!(crowd.iter().all(|stack| tops.contains(&(stack.top() as usize))), "slots are reused");
     }
 
     #[test]

@@ -16,6 +16,10 @@ pub enum Guest {
     Deaf,
     /// Makes one entity that belongs to it, named `marker`.
     Marker,
+    /// Sends every message back at once.
+    Echo,
+    /// Talks to a friend, and ends in every way there is; for the evening of chaos.
+    Worker,
 }
 
 impl Guest {
@@ -25,6 +29,8 @@ impl Guest {
             Guest::Bounce => ("bounce", include_str!("../guests/bounce.wat")),
             Guest::Deaf => ("deaf", include_str!("../guests/deaf.wat")),
             Guest::Marker => ("marker", include_str!("../guests/marker.wat")),
+            Guest::Echo => ("echo", include_str!("../guests/echo.wat")),
+            Guest::Worker => ("worker", include_str!("../guests/worker.wat")),
         }
     }
 }
@@ -49,7 +55,7 @@ mod tests {
 
     #[test]
     fn the_texts_are_modules() {
-        for guest in [Guest::Hands, Guest::Bounce, Guest::Deaf, Guest::Marker] {
+        for guest in [Guest::Hands, Guest::Bounce, Guest::Deaf, Guest::Marker, Guest::Echo, Guest::Worker] {
             let (name, text) = guest.text();
             if let Err(error) = wat::parse_str(text) {
                 panic!("{name}: {error}");

@@ -25,6 +25,6 @@ pub use hands::{Answer, Hands};
 pub use net::Net;
 pub use peer::{Ctl, Launch, Output, Peer, Space};
 pub use picture::{Area, count, differ, mean, near, screenshot};
-pub use programs::{program, std_guest};
+pub use programs::{program, std_guest, test_guest};
 pub use rustix::process::Signal;
 pub use wait::{LONG, wait_until};

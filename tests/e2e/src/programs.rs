@@ -29,6 +29,14 @@ pub fn std_guest(name: &str) -> PathBuf {
     found(guests().join(format!("{name}.wasm")), "cargo xtask guests")
 }
 
+/// A script that only tests have, by its name.
+///
+/// # Panics
+/// It was not built.
+pub fn test_guest(name: &str) -> PathBuf {
+    found(guests().join("test").join(format!("{name}.wasm")), "cargo xtask guests")
+}
+
 /// The folder of the scripts: `$HEARTH_STD`, else where the build puts them beside the programs.
 pub(crate) fn guests() -> PathBuf {
     let set = std::env::var_os("HEARTH_STD").map(PathBuf::from);
