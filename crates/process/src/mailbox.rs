@@ -239,7 +239,7 @@ impl<P: Parked> Mailbox<P> {
 
     /// Whether it has as many signals of those that came without being asked for as it may.
     pub(crate) fn is_full_of_signals(&self, limits: &Limits) -> bool {
-        self.0.lock().open.signals >= limits.mailbox_signals
+        self.inner.lock().open.signals >= limits.mailbox_signals
     }
 
     /// Drops what is in it and refuses what comes.

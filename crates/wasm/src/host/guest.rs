@@ -130,8 +130,9 @@ impl ResourceLimiter for Guest {
 
     fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
         // The machine had none, or the module's own maximum is less: it stays as it was, which is no more than it had.
-        let _ = self.memory_share.set(self.memory_before);
-        self.context.set_memory(self.memory_before);
+        let before = self.memory_before;
+        let _ = self.memory_share.set(before);
+        self.context.set_memory(before);
         Ok(())
     }
 
