@@ -6,9 +6,9 @@ use bytes::Bytes;
 use hearth_abi::{Errno, LumpId, PeerId, ProcessId};
 use hearth_process::{
     Code, Config, Context, ExitKind, ExitReason, Host, Level, Limit, Limits, MemoryShare, OriginLimits,
-    Processes, Program, RegisterError, ReplaceError, SendError, SpawnError, Spec, State, Take,
+    Processes, Program, RegisterError, ReplaceError, SendError, SpawnError, Spec, State, Take, Work,
 };
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
 const HERE: PeerId = PeerId::SERVER;
@@ -41,8 +41,6 @@ fn stranger() -> PeerId {
     PeerId::new(5).unwrap()
 }
 
-type Life = Pin<Box<dyn Future<Output = ExitReason> + Send>>;
-
 struct Does<F>(F);
 
 impl<F, R> Program for Does<F>
@@ -50,9 +48,11 @@ where
     F: Fn(Context) -> R + Send + Sync + 'static,
     R: Future<Output = ExitReason> + Send + 'static,
 {
-    fn run(self: Arc<Self>, context: Context) -> Life {
-        context.started();
-        Box::pin((self.0)(context))
+    fn run(self: Arc<Self>, context: Context) -> Work {
+        Work::whole(async move {
+            context.started();
+            (self.0)(context).await
+        })
     }
 }
 

@@ -16,7 +16,7 @@ use hearth_process::{
     Context, ExitKind, ExitReason, Limits, Processes, Program, Signal, Spec, State, Take, Work,
 };
 use hearth_protocol::hot::{Frame, Tie};
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 type Order = Box<dyn FnOnce(&Context) -> Option<ExitReason> + Send>;
