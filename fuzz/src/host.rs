@@ -58,6 +58,7 @@ const CALLS: &[(&str, &str, &str)] = &[
     ("terminal_command", "Iii", "i"),
     ("terminal_views", "Iii", "i"),
     ("keyboard_focus", "I", "i"),
+    ("keyboard_leave", "i", "i"),
     ("clipboard_write", "ii", "i"),
     ("clipboard_read", "I", "i"),
     ("scene_cast", "iiI", "i"),
@@ -270,6 +271,10 @@ impl Services for Stub {
     fn keyboard_focus(&self, caller: &Caller, _: Option<TerminalId>) -> Result<(), Errno> {
         assert!(has_authority(caller));
         Err(Errno::Unsupported)
+    }
+
+    fn keyboard_leave(&self, _: &Caller, _: PeerId) -> Result<(), Errno> {
+        Err(Errno::NotFound)
     }
 
     fn terminal_views(&self, after: EntityId, count: usize) -> Vec<View> {
