@@ -8,6 +8,7 @@ use hearth_abi::{
     cast::{self, Cast},
     exit::{ExitKind, Reason},
     input::{Event, Press, key},
+    keyboard,
     mesh::{Mesh, MorphTarget},
     pointer::{self, Wants},
     scene::{
@@ -91,6 +92,7 @@ fn components() -> Vec<Component> {
         Component::Node(Box::new(ModelNode::follow("hand.R"))),
         Component::Environment(Environment { lump, brightness: 1.0, ambient: 2.0, rotation: 3.0 }),
         Component::Pointer(Wants::HOVER.and(Wants::PRESS)),
+        Component::Keyboard(true),
         Component::Fog(Fog::new(40.0, 100.0)),
         Component::ColorGrading(ColorGrading::default()),
         Component::Lines(Box::new(Lines::through([[0.0; 3], [1.0; 3]]))),
@@ -360,6 +362,7 @@ fn input() -> Seeds {
         ),
         ("ok-gamepad-axis", Event::GamepadAxis { gamepad: 1, axis: 3, value: -0.5 }),
         ("ok-target", Event::Target { entity: Some(entity(7)), wants: Wants::PRESS }),
+        ("ok-paste", Event::Paste("ü".into())),
     ];
     let mut seeds: Seeds = events.into_iter().map(|(name, event)| (name, event.encode())).collect();
     seeds.push(("not-utf-8", hex("0200 c328")));
@@ -385,6 +388,22 @@ fn press() -> pointer::Event {
         normal: [0.0, 0.0, 1.0],
         wheel: [0.0; 2],
     }
+}
+
+/// What the user of peer 1 types.
+fn written(did: Event) -> Vec<u8> {
+    keyboard::Event { user: PeerId::new(1).unwrap(), entity: entity(7), did }.encode()
+}
+
+fn keyboard() -> Seeds {
+    vec![
+        ("ok-given", written(Event::Focus(true))),
+        ("ok-key", written(Event::Key { code: key::A, press: Press::Repeated })),
+        ("ok-text", written(Event::Text("Tür".into()))),
+        ("ok-paste", written(Event::Paste("two\nlines".into()))),
+        ("of-a-mouse", written(Event::Motion([1.0, 2.0]))),
+        ("not-utf-8", [&written(Event::Text(String::new()))[..], &hex("c328")].concat()),
+    ]
 }
 
 fn pointer() -> Seeds {
@@ -442,6 +461,9 @@ fn peer_frames() -> Seeds {
     };
     let user = PeerId::new(1).unwrap();
     let pressed = hot::Frame::Pointer { to: process(1), user, event: press().encode().into() };
+    let given =
+        hot::Frame::Keyboard { to: process(1), user, event: written(Event::Text("ü".into())).into() };
+    let leave = hot::Frame::Leave { user, from: process(1) };
     let reason = Reason { kind: ExitKind::Error, text: "lost", data: &[0x18, 0x2a] }.encode();
     let tied = |tie| lane(1, &hot::Frame::Tie { to: process(1), from: process(2), tie }.encode());
     let exit_to = hot::Frame::ExitTo { to: process(1), from: None, reason: reason.clone().into() };
@@ -457,6 +479,8 @@ fn peer_frames() -> Seeds {
         ("ok-missing", lane(2, &bulk::Frame::Missing { transfer: 1 }.encode())),
         ("ok-typed", lane(1, &typed.encode())),
         ("ok-pressed", lane(1, &pressed.encode())),
+        ("ok-keyboard", lane(1, &given.encode())),
+        ("ok-leave", lane(1, &leave.encode())),
         ("ok-link", tied(hot::Tie::Link)),
         ("ok-monitor", tied(hot::Tie::Monitor(7))),
         ("ok-exit", tied(hot::Tie::Exit(reason.clone().into()))),
@@ -810,6 +834,7 @@ fn main() {
             "module" => module(),
             "operator_frame" => operator_frame(),
             "peer_frames" => peer_frames(),
+            "keyboard" => keyboard(),
             "pointer" => pointer(),
             "record" => record(),
             "scene_frames" => scene_frames(),

@@ -4,6 +4,7 @@
 use hearth_abi::{
     cast::{Cast, decode_hits, encode_hits},
     input::Event,
+    keyboard,
     mesh::Mesh,
     pointer,
     signal::{Header, decode_args, encode_args},
@@ -40,7 +41,15 @@ pub fn signal(data: &[u8]) -> bool {
 pub fn input(data: &[u8]) -> bool {
     let Ok(event) = Event::decode(data) else { return false };
     assert_eq!(event.encode(), data);
-    assert_ne!(event.mask(), 0);
+    assert_eq!(event.mask() == 0, matches!(event, Event::Paste(_)), "all but pastes are asked for");
+    true
+}
+
+/// What a user typed into an entity.
+pub fn keyboard(data: &[u8]) -> bool {
+    let Ok(event) = keyboard::Event::decode(data) else { return false };
+    assert_eq!(event.encode(), data);
+    assert!(keyboard::is_told(&event.did) && event.entity.to_bits() != 0);
     true
 }
 

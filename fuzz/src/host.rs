@@ -106,6 +106,7 @@ pub(crate) const CALLS: &[Call] = &[
     call("exit_with", "ii", ""),
     writing("recv", "iii", 0),
     call("sleep", "I", "i"),
+    call("keyboard_leave", "i", "i"),
 ];
 
 impl Call {
@@ -379,6 +380,10 @@ impl Services for Stub {
     fn keyboard_focus(&self, caller: &Caller, _: Option<TerminalId>) -> Result<(), Errno> {
         assert!(has_authority(caller));
         Err(Errno::Unsupported)
+    }
+
+    fn keyboard_leave(&self, _: &Caller, _: PeerId) -> Result<(), Errno> {
+        Err(Errno::NotFound)
     }
 
     fn terminal_views(&self, after: EntityId, count: usize) -> Vec<View> {

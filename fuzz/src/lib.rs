@@ -29,7 +29,7 @@ mod sound;
 mod terminal;
 
 pub use font::font;
-pub use formats::{input, mesh, pointer, signal};
+pub use formats::{input, keyboard, mesh, pointer, signal};
 pub use host::host_calls;
 pub use module::{module, module_shape};
 pub use net::{handshake, hello, record};
@@ -57,6 +57,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "hello", run: hello, alterations: 300 },
     Target { name: "host_calls", run: host_calls, alterations: 200 },
     Target { name: "input", run: input, alterations: 4000 },
+    Target { name: "keyboard", run: keyboard, alterations: 4000 },
     Target { name: "mesh", run: mesh, alterations: 4000 },
     Target { name: "module", run: module, alterations: 20 },
     Target { name: "operator_frame", run: operator_frame, alterations: 2000 },

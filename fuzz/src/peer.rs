@@ -27,7 +27,10 @@ pub fn peer_frames(data: &[u8]) -> bool {
                 hot::Frame::Message { to, from, .. } => Some((to.to_bits(), from.to_bits())),
                 hot::Frame::Kill { to, from, .. } => Some((to.to_bits(), from.map_or(0, |id| id.to_bits()))),
                 hot::Frame::Terminal { terminal, from, .. } => Some((terminal.to_bits(), from.to_bits())),
-                hot::Frame::Pointer { to, user, .. } => Some((to.to_bits(), pointer::user_bits(user))),
+                hot::Frame::Pointer { to, user, .. } | hot::Frame::Keyboard { to, user, .. } => {
+                    Some((to.to_bits(), pointer::user_bits(user)))
+                }
+                hot::Frame::Leave { user, from } => Some((pointer::user_bits(user), from.to_bits())),
                 hot::Frame::Tie { to, from, .. } => Some((to.to_bits(), from.to_bits())),
                 hot::Frame::ExitTo { to, from, .. } => {
                     Some((to.to_bits(), from.map_or(0, |id| id.to_bits())))

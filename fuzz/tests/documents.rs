@@ -4,6 +4,7 @@
 
 use hearth_abi::{
     input::{Event, Press, key},
+    keyboard as typed,
     mesh::Mesh,
 };
 use hearth_scene::wire::{Down, Up};
@@ -43,6 +44,16 @@ fn input() {
     let [lines] = &examples("input.md")[..] else { panic!("one example") };
     let events: Vec<Event> = lines.iter().map(|line| Event::decode(line).unwrap()).collect();
     assert_eq!(events, [Event::Key { code: key::W, press: Press::Pressed }, Event::Motion([1.5, -2.0])]);
+}
+
+#[test]
+fn keyboard() {
+    let [lines] = &examples("keyboard.md")[..] else { panic!("one example") };
+    let events: Vec<typed::Event> = lines.iter().map(|line| typed::Event::decode(line).unwrap()).collect();
+    assert!(events.iter().all(|event| event.user.number() == 2 && event.entity.to_string() == "0.4660"));
+    let did: Vec<&Event> = events.iter().map(|event| &event.did).collect();
+    let key = Event::Key { code: key::A, press: Press::Pressed };
+    assert_eq!(did, [&Event::Focus(true), &key, &Event::Text("ü".into()), &Event::Paste("ab".into())]);
 }
 
 #[test]

@@ -142,5 +142,5 @@ macro_rules! replays {
 }
 
 replays! {
-    font handshake hello host_calls input mesh module operator_frame peer_frames pointer record scene_frames scene_ops scene_sync screen signal sound terminal
+    font handshake hello host_calls input keyboard mesh module operator_frame peer_frames pointer record scene_frames scene_ops scene_sync screen signal sound terminal
 }

@@ -60,7 +60,8 @@ enum {
     HEARTH_REPLY = 5,   /* the answer to a request */
     HEARTH_INPUT = 6,   /* an input event; see docs/formats/input.md */
     HEARTH_TERMINAL = 7, /* something happened to a terminal; see docs/formats/terminal.md */
-    HEARTH_POINTER = 8  /* a user's pointer did something to an entity; see docs/formats/pointer.md */
+    HEARTH_POINTER = 8, /* a user's pointer did something to an entity; see docs/formats/pointer.md */
+    HEARTH_KEYBOARD = 9 /* a user typed into an entity; see docs/formats/keyboard.md */
 };
 
 /* What try_recv and recv write, before the body. */
@@ -195,6 +196,8 @@ int32_t hearth_terminal_command(uint64_t terminal, const void *command, size_t l
 HEARTH_IMPORT(terminal_views) int32_t hearth_terminal_views(uint64_t after, void *out, size_t cap);
 /* 0 gives the keyboard back to the scripts. */
 HEARTH_IMPORT(keyboard_focus) int32_t hearth_keyboard_focus(uint64_t terminal);
+/* Gives back the keyboard that the user of a peer has given to an entity; see docs/formats/keyboard.md. */
+HEARTH_IMPORT(keyboard_leave) int32_t hearth_keyboard_leave(uint32_t user);
 HEARTH_IMPORT(clipboard_write) int32_t hearth_clipboard_write(const char *text, size_t len);
 HEARTH_IMPORT(clipboard_read) int32_t hearth_clipboard_read(uint64_t tag);
 HEARTH_IMPORT(command) int32_t hearth_command(const void *args, size_t len, uint64_t tag);

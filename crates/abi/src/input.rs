@@ -165,6 +165,9 @@ pub enum Event {
         /// −1 to 1; 0 while it rests.
         value: f32,
     },
+    /// Type 15: UTF-8 to the end, at most [`TEXT_LEN_MAX`] bytes: the user pasted it into what has their keyboard
+    /// ([`crate::keyboard`]). No subscription brings it.
+    Paste(String),
 }
 
 /// Longest text of one event in bytes.
@@ -175,7 +178,7 @@ pub const NAME_LEN_MAX: usize = 255;
 pub const FILE_LEN_MAX: u64 = 64 << 20;
 
 impl Event {
-    /// The bit of [`mask`] that asks for this event; those without a bit of their own come with any.
+    /// The bits of [`mask`] of which each asks for this event.
     pub const fn mask(&self) -> u32 {
         match self {
             Event::Key { .. } | Event::Text(_) => mask::KEYBOARD,
@@ -188,6 +191,7 @@ impl Event {
             Event::File { .. } => mask::FILES,
             Event::Gamepad { .. } | Event::GamepadButton { .. } | Event::GamepadAxis { .. } => mask::GAMEPAD,
             Event::Focus(_) | Event::Captured(_) => mask::KEYBOARD | mask::MOUSE,
+            Event::Paste(_) => 0,
         }
     }
 
@@ -209,6 +213,7 @@ impl Event {
             Event::Gamepad { .. } => 12,
             Event::GamepadButton { .. } => 13,
             Event::GamepadAxis { .. } => 14,
+            Event::Paste(_) => 15,
         };
         out.extend_from_slice(&kind.to_le_bytes());
         match self {
@@ -216,7 +221,7 @@ impl Event {
                 out.extend_from_slice(&code.to_le_bytes());
                 out.push(*press as u8);
             }
-            Event::Text(text) => out.extend_from_slice(text.as_bytes()),
+            Event::Text(text) | Event::Paste(text) => out.extend_from_slice(text.as_bytes()),
             Event::Motion(by) | Event::Wheel(by) => put_floats(&mut out, by),
             Event::Button { button, press, at } => {
                 out.extend_from_slice(&[*button, *press as u8]);
@@ -270,13 +275,7 @@ impl Event {
         let unknown = reader.error("unknown type of input event");
         let event = match reader.u16()? {
             1 => Event::Key { code: reader.u16()?, press: Press::decode(&mut reader)? },
-            2 => {
-                let too_long = reader.error("text is too long");
-                if reader.remaining() > TEXT_LEN_MAX {
-                    return Err(too_long);
-                }
-                Event::Text(reader.text(reader.remaining())?.into())
-            }
+            2 => Event::Text(text(&mut reader)?),
             3 => Event::Motion(reader.finites()?),
             4 => Event::Button {
                 button: reader.u8()?,
@@ -311,6 +310,7 @@ impl Event {
                 value: reader.finite()?,
             },
             14 => Event::GamepadAxis { gamepad: reader.u8()?, axis: reader.u8()?, value: reader.finite()? },
+            15 => Event::Paste(text(&mut reader)?),
             _ => return Err(unknown),
         };
         reader.end()?;
@@ -322,6 +322,14 @@ impl Event {
 fn entity(reader: &mut Reader<'_>) -> Result<Option<EntityId>, DecodeError> {
     let bits = reader.u64()?;
     Ok((bits != 0).then(|| EntityId::from_bits(bits)))
+}
+
+/// A text, to the end.
+fn text(reader: &mut Reader<'_>) -> Result<String, DecodeError> {
+    if reader.remaining() > TEXT_LEN_MAX {
+        return Err(reader.error("text is too long"));
+    }
+    Ok(reader.text(reader.remaining())?.into())
 }
 
 /// A name, to the end.
@@ -379,6 +387,7 @@ mod tests {
             Event::Gamepad { gamepad: 1, connected: true, name: "pad".into() },
             Event::GamepadButton { gamepad: 1, button: 16, press: Press::Pressed, value: 1.0 },
             Event::GamepadAxis { gamepad: 0, axis: 3, value: -0.5 },
+            Event::Paste("two\nlines".into()),
         ] {
             assert_eq!(Event::decode(&event.encode()), Ok(event));
         }

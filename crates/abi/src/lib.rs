@@ -3,7 +3,7 @@
 //! that crosses the boundary of a WebAssembly module.
 //!
 //! The documents of these layouts are `docs/formats/guest.md`, `docs/formats/scene.md`,
-//! `docs/formats/input.md`, `docs/formats/pointer.md`, `docs/formats/mesh.md`,
+//! `docs/formats/input.md`, `docs/formats/pointer.md`, `docs/formats/keyboard.md`, `docs/formats/mesh.md`,
 //! `docs/formats/terminal.md` and `docs/formats/screen.md`. Both sides use this crate, so it compiles for
 //! `wasm32-unknown-unknown`, needs nothing but `alloc`, and has no dependency.
 //!
@@ -21,6 +21,7 @@ pub mod errno;
 pub mod exit;
 pub mod id;
 pub mod input;
+pub mod keyboard;
 pub mod mesh;
 pub mod pointer;
 pub mod scene;

@@ -276,6 +276,9 @@ components! {
     Mirror(Mirror) = 28,
     /// Where the user's ears are. Only those of local scope count: the one with the highest priority. `i32` priority.
     Listener(Listener) = 29,
+    /// Whether a press of a user's first button on the entity, or on what is below it that has no such component of its
+    /// own, gives the user's keyboard to the target of the pointer that it is a part of (see [`crate::keyboard`]). `u8`.
+    Keyboard(bool) = 30,
 }
 
 /// Place, rotation and size relative to the parent.
@@ -491,7 +494,7 @@ impl Component {
             Component::Camera(camera) => camera.encode(out),
             Component::Model(id) => out.extend_from_slice(&id.0),
             Component::Billboard(mode) => out.push(*mode as u8),
-            Component::Hidden(on) => out.push(u8::from(*on)),
+            Component::Hidden(on) | Component::Keyboard(on) => out.push(u8::from(*on)),
             Component::Terminal(view) => view.encode(out),
             Component::Text(text) => text.encode(out),
             Component::Sound(sound) => sound.encode(out),
@@ -568,6 +571,7 @@ impl Component {
             ComponentKind::Layers => Component::Layers(Layers::decode(r)?),
             ComponentKind::Mirror => Component::Mirror(Mirror::decode(r)?),
             ComponentKind::Listener => Component::Listener(Listener { priority: r.i32()? }),
+            ComponentKind::Keyboard => Component::Keyboard(r.bool()?),
         };
         reader.end()?;
         Ok(component)
@@ -751,6 +755,7 @@ mod tests {
             Component::Layers(Layers::of(&[1, 4])),
             Component::Mirror(Mirror::default()),
             Component::Listener(Listener { priority: -3 }),
+            Component::Keyboard(true),
         ]
     }
 

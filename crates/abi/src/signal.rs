@@ -57,6 +57,8 @@ kinds! {
     Terminal = 7,
     /// A user's pointer did something to an entity of this process (see [`crate::pointer`]).
     Pointer = 8,
+    /// A user typed into an entity of this process (see [`crate::keyboard`]).
+    Keyboard = 9,
 }
 
 /// The header of a signal.

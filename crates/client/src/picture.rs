@@ -38,6 +38,14 @@ pub(crate) struct EnginePicture {
     has_window: bool,
     /// What terminals show that were not to be seen yet.
     screens: Arc<Mutex<BTreeMap<TerminalId, Option<Arc<Screen>>>>>,
+    typing: Arc<Mutex<Typing>>,
+}
+
+/// What the user is to be told of who has their keyboard, while the engine has no room to hear it.
+#[derive(Default)]
+struct Typing {
+    line: Option<String>,
+    is_waiting: bool,
 }
 
 const ENDED: &str = "the picture has ended";
@@ -73,7 +81,7 @@ fn pictured() -> (Pictured, oneshot::Receiver<Result<hearth_engine::Picture, Str
 
 impl EnginePicture {
     pub(crate) fn new(way: Way, has_window: bool) -> EnginePicture {
-        EnginePicture { way, has_window, screens: Arc::default() }
+        EnginePicture { way, has_window, screens: Arc::default(), typing: Arc::default() }
     }
 
     fn png(
@@ -211,6 +219,30 @@ impl Picture for EnginePicture {
     fn text_input(&self, on: bool) {
         // An engine that is behind hears of it at the next change: until then keys come as they are.
         let _ = self.way.try_send(Command::TextInput(on));
+    }
+
+    fn typing(&self, line: Option<String>) {
+        let mut typing = self.typing.lock();
+        if typing.is_waiting {
+            typing.line = line;
+            return;
+        }
+        // Who has the keyboard is not to be missed; of what waits for a place only the newest counts.
+        if let Err(Some(SendError::Full(_))) = self.way.try_send(Command::Typing(line.clone())) {
+            *typing = Typing { line, is_waiting: true };
+            let (way, typing) = (self.way.clone(), self.typing.clone());
+            tokio::spawn(async move {
+                loop {
+                    let line = typing.lock().line.clone();
+                    way.send(Command::Typing(line.clone())).await;
+                    let mut typing = typing.lock();
+                    if typing.line == line {
+                        typing.is_waiting = false;
+                        return;
+                    }
+                }
+            });
+        }
     }
 
     fn drop_asset(&self, class: &str, id: LumpId) {

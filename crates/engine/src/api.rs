@@ -156,6 +156,9 @@ pub enum Command {
     /// Whether the user types text now, so that input methods may take the keys and give text instead. Meanwhile the
     /// pointer touches no entity: the user's hands are at what they type into.
     TextInput(bool),
+    /// The user types into something of the scene now: until `None` comes this line stands over the picture, where nothing of
+    /// the scene hides it, and input methods may take the keys. Pointers go on.
+    Typing(Option<String>),
     /// Asks what a ray or a ball meets of all that is drawn in the next picture, after the commands before this.
     /// Those that take long to answer are answered in the pictures after. `done` is called once, on a thread of the
     /// engine, and must be quick; it hears an error if [`CASTS_MAX`](crate::CASTS_MAX) wait already.
@@ -206,6 +209,7 @@ impl fmt::Debug for Command {
             }
             Command::ClipboardRead { primary, .. } => write!(f, "ClipboardRead({primary})"),
             Command::TextInput(on) => write!(f, "TextInput({on})"),
+            Command::Typing(line) => write!(f, "Typing({})", line.is_some()),
             Command::Cast { cast, .. } => write!(f, "Cast({cast:?})"),
             Command::Volume(volume) => write!(f, "Volume({volume})"),
             Command::HandOver { peer, title } => write!(f, "HandOver({peer}, {title:?})"),

@@ -55,7 +55,7 @@ pub(crate) fn look(
     eye: Single<(Entity, Option<&RenderLayers>), With<crate::view::Eye>>,
     mut commands: Commands,
 ) {
-    let wanted = of_camera(place.camera().map(|(_, entity)| *entity), &said);
+    let wanted = of_camera(place.camera().map(|(_, entity)| *entity), &said).with(crate::marker::LAYER);
     if eye.1 != Some(&wanted) {
         commands.entity(eye.0).insert(wanted);
     }

@@ -42,6 +42,7 @@ mod light;
 mod lines;
 mod link;
 mod look;
+mod marker;
 mod mirror;
 mod model;
 mod monitor;

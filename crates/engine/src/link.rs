@@ -9,6 +9,7 @@ use crate::{
     drawn::Casts,
     input::Held,
     look::Looks,
+    marker,
     model::Shelves,
     place::Place,
     reply::Reply,
@@ -136,6 +137,7 @@ fn take_commands(world: &mut World, place: &mut Place, store: &mut Store) {
                 world.resource_mut::<Clipboard>().read(primary, Reply::new(done));
             }
             Command::TextInput(on) => text_input(world, on),
+            Command::Typing(line) => typing(world, line),
             Command::Cast { cast, done } => {
                 world.resource_mut::<Casts>().ask(cast, Reply::new(done));
             }
@@ -165,6 +167,7 @@ fn hand_over_to(world: &mut World, place: &mut Place, store: &mut Store, peer: P
     world.resource_mut::<Writing>().clear_screens(now);
     capture_pointer(world, false);
     text_input(world, false);
+    typing(world, None);
     let mut windows = world.query_filtered::<&mut Window, With<PrimaryWindow>>();
     if let Ok(mut window) = windows.single_mut(world) {
         window.title = title;
@@ -188,6 +191,16 @@ fn capture_pointer(world: &mut World, on: bool) {
 /// Asks input methods for what is typed, or leaves them alone; what the pointer does meanwhile is for nobody else.
 fn text_input(world: &mut World, on: bool) {
     world.resource_mut::<Hands>().type_text(on);
+    input_method(world, on);
+}
+
+/// Tells the user what they type into; the pointer goes on meanwhile.
+fn typing(world: &mut World, line: Option<String>) {
+    input_method(world, line.is_some());
+    marker::show(world, line);
+}
+
+fn input_method(world: &mut World, on: bool) {
     let mut windows = world.query_filtered::<&mut Window, With<PrimaryWindow>>();
     if let Ok(mut window) = windows.single_mut(world)
         && window.ime_enabled != on

@@ -632,3 +632,85 @@ fn letters_are_as_good_as_supersampled_ones() {
     eprint!("{report}");
     assert!(!is_bad, "\n{report}");
 }
+
+/// What tells the user who has their keyboard.
+fn typing(stage: &mut Stage, line: Option<&str>) {
+    stage.control.send(Command::Typing(line.map(str::to_owned))).unwrap();
+}
+
+/// How many pixels of the upper part have its colours: letters, and a plate that is nearly black.
+fn marked(picture: &Picture) -> [usize; 2] {
+    let rows = picture.height / 8;
+    let all = (0..rows).flat_map(|y| (0..picture.width).map(move |x| (x, y)));
+    let all: Vec<[u8; 3]> = all.map(|(x, y)| pixel(picture, x, y)).collect();
+    let is_ink = |[r, g, b]: &[u8; 3]| *r > 220 && (180..240).contains(g) && (130..200).contains(b);
+    let is_plate = |[r, g, b]: &[u8; 3]| *r < 60 && *g < 60 && *b < 60;
+    [all.iter().filter(|at| is_ink(at)).count(), all.iter().filter(|at| is_plate(at)).count()]
+}
+
+#[test]
+fn the_line_that_tells_who_has_the_keyboard_stands_over_everything() {
+    const LINE: &str = "a script of ann gets what you type: “guest book”. Esc leaves";
+    for quality in [Quality::Low, Quality::High] {
+        let mut stage = stage_of([640, 360], quality);
+        stage.make([day()]);
+        let eye = stage.make_by(
+            common::PEER,
+            Scope::Local,
+            [at(3.0, 1.0, 2.0), Component::Camera(Camera { near: 0.05, ..Camera::default() })],
+        );
+        stage.settle();
+        let without = stage.picture();
+        assert_eq!(marked(&without), [0, 0]);
+        typing(&mut stage, Some(LINE));
+        let shown = marked(&stage.picture());
+        assert!(shown[0] > 300 && shown[1] > 2500, "{shown:?}");
+        // What a script puts right before the eye: a plate, a bright one that blends, and writing, all nearer than the line.
+        let white = Material { unlit: true, base_color: [1.0; 4], ..Material::default() };
+        let parent = |id| Change::Reparented { id, parent: Some(eye) };
+        let plate = stage.make_by(
+            common::PEER,
+            Scope::Local,
+            [at(0.0, 0.0, -0.06), Component::Mesh(MeshSource::Cuboid([1.0, 1.0, 0.001])), look(white)],
+        );
+        let glass =
+            Material { blend: true, base_color: [1.0, 1.0, 1.0, 0.9], unlit: true, ..Material::default() };
+        let pane = stage.make_by(
+            common::PEER,
+            Scope::Local,
+            [at(0.0, 0.0, -0.055), Component::Mesh(MeshSource::Cuboid([1.0, 1.0, 0.001])), look(glass)],
+        );
+        let lie = Text { text: "all is well".into(), size: 0.02, background: [1.0; 4], ..Text::default() };
+        let words = stage.make_by(
+            common::PEER,
+            Scope::Local,
+            [at(0.0, 0.025, -0.052), Component::Text(Box::new(lie))],
+        );
+        [plate, pane, words].into_iter().for_each(|id| stage.change(parent(id)));
+        // Nor do the layers that a camera sees, or its angle, or where it is.
+        stage.set(eye, Component::Layers(hearth_abi::scene::Layers::of(&[3])));
+        stage.settle();
+        let blind = marked(&stage.picture());
+        stage.change(Change::Unset { id: eye, kind: ComponentKind::Layers });
+        stage.settle();
+        let covered = stage.picture();
+        assert!(pixel(&covered, 320, 300).iter().all(|part| *part > 200), "all else is covered");
+        for (what, now) in [("covered", marked(&covered)), ("in another layer", blind)] {
+            assert!(
+                now.iter().zip(shown).all(|(now, shown)| now.abs_diff(shown) * 5 < shown),
+                "{what}: {now:?}, {shown:?}"
+            );
+        }
+        let wide = Camera { near: 2.0, fov_y: 2.2, ..Camera::default() };
+        stage.set(eye, Component::Camera(wide));
+        stage.set(eye, at(-4000.0, 900.0, 3000.0));
+        stage.settle();
+        let moved = marked(&stage.picture());
+        assert!(
+            moved.iter().zip(shown).all(|(now, shown)| now.abs_diff(shown) * 4 < shown),
+            "{moved:?}, {shown:?}"
+        );
+        typing(&mut stage, None);
+        assert_eq!(marked(&stage.picture())[0], 0);
+    }
+}

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! Where the user's keys go: to the scripts that asked for them, or to the one terminal that has the
-//! keyboard.
+//! Where the user's keys go: to the scripts that asked for them, or to the one terminal or the one entity that has
+//! the keyboard.
 //!
-//! The engine tells each key twice, as an event for scripts and then as a stroke for terminals; one of the two
-//! is let through. A key belongs to whoever saw it go down, until it goes up: so no script waits for ever for a
+//! The engine tells each key twice, as an event for scripts and then as a stroke for who has the keyboard; one of the
+//! two is let through. A key belongs to whoever saw it go down, until it goes up: so no script waits for ever for a
 //! key to be released, and the key that gave a terminal the keyboard is not typed into it.
 
 use hearth_abi::{
-    ProcessId, TerminalId,
+    EntityId, ProcessId, TerminalId,
     input::{Event, Press, key},
     terminal::{Command, Modifiers, Pointer, Stroke},
 };
@@ -20,6 +20,26 @@ pub(crate) struct Focus {
     pub(crate) terminal: TerminalId,
     /// The process that gave it the keyboard.
     pub(crate) by: ProcessId,
+}
+
+/// The entity that has the keyboard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Typing {
+    /// The target that the user pressed.
+    pub(crate) entity: EntityId,
+    /// The process that it belonged to then, and that hears what is typed.
+    pub(crate) owner: ProcessId,
+}
+
+/// What becomes of a stroke while an entity has the keyboard.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum TypedInto {
+    /// Its owner hears this: a key, and what it types.
+    Told(Typing, Vec<Event>),
+    /// It pastes what is on the clipboard.
+    Paste(Typing),
+    /// It takes the keyboard from the entity that had it.
+    Left(Typing),
 }
 
 /// What becomes of a stroke.
@@ -47,12 +67,16 @@ pub(crate) struct Keyboard {
 
 struct State {
     focus: Option<Focus>,
+    /// The entity that has it. Of the two at most one is there.
+    typing: Option<Typing>,
+    /// A button went down, and it is not known yet whether on what has the keyboard.
+    is_pressed: bool,
     /// Whether the window has the system's keyboard.
     has_window: bool,
     /// Keys that are down, of which the scripts know.
     of_scripts: BTreeSet<u16>,
-    /// Keys that are down, of which the terminal knows.
-    of_terminal: BTreeSet<u16>,
+    /// Keys that are down, of which the terminal or the entity knows.
+    of_holder: BTreeSet<u16>,
     /// Keys that are held with others.
     modifiers: Modifiers,
 }
@@ -61,9 +85,11 @@ impl Default for State {
     fn default() -> State {
         State {
             focus: None,
+            typing: None,
+            is_pressed: false,
             has_window: true,
             of_scripts: BTreeSet::new(),
-            of_terminal: BTreeSet::new(),
+            of_holder: BTreeSet::new(),
             modifiers: Modifiers::default(),
         }
     }
@@ -80,10 +106,47 @@ impl Keyboard {
         self.state.lock().has_window
     }
 
-    /// Gives the keyboard to a terminal or to the scripts; tells what terminal had it.
+    /// The entity that has the keyboard.
+    pub(crate) fn typing(&self) -> Option<Typing> {
+        self.state.lock().typing
+    }
+
+    /// Gives the keyboard to an entity, which no terminal and no other entity has.
+    pub(crate) fn give_to_entity(&self, typing: Typing) {
+        let mut state = self.state.lock();
+        debug_assert!(state.focus.is_none() && state.typing.is_none());
+        state.of_holder.clear();
+        state.is_pressed = false;
+        state.typing = Some(typing);
+    }
+
+    /// Takes the keyboard from the entity that has it, if it is one of these.
+    pub(crate) fn take_from_entity_if(&self, which: impl FnOnce(&Typing) -> bool) -> Option<Typing> {
+        let mut state = self.state.lock();
+        let taken = state.typing.take_if(|typing| which(typing));
+        if taken.is_some() {
+            state.of_holder.clear();
+        }
+        taken
+    }
+
+    /// A button went down somewhere, or it is known where: on what has the keyboard.
+    pub(crate) fn set_pressed(&self, on: bool) {
+        self.state.lock().is_pressed = on;
+    }
+
+    /// Whether a button has gone down and nothing tells that it was on what has the keyboard. Asked before each picture,
+    /// since what the pointer is on is told with the one after a press.
+    pub(crate) fn take_pressed(&self) -> bool {
+        let mut state = self.state.lock();
+        std::mem::take(&mut state.is_pressed) && state.typing.is_some()
+    }
+
+    /// Gives the keyboard to a terminal or to the scripts; tells what terminal had it. No entity has it.
     pub(crate) fn give(&self, focus: Option<Focus>) -> Option<Focus> {
         let mut state = self.state.lock();
-        state.of_terminal.clear();
+        debug_assert!(state.typing.is_none() || focus.is_none());
+        state.of_holder.clear();
         std::mem::replace(&mut state.focus, focus)
     }
 
@@ -92,7 +155,7 @@ impl Keyboard {
         let mut state = self.state.lock();
         let taken = state.focus.take_if(|focus| which(focus));
         if taken.is_some() {
-            state.of_terminal.clear();
+            state.of_holder.clear();
         }
         taken
     }
@@ -100,7 +163,7 @@ impl Keyboard {
     /// Whether an event is for the scripts.
     pub(crate) fn is_for_scripts(&self, event: &Event) -> bool {
         let mut state = self.state.lock();
-        let is_free = state.focus.is_none();
+        let is_free = state.focus.is_none() && state.typing.is_none();
         match event {
             Event::Key { code, press: Press::Pressed } if is_free => {
                 state.of_scripts.insert(*code);
@@ -129,6 +192,38 @@ impl Keyboard {
         command
     }
 
+    /// What becomes of a stroke, if an entity has the keyboard. The keyboard is already taken when it says so.
+    pub(crate) fn stroke_into_entity(&self, stroke: &Stroke) -> Option<TypedInto> {
+        let mut state = self.state.lock();
+        let typing = state.typing?;
+        if stroke.code != 0 {
+            state.modifiers = stroke.modifiers;
+        }
+        let Stroke { code, press, .. } = *stroke;
+        if press == Press::Pressed && (code == key::ESCAPE || stroke.is_release_chord()) {
+            state.of_holder.clear();
+            return state.typing.take().map(TypedInto::Left);
+        }
+        if pastes(stroke) && press != Press::Released {
+            return (press == Press::Pressed).then_some(TypedInto::Paste(typing));
+        }
+        let is_known = match press {
+            _ if code == 0 => true,
+            // The keyboard may have moved between the two tellings of this key.
+            Press::Pressed if state.of_scripts.contains(&code) => false,
+            Press::Pressed => {
+                state.of_holder.insert(code);
+                true
+            }
+            Press::Repeated => state.of_holder.contains(&code),
+            Press::Released => state.of_holder.remove(&code),
+        };
+        let key = (code != 0).then_some(Event::Key { code, press });
+        let types = press != Press::Released && !stroke.text.is_empty();
+        let text = types.then(|| Event::Text(stroke.text.clone()));
+        is_known.then(|| TypedInto::Told(typing, key.into_iter().chain(text).collect()))
+    }
+
     /// What becomes of a stroke. The keyboard is already taken when it says so.
     pub(crate) fn stroke(&self, stroke: &Stroke) -> Stroked {
         let mut state = self.state.lock();
@@ -143,7 +238,7 @@ impl Keyboard {
             };
         }
         if stroke.is_release_chord() {
-            state.of_terminal.clear();
+            state.of_holder.clear();
             return state.focus.take().map_or(Stroked::Nothing, Stroked::Released);
         }
         let is_known = match stroke.press {
@@ -151,9 +246,9 @@ impl Keyboard {
             Press::Pressed if stroke.code == 0 || is_shortcut(stroke).is_some() => true,
             // The keyboard may have moved between the two tellings of this key.
             Press::Pressed if state.of_scripts.contains(&stroke.code) => false,
-            Press::Pressed => state.of_terminal.insert(stroke.code),
-            Press::Repeated => state.of_terminal.contains(&stroke.code) || is_shortcut(stroke).is_some(),
-            Press::Released => state.of_terminal.remove(&stroke.code),
+            Press::Pressed => state.of_holder.insert(stroke.code),
+            Press::Repeated => state.of_holder.contains(&stroke.code) || is_shortcut(stroke).is_some(),
+            Press::Released => state.of_holder.remove(&stroke.code),
         };
         match is_shortcut(stroke) {
             Some(shortcut) if stroke.press != Press::Released => shortcut(terminal),
@@ -179,6 +274,16 @@ fn is_shortcut(stroke: &Stroke) -> Option<fn(TerminalId) -> Stroked> {
         return Some(Stroked::Paste);
     }
     None
+}
+
+/// Ctrl+V, and what pastes into terminals.
+fn pastes(stroke: &Stroke) -> bool {
+    let locks = Modifiers::CAPS_LOCK.and(Modifiers::NUM_LOCK);
+    let is_v = stroke.key.map_or(stroke.code == V, |key| key.eq_ignore_ascii_case(&'v'));
+    let is_control = Modifiers(stroke.modifiers.0 & !locks.0) == Modifiers::CONTROL;
+    is_v && is_control
+        || is_shortcut(stroke)
+            .is_some_and(|shortcut| matches!(shortcut(TerminalId::from_bits(1)), Stroked::Paste(_)))
 }
 
 /// Ctrl+Shift with plus, minus or 0, wherever the layout has them.
@@ -329,6 +434,77 @@ mod tests {
         ] {
             assert_eq!(keyboard.stroke(&with(code, Pressed, modifiers)), wanted, "{code:#x}");
         }
+    }
+
+    const TYPING: Typing = Typing { entity: EntityId::from_bits(9), owner: ProcessId::from_bits(3) };
+
+    fn into(keyboard: &Keyboard, stroke: &Stroke) -> Option<TypedInto> {
+        for event in [event(stroke.code, stroke.press), Event::Text("x".into())] {
+            assert!(!keyboard.is_for_scripts(&event), "scripts hear nothing of {stroke:?}");
+        }
+        keyboard.stroke_into_entity(stroke)
+    }
+
+    #[test]
+    fn an_entity_hears_keys_and_what_they_type() {
+        let keyboard = Keyboard::default();
+        assert!(keyboard.is_for_scripts(&event(key::W, Pressed)));
+        assert_eq!(keyboard.stroke_into_entity(&stroke(key::W, Pressed)), None);
+        keyboard.give_to_entity(TYPING);
+        // W was down before: its release is the scripts', and it is typed when it goes down anew.
+        assert_eq!(keyboard.stroke_into_entity(&stroke(key::W, Pressed)), None);
+        assert_eq!(keyboard.stroke_into_entity(&stroke(key::W, Repeated)), None);
+        assert!(keyboard.is_for_scripts(&event(key::W, Released)));
+        let typed = |code, press, text: &str| Stroke { text: text.into(), ..stroke(code, press) };
+        let told = |events: &[Event]| Some(TypedInto::Told(TYPING, events.to_vec()));
+        let a = |press| event(key::A, press);
+        let text = |text: &str| Event::Text(text.into());
+        assert_eq!(into(&keyboard, &typed(key::A, Pressed, "ä")), told(&[a(Pressed), text("ä")]));
+        assert_eq!(into(&keyboard, &typed(key::A, Repeated, "ä")), told(&[a(Repeated), text("ä")]));
+        assert_eq!(into(&keyboard, &typed(key::A, Released, "")), told(&[a(Released)]));
+        assert_eq!(into(&keyboard, &typed(0, Pressed, "é")), told(&[text("é")]), "an input method");
+        // What an entity saw go down is not the scripts' when it has lost the keyboard meanwhile.
+        into(&keyboard, &stroke(key::A, Pressed));
+        assert_eq!(keyboard.take_from_entity_if(|typing| *typing == TYPING), Some(TYPING));
+        assert!(!keyboard.is_for_scripts(&event(key::A, Released)));
+        assert_eq!(keyboard.stroke_into_entity(&stroke(key::A, Released)), None);
+        assert!(keyboard.is_for_scripts(&event(key::A, Pressed)));
+    }
+
+    #[test]
+    fn escape_and_the_chord_leave_an_entity_and_only_wishes_paste() {
+        let both = Modifiers::CONTROL.and(Modifiers::SHIFT);
+        for leave in [stroke(key::ESCAPE, Pressed), with(key::SPACE, Pressed, both)] {
+            let keyboard = Keyboard::default();
+            keyboard.give_to_entity(TYPING);
+            assert_eq!(into(&keyboard, &leave), Some(TypedInto::Left(TYPING)));
+            assert_eq!((keyboard.typing(), keyboard.stroke_into_entity(&leave)), (None, None));
+            assert!(!keyboard.is_for_scripts(&event(leave.code, Released)), "nor does a script hear of it");
+        }
+        let keyboard = Keyboard::default();
+        keyboard.give_to_entity(TYPING);
+        for (code, modifiers) in
+            [(V, Modifiers::CONTROL), (V, both.and(Modifiers::NUM_LOCK)), (INSERT, Modifiers::SHIFT)]
+        {
+            assert_eq!(into(&keyboard, &with(code, Pressed, modifiers)), Some(TypedInto::Paste(TYPING)));
+            assert_eq!(into(&keyboard, &with(code, Repeated, modifiers)), None, "one wish, one paste");
+            assert_eq!(into(&keyboard, &with(code, Released, modifiers)), None);
+        }
+        assert!(matches!(into(&keyboard, &stroke(V, Pressed)), Some(TypedInto::Told(..))));
+    }
+
+    #[test]
+    fn a_press_is_elsewhere_unless_it_is_told_that_it_was_not() {
+        let keyboard = Keyboard::default();
+        keyboard.set_pressed(true);
+        assert!(!keyboard.take_pressed(), "nothing has the keyboard");
+        keyboard.give_to_entity(TYPING);
+        assert!(!keyboard.take_pressed());
+        keyboard.set_pressed(true);
+        keyboard.set_pressed(false);
+        assert!(!keyboard.take_pressed());
+        keyboard.set_pressed(true);
+        assert!(keyboard.take_pressed() && !keyboard.take_pressed());
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //!   `inputs` hands on what the user does, and `pointers` what the user does to things of others;
 //!   `files` makes lumps of files of this machine.
 //! - `terminals` are those of this machine, `screens` what all of them show, `keyboard` says whose the keys are,
-//!   and `grants` what the user has granted to others.
+//!   `typing` brings them to entities of any process, and `grants` what the user has granted to others.
 //! - `root` starts the services of the manifest, and starts them again when they end.
 //! - `services` is what guests ask of their peer, `operator` what the local socket asks, `replace` the part
 //!   of it that gives running processes new code, `notices` what their authors are told in the space.
@@ -55,6 +55,7 @@ mod standing;
 mod terminals;
 mod ties;
 mod transfer;
+mod typing;
 mod voice;
 mod world;
 

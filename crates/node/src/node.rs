@@ -21,6 +21,7 @@ use crate::{
     standing::Standing,
     terminals::Terminals,
     ties::Ties,
+    typing::TypedOut,
     world::World,
 };
 use bytes::Bytes;
@@ -151,6 +152,7 @@ pub(crate) struct Inner {
     pub(crate) world: World,
     pub(crate) inputs: Inputs,
     pub(crate) pointers: Pointers,
+    pub(crate) typed_out: TypedOut,
     pub(crate) files: Files,
     pub(crate) terminals: Terminals,
     pub(crate) screens: Screens,
@@ -244,6 +246,7 @@ impl Inner {
             world,
             inputs: Inputs::default(),
             pointers: Pointers::default(),
+            typed_out: TypedOut::default(),
             files: Files::default(),
             terminals: Terminals::default(),
             screens: Screens::new(me),
@@ -575,6 +578,7 @@ impl hearth_process::Host for Handle {
             inner.inputs.set_aside(id);
             inner.held.set_aside(id);
             inner.terminals_set_aside(id);
+            inner.take_typing(|typing| typing.owner == id);
             inner.world.set_aside(id);
         }
     }
@@ -689,7 +693,9 @@ impl Node {
             PictureEvent::Input(event) => {
                 if matches!(event, hearth_abi::input::Event::Frame { .. }) {
                     inner.pointers_due(Instant::now());
+                    inner.typing_due();
                 }
+                inner.typing_hears(&event);
                 if inner.is_for_scripts(&event) {
                     inner.inputs.deliver(&inner.processes, &event);
                 }

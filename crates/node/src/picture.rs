@@ -79,6 +79,13 @@ pub trait Picture: Send + Sync + 'static {
         Box::pin(std::future::ready(Err((Errno::Unsupported, "there is no window".to_owned()))))
     }
 
+    /// Something of the scene has the user's keyboard, or no longer: until `None` comes this line stands over the whole
+    /// picture, and what the user types may go through an input method. Nothing that scripts show may hide it. Pointers
+    /// go on.
+    fn typing(&self, line: Option<String>) {
+        let _ = line;
+    }
+
     /// Whether what the user types may go through an input method: while a terminal has the keyboard. Without a
     /// window nothing is typed.
     fn text_input(&self, on: bool) {

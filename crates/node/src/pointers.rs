@@ -44,8 +44,8 @@ impl Pointers {
         let mut slots = self.slots.lock();
         if !event.kind.is_motion() {
             // What comes after a motion stays after it.
-            let of_entity = slots.iter_mut().filter(|slot| slot.entity == event.entity);
-            let mut due: Vec<Event> = of_entity.filter_map(|slot| slot.waiting.take()).collect();
+            drop(slots);
+            let mut due = self.waiting(event.entity);
             due.push(event);
             return due;
         }
@@ -67,6 +67,12 @@ impl Pointers {
         slots.push(Slot { entity: event.entity, kind: event.kind, sent: now, waiting: None });
         due.push(event);
         due
+    }
+
+    /// What waits of an entity.
+    fn waiting(&self, entity: EntityId) -> Vec<Event> {
+        let mut slots = self.slots.lock();
+        slots.iter_mut().filter(|slot| slot.entity == entity).filter_map(|slot| slot.waiting.take()).collect()
     }
 
     /// What has waited long enough.
@@ -94,7 +100,11 @@ impl Inner {
         if !is_end && self.terminal_has_keyboard() {
             return;
         }
-        let Some(owner) = self.owner_that_wants(&event) else { return };
+        let owner = self.owner_that_wants(&event);
+        if event.kind == Kind::Press {
+            self.pressed(&event, owner);
+        }
+        let Some(owner) = owner else { return };
         if owner.peer() == self.me {
             self.touched(owner, &event);
             return;
@@ -111,6 +121,11 @@ impl Inner {
                 self.send_pointer(owner, &event);
             }
         }
+    }
+
+    /// Sends what waits of an entity: something else comes behind it.
+    pub(crate) fn send_waiting_pointers(&self, owner: ProcessId, entity: EntityId) {
+        self.pointers.waiting(entity).iter().for_each(|event| self.send_pointer(owner, event));
     }
 
     /// What the pointer of another peer's user did to an entity of one of our processes.

@@ -301,6 +301,10 @@ impl Services for Handle {
         self.get().ok_or(Errno::Host)?.focus_keyboard(caller.process, terminal)
     }
 
+    fn keyboard_leave(&self, caller: &Caller, user: PeerId) -> Result<(), Errno> {
+        self.get().ok_or(Errno::Host)?.leave_keyboard(caller.process, user)
+    }
+
     fn clipboard_write(&self, _caller: &Caller, text: String) -> Result<(), Errno> {
         self.get().ok_or(Errno::Host)?.clipboard_write(text)
     }

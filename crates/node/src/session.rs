@@ -278,6 +278,8 @@ impl Session {
                 return Ok(self.inner.terminal_input(from.peer(), terminal, &command));
             }
             hot::Frame::Pointer { to, user, event } => self.inner.touched_from(to, user, &event),
+            hot::Frame::Keyboard { to, user, event } => self.inner.typed_from(to, user, &event),
+            hot::Frame::Leave { from, .. } => self.inner.take_typing(|typing| typing.owner == from),
             hot::Frame::Tie { to, from, tie } => self.inner.tied(from, to, tie),
             hot::Frame::ExitTo { to, from, reason } => {
                 let reason = ExitReason::decode(&reason).map_err(FrameError::from)?;

@@ -465,7 +465,8 @@ impl Inner {
             true => self.terminals.get(before.terminal).is_some(),
             false => self.may_type(before.terminal).is_ok(),
         };
-        if is_there && keyboard.focus().is_none() {
+        let _held = self.hold_typing();
+        if is_there && keyboard.focus().is_none() && keyboard.typing().is_none() {
             keyboard.give(Some(before));
             self.show_keyboard(before, true);
         } else {
@@ -575,6 +576,7 @@ impl Inner {
         // Who closes a terminal, ends a process or takes back a grant does that first and then takes the keyboard, for
         // which it waits until this is done.
         let mut moves = self.terminals.moves.lock();
+        let _quiet = self.quiet();
         let Some(terminal) = terminal else {
             self.take_keyboard_in(&mut moves, |_| true);
             return Ok(());
@@ -650,6 +652,9 @@ impl Inner {
 
     /// A key of the user for the terminal that has the keyboard.
     pub(crate) fn stroke(self: &Arc<Self>, stroke: Stroke) {
+        if self.stroke_into_entity(&stroke) {
+            return;
+        }
         let moves = self.terminals.moves.lock();
         let focus = self.terminals.keyboard.focus();
         let stroked = self.terminals.keyboard.stroke(&stroke);
@@ -765,6 +770,7 @@ impl Inner {
         };
         hosted.into_iter().for_each(|terminal| self.note_typist(terminal, peer, false));
         self.take_keyboard(|focus| focus.terminal.peer() == peer);
+        self.take_typing(|typing| typing.owner.peer() == peer);
     }
 
     /// Another peer's user has granted something to this one's, or takes it back.

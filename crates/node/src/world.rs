@@ -330,6 +330,30 @@ impl World {
         }
     }
 
+    /// Whether a press on an entity gives the keyboard to the target that it is, or is a part of: the nearest component that
+    /// says so, from it up to the target, decides.
+    pub(crate) fn takes_keys(&self, pressed: EntityId, target: EntityId) -> bool {
+        let state = self.state.lock();
+        let scene = state.scene();
+        let mut is_part = true;
+        let up_to_target = std::iter::once(pressed).chain(scene.above(pressed)).take_while(|id| {
+            let is_within = is_part;
+            is_part = *id != target;
+            is_within
+        });
+        let parts: Vec<EntityId> = up_to_target.collect();
+        let says = |id: &EntityId| match scene.get(*id)?.get(ComponentKind::Keyboard)? {
+            Component::Keyboard(on) => Some(*on),
+            _ => None,
+        };
+        parts.last() == Some(&target) && parts.iter().find_map(says) == Some(true)
+    }
+
+    /// A component, as this peer knows it now.
+    pub(crate) fn component(&self, entity: EntityId, kind: ComponentKind) -> Option<Component> {
+        self.state.lock().scene().get(entity)?.get(kind).cloned()
+    }
+
     /// The bytes of a component, as this peer knows it now.
     pub(crate) fn read(&self, entity: EntityId, kind: ComponentKind) -> Option<Vec<u8>> {
         self.state.lock().scene().component_bytes(entity, kind)
@@ -463,5 +487,6 @@ impl World {
             self.shown.notify_one();
         }
         inner.share_terminals();
+        inner.typing_checked();
     }
 }

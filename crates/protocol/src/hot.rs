@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Frames of the hot lane: messages of processes, links and monitors between them, what is typed into terminals,
-//! what pointers do to entities, and changes of the scene.
+//! what pointers do to entities, what is typed into these, and changes of the scene.
 //!
 //! The first byte is the type. A server relays [`Frame::Message`], [`Frame::Kill`], [`Frame::Terminal`],
-//! [`Frame::Pointer`], [`Frame::Tie`] and [`Frame::ExitTo`] by their header alone (see [`route`]); the bytes go on as
-//! they came.
+//! [`Frame::Pointer`], [`Frame::Keyboard`], [`Frame::Leave`], [`Frame::Tie`] and [`Frame::ExitTo`] by their header alone (see
+//! [`route`]); the bytes go on as they came.
 //!
 //! [`Frame::Tie`] and [`Frame::Gone`] are *sure*: two neighbours count them, keep what the other has not
 //! confirmed, and send it again when their connection was broken ([`Frame::Hail`], [`Frame::Received`]).
@@ -15,7 +15,7 @@ use hearth_abi::{
     PeerId, ProcessId, TerminalId,
     codec::{DecodeError, Reader},
     exit::Reason,
-    pointer,
+    keyboard, pointer,
     terminal::Command,
 };
 
@@ -38,6 +38,8 @@ const EXIT_TO: u8 = 13;
 const GONE: u8 = 14;
 const HAIL: u8 = 15;
 const RECEIVED: u8 = 16;
+const KEYBOARD: u8 = 17;
+const LEAVE: u8 = 18;
 
 /// A frame of the hot lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +82,23 @@ pub enum Frame {
         user: PeerId,
         /// What the pointer did.
         event: Bytes,
+    },
+    /// Type 17: as [`Frame::Pointer`], with an event of `docs/formats/keyboard.md`.
+    Keyboard {
+        /// The process that the entity belongs to.
+        to: ProcessId,
+        /// The peer of the user.
+        user: PeerId,
+        /// What was typed.
+        event: Bytes,
+    },
+    /// Type 18: `u64` user (a peer in the upper 20 bits, and no serial), `u64` from: the process gives the keyboard back
+    /// that this user has given to an entity of it.
+    Leave {
+        /// The peer of the user.
+        user: PeerId,
+        /// The process; never zero.
+        from: ProcessId,
     },
     /// Types 6 to 12: `u64` to, `u64` from, then what the type has. Sure.
     Tie {
@@ -168,7 +187,7 @@ pub fn route(frame: &[u8]) -> Result<Option<Route>, FrameError> {
     let mut reader = Reader::new(frame);
     let unknown = reader.error("unknown type of frame");
     match reader.u8()? {
-        MESSAGE | KILL | TERMINAL | POINTER | LINK..=EXIT_TO => Ok(Some(Route {
+        MESSAGE | KILL | TERMINAL | POINTER | LINK..=EXIT_TO | KEYBOARD | LEAVE => Ok(Some(Route {
             to: ProcessId::from_bits(reader.u64()?),
             from: ProcessId::from_bits(reader.u64()?),
         })),
@@ -198,7 +217,8 @@ pub fn check(frame: &[u8]) -> Result<(), FrameError> {
     match kind {
         KILL => drop(reader.text(reader.remaining())?),
         TERMINAL => drop(Command::decode(reader.bytes(reader.remaining())?)?),
-        POINTER => drop(pointer(&mut reader)?),
+        POINTER | KEYBOARD => drop(of_user(kind, &mut reader)?),
+        LEAVE => drop(leave(&mut reader)?),
         LINK..=DOWN => drop(tie(kind, &mut reader)?),
         EXIT_TO => drop(exit_to(&mut reader)?),
         _ => {}
@@ -262,24 +282,40 @@ fn exit_to(reader: &mut Reader<'_>) -> Result<(ProcessId, Option<ProcessId>), De
     Ok((to, (from != 0).then(|| ProcessId::from_bits(from))))
 }
 
-/// The fields of a frame about a pointer, whose event must be one of the user that it names.
-fn pointer<'a>(reader: &mut Reader<'a>) -> Result<(ProcessId, PeerId, &'a [u8]), DecodeError> {
+/// The fields of a frame about what a user does, whose event must be one of the user that it names.
+fn of_user<'a>(kind: u8, reader: &mut Reader<'a>) -> Result<(ProcessId, PeerId, &'a [u8]), DecodeError> {
     let to = ProcessId::from_bits(reader.u64()?);
-    // A server has no user, and zero would be anybody.
-    let nobody = reader.error("a pointer belongs to a user");
-    let user = ProcessId::from_bits(reader.u64()?);
-    if user.serial() != 0 || user.peer() == PeerId::SERVER {
-        return Err(nobody);
-    }
+    let user = user(reader)?;
     let another = reader.error("the event is another user's");
     let start = reader.offset();
     let bytes = reader.bytes(reader.remaining())?;
-    let event = pointer::Event::decode(bytes)
-        .map_err(|error| DecodeError { offset: start + error.offset, ..error })?;
-    if event.user != user.peer() {
+    let said = match kind {
+        POINTER => pointer::Event::decode(bytes).map(|event| event.user),
+        _ => keyboard::Event::decode(bytes).map(|event| event.user),
+    };
+    if said.map_err(|error| DecodeError { offset: start + error.offset, ..error })? != user {
         return Err(another);
     }
-    Ok((to, user.peer(), bytes))
+    Ok((to, user, bytes))
+}
+
+/// The peer of a user, in the place of a process.
+fn user(reader: &mut Reader<'_>) -> Result<PeerId, DecodeError> {
+    let nobody = reader.error("hands belong to a user");
+    let user = ProcessId::from_bits(reader.u64()?);
+    if user.serial() != 0 || user.peer() == PeerId::SERVER { Err(nobody) } else { Ok(user.peer()) }
+}
+
+/// Who gives back whose keyboard.
+fn leave(reader: &mut Reader<'_>) -> Result<(PeerId, ProcessId), DecodeError> {
+    let user = user(reader)?;
+    let nobody = reader.error("a process gives the keyboard back");
+    let from = match reader.u64()? {
+        0 => return Err(nobody),
+        from => ProcessId::from_bits(from),
+    };
+    let more = reader.error("bytes after the end");
+    if reader.is_empty() { Ok((user, from)) } else { Err(more) }
 }
 
 impl Frame {
@@ -312,12 +348,17 @@ impl Frame {
                 out.put_u64_le(from.to_bits());
                 out.put_slice(command);
             }
-            Frame::Pointer { to, user, event } => {
+            Frame::Pointer { to, user, event } | Frame::Keyboard { to, user, event } => {
                 out.reserve(17 + event.len());
-                out.put_u8(POINTER);
+                out.put_u8(if matches!(self, Frame::Pointer { .. }) { POINTER } else { KEYBOARD });
                 out.put_u64_le(to.to_bits());
                 out.put_u64_le(pointer::user_bits(*user));
                 out.put_slice(event);
+            }
+            Frame::Leave { user, from } => {
+                out.put_u8(LEAVE);
+                out.put_u64_le(pointer::user_bits(*user));
+                out.put_u64_le(from.to_bits());
             }
             Frame::Tie { to, from, tie } => {
                 let (kind, number, reason): (_, _, &[u8]) = match tie {
@@ -366,7 +407,7 @@ impl Frame {
     ///
     /// # Errors
     /// The frame is too long, its header cut, its type unknown, its text no UTF-8, what is typed is from nobody, or
-    /// an event of a pointer is malformed or not of the user that the header names.
+    /// an event of a pointer or a keyboard is malformed or not of the user that the header names.
     pub fn decode(bytes: &Bytes) -> Result<Frame, FrameError> {
         if bytes.len() > FRAME_LEN_MAX {
             return Err(FrameError::TooLong { len: bytes.len(), limit: FRAME_LEN_MAX });
@@ -396,9 +437,17 @@ impl Frame {
                 };
                 Ok(Frame::Terminal { terminal, from, command: bytes.slice(reader.offset()..) })
             }
-            POINTER => {
-                let (to, user, event) = pointer(&mut reader)?;
-                Ok(Frame::Pointer { to, user, event: bytes.slice(bytes.len() - event.len()..) })
+            kind @ (POINTER | KEYBOARD) => {
+                let (to, user, event) = of_user(kind, &mut reader)?;
+                let event = bytes.slice(bytes.len() - event.len()..);
+                Ok(match kind {
+                    POINTER => Frame::Pointer { to, user, event },
+                    _ => Frame::Keyboard { to, user, event },
+                })
+            }
+            LEAVE => {
+                let (user, from) = leave(&mut reader)?;
+                Ok(Frame::Leave { user, from })
             }
             kind @ LINK..=DOWN => {
                 let (to, from, said) = tie(kind, &mut reader)?;
@@ -545,6 +594,43 @@ mod tests {
         }
     }
 
+    fn typed(user: u32) -> Bytes {
+        let did = hearth_abi::input::Event::Text("ü".into());
+        keyboard::Event { user: PeerId::new(user).unwrap(), entity: EntityId::from_bits(9), did }
+            .encode()
+            .into()
+    }
+
+    /// The document's examples.
+    #[test]
+    fn what_is_typed_belongs_to_a_user_and_a_process_gives_it_back() {
+        let user = PeerId::new(2).unwrap();
+        let to = ProcessId::from_bits(3);
+        let bytes = Frame::Keyboard { to, user, event: typed(2) }.encode();
+        let head = [17, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x20, 0, 0];
+        let event = [2, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0xc3, 0xbc];
+        assert_eq!(bytes[..], [&head[..], &event].concat());
+        assert_eq!(check(&bytes), Ok(()));
+        let leave = Frame::Leave { user, from: to }.encode();
+        assert_eq!(leave[..], [&[18][..], &head[9..], &head[1..9]].concat());
+        assert_eq!(check(&leave), Ok(()));
+        for (wrong, what) in [
+            (Frame::Keyboard { to, user, event: typed(3) }.encode().to_vec(), "another user"),
+            (Frame::Keyboard { to, user: PeerId::SERVER, event: typed(0) }.encode().to_vec(), "a server's"),
+            (head.to_vec(), "no event"),
+            ([&head[..], &super::tests::event(2)[..]].concat(), "an event of a pointer"),
+            (bytes[..bytes.len() - 1].to_vec(), "half a letter"),
+            ([&leave[..], &[0]].concat(), "bytes behind"),
+            (leave[..16].to_vec(), "cut"),
+            ([&leave[..9], &[0; 8]].concat(), "by nobody"),
+            ([&[18][..], &[0; 8], &leave[9..]].concat(), "to the server"),
+            ([&[18, 1][..], &leave[2..]].concat(), "to a process"),
+        ] {
+            assert!(check(&wrong).is_err(), "{what}");
+            assert!(Frame::decode(&wrong.into()).is_err(), "{what}");
+        }
+    }
+
     proptest! {
         #[test]
         fn frames_read_back(to: u64, from: u64, number: u64, body: Vec<u8>, reason: String) {
@@ -561,6 +647,8 @@ mod tests {
                     command: body.clone().into(),
                 },
                 Frame::Pointer { to, user: PeerId::new(7).unwrap(), event: event(7) },
+                Frame::Keyboard { to, user: PeerId::new(7).unwrap(), event: typed(7) },
+                Frame::Leave { user: PeerId::new(7).unwrap(), from: some },
                 Frame::Tie { to, from: some, tie: Tie::Link },
                 Frame::Tie { to, from: some, tie: Tie::Unlink },
                 Frame::Tie { to, from: some, tie: Tie::Unlinked },
@@ -577,14 +665,20 @@ mod tests {
                 let bytes = frame.encode();
                 prop_assert_eq!(Frame::decode(&bytes).unwrap(), frame.clone());
                 let from = match frame {
-                    Frame::Terminal { from, .. } | Frame::Tie { from, .. } => from,
-                    Frame::Pointer { user, .. } => ProcessId::from_bits(pointer::user_bits(user)),
+                    Frame::Terminal { from, .. } | Frame::Tie { from, .. } | Frame::Leave { from, .. } => from,
+                    Frame::Pointer { user, .. } | Frame::Keyboard { user, .. } => {
+                        ProcessId::from_bits(pointer::user_bits(user))
+                    }
                     _ => from,
                 };
                 let is_of_neighbours = matches!(
                     frame,
                     Frame::Scene(_) | Frame::Gone { .. } | Frame::Hail { .. } | Frame::Received(_)
                 );
+                let to = match frame {
+                    Frame::Leave { user, .. } => ProcessId::from_bits(pointer::user_bits(user)),
+                    _ => to,
+                };
                 let wanted = (!is_of_neighbours).then_some(Route { to, from });
                 prop_assert_eq!(is_sure(&bytes), matches!(frame, Frame::Tie { .. } | Frame::Gone { .. }));
                 prop_assert!(!is_sure(&bytes) || check(&bytes).is_ok());

@@ -251,7 +251,7 @@ impl Scene {
     }
 
     /// The entities above this one, nearest first.
-    pub(crate) fn above(&self, id: EntityId) -> impl Iterator<Item = EntityId> {
+    pub fn above(&self, id: EntityId) -> impl Iterator<Item = EntityId> {
         let up = |id: &EntityId| self.entities.get(id).and_then(|entity| entity.parent);
         std::iter::successors(up(&id), up)
     }

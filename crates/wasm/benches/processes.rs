@@ -246,6 +246,9 @@ impl Services for Peer {
     fn keyboard_focus(&self, _: &Caller, _: Option<TerminalId>) -> Result<(), Errno> {
         Err(Errno::Unsupported)
     }
+    fn keyboard_leave(&self, _: &Caller, _: PeerId) -> Result<(), Errno> {
+        Err(Errno::NotFound)
+    }
     fn terminal_views(&self, _: EntityId, _: usize) -> Vec<terminal::View> {
         Vec::new()
     }

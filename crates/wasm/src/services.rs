@@ -198,6 +198,12 @@ pub trait Services: Send + Sync + 'static {
     /// As [`Services::terminal_command`], and [`Errno::Unsupported`] without a picture.
     fn keyboard_focus(&self, caller: &Caller, terminal: Option<TerminalId>) -> Result<(), Errno>;
 
+    /// Gives the keyboard back that the user of this peer, or of another, has given to an entity of the caller.
+    ///
+    /// # Errors
+    /// [`Errno::NotFound`]: this peer's user has not. [`Errno::NoPeer`], [`Errno::Full`]: the way to another peer.
+    fn keyboard_leave(&self, caller: &Caller, user: PeerId) -> Result<(), Errno>;
+
     /// Puts a text of at most [`hearth_abi::terminal::TEXT_LEN_MAX`] bytes on the user's clipboard.
     ///
     /// # Errors

@@ -321,7 +321,9 @@ async fn requests_reach_the_peer_as_they_were_made() {
           (call $check32 (i32.const 14) (call $terminal_command (i64.const 8) (i32.const 1024) (i32.const 5)) (i32.const -4))
           (call $check32 (i32.const 15) (call $keyboard_focus (i64.const 7)) (i32.const 0))
           (call $check32 (i32.const 16) (call $keyboard_focus (i64.const 0)) (i32.const 0))
-          (call $check32 (i32.const 17) (call $clipboard_write (i32.const 32) (i32.const 4)) (i32.const 0)))"#,
+          (call $check32 (i32.const 17) (call $clipboard_write (i32.const 32) (i32.const 4)) (i32.const 0))
+          (call $check32 (i32.const 18) (call $keyboard_leave (i32.const 1048576)) (i32.const -9))
+          (call $check32 (i32.const 19) (call $keyboard_leave (i32.const 5)) (i32.const 0)))"#,
         len = args.len(),
         opening_len = open.encode().len(),
     );
@@ -351,6 +353,7 @@ async fn requests_reach_the_peer_as_they_were_made() {
         "keyboard_focus Some(0.7)",
         "keyboard_focus None",
         "clipboard_write Mesh",
+        "keyboard_leave 5",
     ];
     assert_eq!(called[called.len() - wanted.len()..], wanted);
 }
@@ -373,7 +376,8 @@ async fn code_of_another_peer_has_no_authority_over_this_machine() {
           (call $check32 (i32.const 11) (call $keyboard_focus (i64.const 7)) (i32.const REFUSED))
           (call $check32 (i32.const 12) (call $keyboard_focus (i64.const 0)) (i32.const REFUSED))
           (call $check32 (i32.const 13) (call $clipboard_write (i32.const 0) (i32.const 1)) (i32.const REFUSED))
-          (call $check32 (i32.const 14) (call $clipboard_read (i64.const 4)) (i32.const REFUSED)))
+          (call $check32 (i32.const 14) (call $clipboard_read (i64.const 4)) (i32.const REFUSED))
+          (call $check32 (i32.const 15) (call $keyboard_leave (i32.const 5)) (i32.const 0)))
         (data (i32.const 600) "\0a")"#;
     let open = Open::default().encode();
     let opening: String = open.iter().map(|byte| format!("\\{byte:02x}")).collect();
@@ -383,13 +387,18 @@ async fn code_of_another_peer_has_no_authority_over_this_machine() {
     let with = With { origin: elsewhere(), ..With::default() };
     assert_eq!(world.run_with(&stranger, with).await, ExitReason::normal());
     assert!(world.peer.asked.lock().is_empty());
-    assert_eq!(*world.peer.called.lock(), ["input_subscribe 5 4"], "frames tell nothing about the user");
+    let called = ["input_subscribe 5 4", "keyboard_leave 5"];
+    assert_eq!(
+        *world.peer.called.lock(),
+        called,
+        "frames tell nothing about the user, and what is given back is nothing"
+    );
 
     let world = World::new();
     let own = body.replace("ORIGIN", "0").replace("REFUSED", "0");
     assert_eq!(world.run(&own).await, ExitReason::normal());
     assert_eq!(world.peer.asked.lock().len(), 4);
-    assert_eq!(world.peer.called.lock().len(), 9);
+    assert_eq!(world.peer.called.lock().len(), 10);
 }
 
 #[tokio::test]

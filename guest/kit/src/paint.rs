@@ -79,6 +79,8 @@ pub(crate) struct Item {
     pub(crate) rect: Rect,
     pub(crate) level: f32,
     pub(crate) what: What,
+    /// A press on it gives the interface the user's keyboard.
+    pub(crate) takes_keys: bool,
 }
 
 /// Takes what a widget looks like.
@@ -89,11 +91,12 @@ pub struct Paint<'a> {
     level: f32,
     /// The slot of the next thing. What is not there now has one too, so that the others keep theirs.
     slot: usize,
+    takes_keys: bool,
 }
 
 impl<'a> Paint<'a> {
     pub(crate) fn new(theme: &'a Theme, level: f32) -> Paint<'a> {
-        Paint { theme, items: Vec::new(), level, slot: 0 }
+        Paint { theme, items: Vec::new(), level, slot: 0, takes_keys: false }
     }
 
     /// What was painted, and in which slot.
@@ -111,12 +114,18 @@ impl<'a> Paint<'a> {
         self.level += 1.0;
     }
 
+    /// Whether what follows takes keys: who presses it gives the interface their keyboard, whichever peer they are on. For
+    /// what is written in.
+    pub fn takes_keys(&mut self, on: bool) {
+        self.takes_keys = on;
+    }
+
     fn item(&mut self, rect: Rect, what: What) {
         let slot = self.slot;
         self.slot += 1;
         // What has no size is not seen, and no entity may have a scale of zero.
         if rect.w > 1e-5 && rect.h > 1e-5 {
-            self.items.push((slot, Item { rect, level: self.level, what }));
+            self.items.push((slot, Item { rect, level: self.level, what, takes_keys: self.takes_keys }));
         }
     }
 

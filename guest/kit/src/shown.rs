@@ -11,7 +11,9 @@ use hearth_sdk::{
     abi::{
         EntityId,
         mesh::Mesh,
-        scene::{Align, Anchor, ComponentKind, Material, MeshSource, TEXT_LEN_MAX, Text, Transform},
+        scene::{
+            Align, Anchor, Component, ComponentKind, Material, MeshSource, TEXT_LEN_MAX, Text, Transform,
+        },
     },
     scene::{Batch, Entity},
 };
@@ -145,6 +147,12 @@ impl Shown {
         new: &Item,
         step: &mut Step,
     ) -> Result<(), Error> {
+        if old.is_some_and(|old| old.takes_keys) != new.takes_keys {
+            match new.takes_keys {
+                true => step.batch.set(entity, Component::Keyboard(true)),
+                false => step.batch.unset(entity, ComponentKind::Keyboard),
+            };
+        }
         if let What::Text(text, letters) = &new.what {
             if old.is_some_and(|old| old.what == new.what) {
                 return Ok(());
@@ -417,7 +425,7 @@ mod tests {
     }
 
     fn item(x: f32, what: What) -> Item {
-        Item { rect: Rect::new(x, 0.0, 0.2, 0.1), level: 1.0, what }
+        Item { rect: Rect::new(x, 0.0, 0.2, 0.1), level: 1.0, what, takes_keys: false }
     }
 
     #[test]

@@ -19,8 +19,9 @@ use hearth_sdk::{
     },
     clipboard,
     input::{Input, mask},
+    keyboard::{Did, Hands},
     math::{Quat, Vec3},
-    pointer::{Pointers, Wants},
+    pointer::Wants,
     race,
     scene::{self, Batch, Entity},
     sleep,
@@ -42,7 +43,7 @@ mod keyboard;
 mod tests;
 
 use hands::Hand;
-use keyboard::Keyboard;
+use keyboard::{Focused, Keyboard};
 
 /// Most widgets of an interface, so that one which grows without end is noticed.
 pub const NODES_MAX: usize = 2048;
@@ -249,10 +250,11 @@ pub struct Ui<M> {
     root: EntityId,
     shown: Shown,
     size: [f32; 2],
-    pointers: Pointers,
+    did: Hands,
     hands: BTreeMap<PeerId, Hand>,
     keyboard: Keyboard,
-    focus: Option<Key>,
+    /// Whose keys are for which widget.
+    focus: BTreeMap<PeerId, Focused>,
     toasts: Toasts,
     said: VecDeque<Said<M>>,
     /// What is shown is not what should be.
@@ -288,10 +290,10 @@ impl<M: Clone + 'static> Ui<M> {
             place,
             root,
             size: [0.0; 2],
-            pointers: Pointers::of(root),
+            did: Hands::of(root),
             hands: BTreeMap::new(),
             keyboard: Keyboard::default(),
-            focus: None,
+            focus: BTreeMap::new(),
             toasts: Toasts::default(),
             said: VecDeque::new(),
             is_stale: true,
@@ -453,6 +455,9 @@ impl<M: Clone + 'static> Ui<M> {
     /// been pressed, or Tab was pressed while the pointer was on it; Escape gives them back. Meanwhile the avatar and the
     /// workshop leave them alone.
     ///
+    /// Into the fields of an interface without it any user types who presses one, wherever it runs (see
+    /// [`hearth_sdk::keyboard`]); so they do into those of one in the space with it.
+    ///
     /// A process has one [`Input`]: one that listens itself, or has several interfaces, passes its events to [`Ui::input`].
     ///
     /// # Errors
@@ -473,13 +478,13 @@ impl<M: Clone + 'static> Ui<M> {
     }
 
     fn at<'a>(&self, key: Key, rect: Rect, theme: &'a Theme) -> At<'a> {
-        let has_keyboard = self.keyboard.is_there();
+        let has_keyboard = self.keyboard.is_there() || self.has_typist(key);
         let focus = self.forest.slots.get(&key).map_or(Focus::Never, |slot| slot.widget.focus());
         let look = Look {
             over: self.hands.values().any(|hand| hand.over == Some(key)),
             down: self.hands.values().any(|hand| hand.held == Some(key) && hand.over == Some(key)),
             // Where there are no keys, a ring would tell nothing.
-            focused: self.focus == Some(key) && (has_keyboard || focus == Focus::Text),
+            focused: self.is_focus(key) && (has_keyboard || focus == Focus::Text),
             disabled: self.forest.is_disabled(key),
         };
         At { rect, whole: self.size, theme, look, now: time::monotonic(), has_keyboard }
@@ -558,7 +563,11 @@ impl<M: Clone + 'static> Ui<M> {
     fn painted(&self, key: Key, slot: &Slot<M>, rect: Rect, level: f32) -> Vec<(usize, Item)> {
         let mut paint = Paint::new(&self.theme, level);
         slot.widget.paint(&self.at(key, rect, &self.theme), &mut paint);
-        paint.into_items()
+        let mut items = paint.into_items();
+        if !self.asks_for_keys() || self.forest.is_disabled(key) {
+            items.iter_mut().for_each(|(_, item)| item.takes_keys = false);
+        }
+        items
     }
 
     fn paint_all(&mut self, key: Key, level: f32, items: &mut Vec<((Key, usize), Item)>) {
@@ -579,7 +588,7 @@ impl<M: Clone + 'static> Ui<M> {
         let visible = self.forest.slots.values().filter(|slot| slot.rect.is_some());
         let beats = visible.filter_map(|slot| Some(slot.drawn_at + slot.widget.beat()?));
         let forgotten = self.is_open().then_some(self.touched_at + FORGOTTEN);
-        let typing = self.keyboard.next_telling(self.focus.is_some());
+        let typing = self.keyboard.next_telling(self.has_own_keys());
         let times = beats.chain(self.toasts.next_end()).chain(forgotten).chain(typing);
         // Not at once, however late it is: who beats faster than this has all the time there is.
         times.min().map(|time| time.saturating_sub(now).max(Duration::from_millis(10)))
@@ -601,7 +610,7 @@ impl<M: Clone + 'static> Ui<M> {
             self.dismiss_but(None);
             self.blur();
         }
-        self.keyboard.tell(self.focus.is_some(), now);
+        self.keyboard.tell(self.has_own_keys(), now);
     }
 
     /// What a widget says next. Everything that users do meanwhile is done in here. It may be dropped while it waits, as by
@@ -634,10 +643,11 @@ impl<M: Clone + 'static> Ui<M> {
                     None => pending().await,
                 }
             };
-            let hands = race(self.pointers.next(), self.keyboard.source.next());
+            let hands = race(self.did.next(), self.keyboard.source.next());
             match first_of(hands, timer, pasted).await {
                 First::Hands(race) => match race {
-                    hearth_sdk::Either::Left(event) => self.pointer(&event),
+                    hearth_sdk::Either::Left(Did::Pointer(event)) => self.pointer(&event),
+                    hearth_sdk::Either::Left(Did::Keyboard(event)) => self.typed(&event),
                     hearth_sdk::Either::Right(event) => self.input(&event),
                 },
                 First::Timer => self.beat(),
@@ -658,9 +668,13 @@ impl<M: Clone + 'static> Ui<M> {
         }
     }
 
-    fn copy(&mut self, text: &str) {
+    fn copy(&mut self, text: &str, user: PeerId) {
         if text.is_empty() {
             return;
+        }
+        // A clipboard is its user's: no other peer puts anything there.
+        if user != hearth_sdk::peer() {
+            return self.toast("not copied: that is for scripts of one's own");
         }
         if let Err(errno) = clipboard::write(text) {
             self.toast(format!("not copied: {errno}"));

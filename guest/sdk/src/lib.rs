@@ -26,7 +26,7 @@
 //!
 //! How the parts fit: [`sys`] has the calls as they are; the executor takes signals from the mailbox,
 //! wakes whoever waits for a reply, a timer or a monitor by its tag, and queues messages for [`recv`] and events
-//! for [`input::Input`], [`pointer::Pointers`] and [`terminal::Terminal`]. [`scene`], [`mesh`], [`model`], [`font`] and [`math`] are about what is seen, and [`sound`] about what is heard. On a native
+//! for [`input::Input`], [`pointer::Pointers`], [`keyboard::Hands`] and [`terminal::Terminal`]. [`scene`], [`mesh`], [`model`], [`font`] and [`math`] are about what is seen, and [`sound`] about what is heard. On a native
 //! target the calls go to [`testing`], so that a script's logic is tested by `cargo test` without a peer.
 //!
 //! It must depend on nothing but the contract (`hearth-abi`) and on serialisation: it is compiled into
@@ -37,6 +37,7 @@ pub mod font;
 pub mod global;
 pub mod groups;
 pub mod input;
+pub mod keyboard;
 pub mod log;
 pub mod lump;
 pub mod math;
@@ -71,6 +72,7 @@ pub use time::{interval, sleep};
 /// What most scripts use.
 pub mod prelude {
     pub use crate::input::{self, Input};
+    pub use crate::keyboard::{self, Hands};
     pub use crate::math::{Quat, Vec3, vec3};
     pub use crate::mesh::Shape;
     pub use crate::model::{self, Model};

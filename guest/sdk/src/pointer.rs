@@ -21,9 +21,11 @@
 //! # testing::run_for(run(), Duration::ZERO);
 //! ```
 //!
+//! What users type into an entity comes by [`keyboard::Hands`](crate::keyboard::Hands), in order with what their pointers do.
+//!
 //! If an entity is given to the space, nobody hears of it any more.
 
-use crate::runtime;
+use crate::{keyboard::Did, runtime};
 use hearth_abi::EntityId;
 use std::future::poll_fn;
 
@@ -50,7 +52,14 @@ impl Pointers {
     /// The next event. Of those that nobody takes, motions give way to newer ones, and the oldest are lost once there
     /// are 1,024.
     pub async fn next(&mut self) -> Event {
-        poll_fn(|context| runtime::poll_pointer(self.0, context)).await
+        let is_pointer = |did: &Did| matches!(did, Did::Pointer(_));
+        loop {
+            if let Did::Pointer(event) =
+                poll_fn(|context| runtime::poll_hands(self.0, is_pointer, context)).await
+            {
+                return event;
+            }
+        }
     }
 
     /// The next click, with any button.

@@ -4,11 +4,11 @@
 //! A guest has one thread, and the peer enters it by `start` and by `wake`. Between two entries there
 //! is no stack: all that goes on lives in the tables below.
 
-use crate::{Error, exit::ExitReason, message, sys};
+use crate::{Error, exit::ExitReason, keyboard::Did, message, sys};
 use hearth_abi::{
     EntityId, Errno, ProcessId, TerminalId,
     input::Event,
-    pointer,
+    keyboard as typed, pointer,
     signal::{EXIT_OF_LINK, HEADER_LEN, Header, Kind},
     terminal,
 };
@@ -32,8 +32,8 @@ const EVENTS_MAX: usize = 1024;
 const TERMINAL_EVENTS_MAX: usize = 256;
 /// Most terminals whose events wait before somebody asks for them.
 const TERMINALS_MAX: usize = 64;
-/// Most events of pointers that wait. A script that does not read them loses motions, and then the oldest.
-const POINTERS_MAX: usize = 1024;
+/// Most events of pointers and keyboards that wait. A script that does not read them loses motions, and then the oldest.
+const HANDS_MAX: usize = 1024;
 /// Most exit signals that wait. A script that traps exits and does not take them loses the newest.
 const EXITS_MAX: usize = 16_384;
 /// From so many on those are lost that were merely sent, so that nobody can drive out those of links.
@@ -99,10 +99,10 @@ struct TerminalEvents {
     wakers: Vec<Waker>,
 }
 
-/// What pointers did to entities, and who waits for it.
+/// What pointers and keyboards did to entities, in order, and who waits for it.
 #[derive(Default)]
-struct Pointers {
-    events: VecDeque<pointer::Event>,
+struct Hands {
+    events: VecDeque<Did>,
     /// How many listen to one entity alone.
     of_one: BTreeMap<EntityId, usize>,
     wakers: Vec<Waker>,
@@ -126,7 +126,7 @@ struct Runtime {
     events: VecDeque<Event>,
     event_wakers: Vec<Waker>,
     terminals: BTreeMap<TerminalId, TerminalEvents>,
-    pointers: Pointers,
+    hands: Hands,
     last_number: u64,
 }
 
@@ -315,32 +315,36 @@ pub(crate) fn clear_events() {
     with(|runtime| runtime.events.clear());
 }
 
-/// Somebody listens to the pointers on one entity alone.
+/// Somebody listens to the hands on one entity alone.
 pub(crate) fn listen(entity: EntityId) {
-    with(|runtime| *runtime.pointers.of_one.entry(entity).or_default() += 1);
+    with(|runtime| *runtime.hands.of_one.entry(entity).or_default() += 1);
 }
 
 /// Somebody listens to it no longer; what waits for nobody is forgotten.
 pub(crate) fn unlisten(entity: EntityId) {
     with(|runtime| {
-        let pointers = &mut runtime.pointers;
-        if let Some(count) = pointers.of_one.get_mut(&entity) {
+        let hands = &mut runtime.hands;
+        if let Some(count) = hands.of_one.get_mut(&entity) {
             *count -= 1;
             if *count == 0 {
-                pointers.of_one.remove(&entity);
-                pointers.events.retain(|event| event.entity != entity);
+                hands.of_one.remove(&entity);
+                hands.events.retain(|did| did.entity() != entity);
             }
         }
     });
 }
 
-/// The next thing that a pointer did to an entity, or to those that nobody listens to alone.
-pub(crate) fn poll_pointer(of: Option<EntityId>, context: &Context<'_>) -> Poll<pointer::Event> {
+/// The next of these things that hands did to an entity, or to those that nobody listens to alone.
+pub(crate) fn poll_hands(
+    of: Option<EntityId>,
+    which: impl Fn(&Did) -> bool,
+    context: &Context<'_>,
+) -> Poll<Did> {
     with(|runtime| {
-        let Pointers { events, of_one, wakers } = &mut runtime.pointers;
-        let is_meant = |event: &pointer::Event| match of {
-            Some(entity) => event.entity == entity,
-            None => !of_one.contains_key(&event.entity),
+        let Hands { events, of_one, wakers } = &mut runtime.hands;
+        let is_meant = |did: &Did| match of {
+            Some(entity) => did.entity() == entity && which(did),
+            None => !of_one.contains_key(&did.entity()) && which(did),
         };
         match events.iter().position(is_meant).and_then(|at| events.remove(at)) {
             Some(event) => Poll::Ready(event),
@@ -352,18 +356,26 @@ pub(crate) fn poll_pointer(of: Option<EntityId>, context: &Context<'_>) -> Poll<
     })
 }
 
-impl Pointers {
-    fn accept(&mut self, event: pointer::Event) {
-        let last = self.events.iter_mut().rev().find(|waiting| waiting.entity == event.entity);
-        if let Some(last) = last.filter(|last| event.kind.is_motion() && last.kind == event.kind) {
-            *last = event;
+/// The kind of a motion.
+fn motion(did: &Did) -> Option<pointer::Kind> {
+    match did {
+        Did::Pointer(event) => Some(event.kind).filter(|kind| kind.is_motion()),
+        Did::Keyboard(_) => None,
+    }
+}
+
+impl Hands {
+    fn accept(&mut self, did: Did) {
+        let last = self.events.iter_mut().rev().find(|waiting| waiting.entity() == did.entity());
+        if let Some(last) = last.filter(|last| motion(&did).is_some() && motion(last) == motion(&did)) {
+            *last = did;
             return;
         }
-        if self.events.len() >= POINTERS_MAX {
-            let motion = self.events.iter().position(|waiting| waiting.kind.is_motion());
+        if self.events.len() >= HANDS_MAX {
+            let motion = self.events.iter().position(|waiting| motion(waiting).is_some());
             self.events.remove(motion.unwrap_or(0));
         }
-        self.events.push_back(event);
+        self.events.push_back(did);
     }
 }
 
@@ -446,8 +458,13 @@ fn accept(signal: &[u8]) {
         }
         Kind::Pointer => {
             let Ok(event) = pointer::Event::decode(body) else { return Vec::new() };
-            runtime.pointers.accept(event);
-            std::mem::take(&mut runtime.pointers.wakers)
+            runtime.hands.accept(Did::Pointer(event));
+            std::mem::take(&mut runtime.hands.wakers)
+        }
+        Kind::Keyboard => {
+            let Ok(event) = typed::Event::decode(body) else { return Vec::new() };
+            runtime.hands.accept(Did::Keyboard(event));
+            std::mem::take(&mut runtime.hands.wakers)
         }
         _ => Vec::new(),
     });

@@ -282,6 +282,12 @@ impl Entity {
         self.with(wants)
     }
 
+    /// A press on it, or on what is below it, gives this process the user's keyboard: see [`crate::keyboard`]. It, or what it
+    /// is a part of, must hear of presses ([`Entity::pointer`]).
+    pub fn keyboard(self) -> Entity {
+        self.with(Component::Keyboard(true))
+    }
+
     /// Any component.
     pub fn with(mut self, component: impl IntoComponent) -> Entity {
         match component.into_component() {

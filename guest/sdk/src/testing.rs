@@ -25,7 +25,7 @@ use hearth_abi::{
     EntityId, Errno, LumpId, PeerId, ProcessId, TerminalId,
     cast::Cast,
     input::Event,
-    pointer,
+    keyboard, pointer,
     scene::{Op, decode_batch},
     signal::{Kind, decode_args, encode_args},
     terminal,
@@ -96,6 +96,17 @@ pub fn terminal_event(terminal: TerminalId, event: &terminal::Event) {
 /// Puts an event of a user's pointer into the mailbox.
 pub fn pointer(event: &pointer::Event) {
     HOST.with_borrow_mut(|host| host.signal(Kind::Pointer, 0, 0, 0, &event.encode()));
+}
+
+/// Puts an event of a user's keyboard into the mailbox.
+pub fn keyboard(event: &keyboard::Event) {
+    HOST.with_borrow_mut(|host| host.signal(Kind::Keyboard, 0, 0, 0, &event.encode()));
+}
+
+/// Takes the users whose keyboards the script has given back.
+pub fn left() -> Vec<PeerId> {
+    let left = HOST.with_borrow_mut(|host| std::mem::take(&mut host.left));
+    left.into_iter().filter_map(PeerId::new).collect()
 }
 
 /// What the user of peer 2 does with the left button to an entity that is straight ahead, two metres away.

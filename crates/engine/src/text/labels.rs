@@ -44,6 +44,9 @@ const PLATE_MARGIN: [f32; 2] = [0.35, 0.2];
 /// Stands for the plate instead of a glyph.
 const PLATE: u32 = u32::MAX;
 
+/// The entity of the scene that bears a text; `None` for the line that stands over the picture.
+type Whose = Option<EntityId>;
+
 struct Label {
     entity: Entity,
     text: Box<scene::Text>,
@@ -62,13 +65,13 @@ struct Label {
 /// All writing.
 #[derive(Default)]
 pub(crate) struct Labels {
-    labels: BTreeMap<EntityId, Label>,
+    labels: BTreeMap<Whose, Label>,
     /// To be laid out, and since when.
-    waiting: BTreeMap<EntityId, Instant>,
+    waiting: BTreeMap<Whose, Instant>,
     /// Being laid out beside the frame, and since when that waited.
-    under_way: BTreeMap<EntityId, Instant>,
+    under_way: BTreeMap<Whose, Instant>,
     /// Laid out, and to be drawn.
-    ready: BTreeSet<EntityId>,
+    ready: BTreeSet<Whose>,
     /// The fonts that are there. As many as there are such assets.
     fonts: BTreeMap<LumpId, Font>,
     /// What the atlas knows of these, and of those before that are still on show.
@@ -77,7 +80,7 @@ pub(crate) struct Labels {
 
 impl Labels {
     /// An entity bears this text.
-    pub(crate) fn show(&mut self, id: EntityId, entity: Entity, text: Box<scene::Text>) {
+    pub(crate) fn show(&mut self, id: Whose, entity: Entity, text: Box<scene::Text>) {
         match self.labels.get_mut(&id) {
             Some(label) => {
                 let is_same_layout = label.laid.is_some() && lays_out_alike(&label.text, &text);
@@ -106,7 +109,7 @@ impl Labels {
     }
 
     /// An entity bears none any more. What was drawn for it may be gone already.
-    pub(crate) fn hide(&mut self, world: &mut World, id: EntityId) {
+    pub(crate) fn hide(&mut self, world: &mut World, id: Whose) {
         let Some(label) = self.labels.remove(&id) else { return };
         self.waiting.remove(&id);
         self.under_way.remove(&id);
@@ -195,7 +198,7 @@ impl Labels {
             ready.insert(*id);
             false
         });
-        let begun: Vec<(EntityId, Instant)> =
+        let begun: Vec<(Whose, Instant)> =
             waiting.extract_if(.., |id, _| !under_way.contains_key(id)).take(LAID_OUT_MAX).collect();
         for (id, since) in begun {
             let Some(label) = labels.get_mut(&id) else { continue };
@@ -255,7 +258,7 @@ impl Labels {
                 contents: bytemuck::cast_slice(&colors),
                 usage: BufferUsages::UNIFORM,
             });
-            let material = LabelMaterial::new(atlas.shared(), vec![colors], false);
+            let material = LabelMaterial::new(atlas.shared(), vec![colors], false).over(id.is_none());
             let material = world.resource_mut::<Assets<LabelMaterial>>().add(material);
             let (bounds, [x, y]) = (laid.bounds, if has_plate { PLATE_MARGIN } else { [0.0; 2] });
             let flat = Flat {

@@ -13,8 +13,9 @@ use bevy::{
         render_resource::{
             AsBindGroup, AsBindGroupError, BindGroupLayout, BindGroupLayoutEntry, BindingResources,
             BindingType, BlendComponent, BlendFactor, BlendOperation, BlendState, Buffer, BufferBindingType,
-            OwnedBindingResource, RenderPipelineDescriptor, ShaderStages, SpecializedMeshPipelineError,
-            TextureSampleType, TextureView, TextureViewDimension, UnpreparedBindGroup,
+            CompareFunction, DepthBiasState, OwnedBindingResource, RenderPipelineDescriptor, ShaderStages,
+            SpecializedMeshPipelineError, TextureSampleType, TextureView, TextureViewDimension,
+            UnpreparedBindGroup,
         },
         renderer::RenderDevice,
     },
@@ -25,6 +26,8 @@ use std::{marker::PhantomData, path::PathBuf};
 /// The pen of a vertex, and which corner of its glyph it is.
 pub(crate) const PEN: MeshVertexAttribute =
     MeshVertexAttribute::new("Pen", 0x4865_6172_7468_0001, VertexFormat::Float32x4);
+/// Added to how near something is: it is drawn after all that is in the scene.
+const LAST: f32 = 1e9;
 /// Number of a vertex's glyph in the table.
 pub(crate) const GLYPH: MeshVertexAttribute =
     MeshVertexAttribute::new("Glyph", 0x4865_6172_7468_0002, VertexFormat::Uint32);
@@ -74,12 +77,19 @@ pub(crate) struct Written<S: Sort> {
     pub(crate) buffers: Vec<Buffer>,
     /// Nothing is seen through it.
     pub(crate) is_opaque: bool,
+    /// It is drawn over all else, however near that is.
+    pub(crate) is_over: bool,
     sort: PhantomData<S>,
 }
 
 impl<S: Sort> Written<S> {
     pub(crate) fn new(shared: Shared, buffers: Vec<Buffer>, is_opaque: bool) -> Written<S> {
-        Written { shared, buffers, is_opaque, sort: PhantomData }
+        Written { shared, buffers, is_opaque, is_over: false, sort: PhantomData }
+    }
+
+    /// Over all else, or not.
+    pub(crate) fn over(self, is_over: bool) -> Written<S> {
+        Written { is_over, ..self }
     }
 }
 
@@ -134,14 +144,17 @@ impl Sort for OfLabel {
 }
 
 impl<S: Sort> AsBindGroup for Written<S> {
-    type Data = ();
+    /// Whether it is drawn over all else.
+    type Data = bool;
     type Param = ();
 
     fn label() -> &'static str {
         S::NAME
     }
 
-    fn bind_group_data(&self) {}
+    fn bind_group_data(&self) -> bool {
+        self.is_over
+    }
 
     fn unprepared_bind_group(
         &self,
@@ -177,6 +190,10 @@ impl<S: Sort> Material for Written<S> {
         if self.is_opaque { AlphaMode::Opaque } else { AlphaMode::Blend }
     }
 
+    fn depth_bias(&self) -> f32 {
+        if self.is_over { LAST } else { 0.0 }
+    }
+
     fn enable_prepass() -> bool {
         false
     }
@@ -189,7 +206,7 @@ impl<S: Sort> Material for Written<S> {
         _pipeline: &MaterialPipeline,
         descriptor: &mut RenderPipelineDescriptor,
         layout: &MeshVertexBufferLayoutRef,
-        _key: MaterialPipelineKey<Self>,
+        key: MaterialPipelineKey<Self>,
     ) -> Result<(), SpecializedMeshPipelineError> {
         let attributes: Vec<_> = (0..)
             .zip(S::attributes())
@@ -197,6 +214,10 @@ impl<S: Sort> Material for Written<S> {
             .collect();
         descriptor.vertex.buffers = vec![layout.0.get_layout(&attributes)?];
         in_own_colors(descriptor);
+        if let (true, Some(depth)) = (key.bind_group_data, &mut descriptor.depth_stencil) {
+            depth.depth_compare = Some(CompareFunction::Always);
+            depth.bias = DepthBiasState::default();
+        }
         Ok(())
     }
 }

@@ -64,7 +64,7 @@ impl Writing {
     }
 
     pub(crate) fn show_text(&mut self, id: EntityId, entity: Entity, text: Box<scene::Text>) {
-        self.labels.show(id, entity, text);
+        self.labels.show(Some(id), entity, text);
     }
 
     /// How many glyphs are being made that are on show.
@@ -90,7 +90,15 @@ pub(crate) fn hide_terminal(world: &mut World, id: EntityId) {
 
 /// An entity bears no text any more.
 pub(crate) fn hide_text(world: &mut World, id: EntityId) {
-    world.resource_scope(|world, mut writing: Mut<Writing>| writing.labels.hide(world, id));
+    world.resource_scope(|world, mut writing: Mut<Writing>| writing.labels.hide(world, Some(id)));
+}
+
+/// This is the line that stands over the picture, and what bears it; or there is none.
+pub(crate) fn mark(world: &mut World, line: Option<(Entity, Box<scene::Text>)>) {
+    world.resource_scope(|world, mut writing: Mut<Writing>| match line {
+        Some((entity, text)) => writing.labels.show(None, entity, text),
+        None => writing.labels.hide(world, None),
+    });
 }
 
 /// Some of these assets are fonts, which came or went. What is written in one that is not there is written in the face

@@ -226,6 +226,22 @@ const HEAD: &str = r#"
     (drop (call $log (i32.const 3) (i32.const 0) (i32.const 0) (local.get $ptr) (local.get $len))))
 "#;
 
+/// Logs the body of a signal in hexadecimal.
+const HEX: &str = r#"
+  (func $digit (param $n i32) (result i32)
+    (i32.add (local.get $n) (select (i32.const 48) (i32.const 87) (i32.lt_u (local.get $n) (i32.const 10)))))
+  (func $hex (param $len i32) (local $n i32) (local $byte i32) (local $at i32)
+    (loop $next
+      (if (i32.lt_u (local.get $n) (local.get $len)) (then
+        (local.set $byte (i32.load8_u offset=24 (local.get $n)))
+        (local.set $at (i32.add (i32.const 65536) (i32.mul (local.get $n) (i32.const 2))))
+        (i32.store8 (local.get $at) (call $digit (i32.shr_u (local.get $byte) (i32.const 4))))
+        (i32.store8 offset=1 (local.get $at) (call $digit (i32.and (local.get $byte) (i32.const 15))))
+        (local.set $n (i32.add (local.get $n) (i32.const 1)))
+        (br $next))))
+    (call $say (i32.const 65536) (i32.mul (local.get $len) (i32.const 2))))
+"#;
+
 /// A guest that does something with each message; `$len` is the length of its body, at address 24.
 fn on_message(work: &str) -> Bytes {
     let text = format!(
@@ -271,18 +287,7 @@ pub(crate) fn painter() -> Bytes {
 pub(crate) fn touched() -> Bytes {
     let text = format!(
         r#"(module {HEAD}
-  (func $digit (param $n i32) (result i32)
-    (i32.add (local.get $n) (select (i32.const 48) (i32.const 87) (i32.lt_u (local.get $n) (i32.const 10)))))
-  (func $hex (param $len i32) (local $n i32) (local $byte i32) (local $at i32)
-    (loop $next
-      (if (i32.lt_u (local.get $n) (local.get $len)) (then
-        (local.set $byte (i32.load8_u offset=24 (local.get $n)))
-        (local.set $at (i32.add (i32.const 4096) (i32.mul (local.get $n) (i32.const 2))))
-        (i32.store8 (local.get $at) (call $digit (i32.shr_u (local.get $byte) (i32.const 4))))
-        (i32.store8 offset=1 (local.get $at) (call $digit (i32.and (local.get $byte) (i32.const 15))))
-        (local.set $n (i32.add (local.get $n) (i32.const 1)))
-        (br $next))))
-    (call $say (i32.const 4096) (i32.mul (local.get $len) (i32.const 2))))
+  {HEX}
   (func $apply (param $len i32)
     (i32.store8 (i32.const 0) (select (i32.const 110) (i32.const 121)
       (call $scene_apply (i32.const 24) (local.get $len))))
@@ -297,6 +302,46 @@ pub(crate) fn touched() -> Bytes {
           (if (i64.eqz (call $from))
             (then (call $apply (local.get $len)))
             (else (i32.store8 (i32.const 0) (i32.const 109)) (call $say (i32.const 0) (i32.const 1))))))
+        (br $next))))))"#
+    );
+    wat::parse_str(text).unwrap().into()
+}
+
+/// A guest that hears what is typed, and logs it in hexadecimal. An operator tells it, by the first byte, to apply a batch
+/// (`a`), give the keyboard of a peer's user back (`l`), ask for input (`s`), or log from then on only whether it has a
+/// keyboard (`q`); it logs `y` or `n` for each.
+pub(crate) fn typer() -> Bytes {
+    let text = format!(
+        r#"(module
+  (import "hearth/1" "keyboard_leave" (func $leave (param i32) (result i32)))
+  (import "hearth/1" "input_subscribe" (func $subscribe (param i32) (result i32)))
+  {HEAD}
+  (global $quiet (mut i32) (i32.const 0))
+  {HEX}
+  (func $answer (param $result i32)
+    (i32.store8 (i32.const 0) (select (i32.const 110) (i32.const 121) (local.get $result)))
+    (call $say (i32.const 0) (i32.const 1)))
+  (func $told (param $len i32) (local $what i32)
+    (local.set $what (i32.load8_u (i32.const 24)))
+    (if (i32.eq (local.get $what) (i32.const 97)) (then
+      (call $answer (call $scene_apply (i32.const 25) (i32.sub (local.get $len) (i32.const 1))))))
+    (if (i32.eq (local.get $what) (i32.const 108)) (then
+      (drop (call $leave (i32.load (i32.const 25))))))
+    (if (i32.eq (local.get $what) (i32.const 115)) (then
+      (call $answer (call $subscribe (i32.load (i32.const 25))))))
+    (if (i32.eq (local.get $what) (i32.const 113)) (then
+      (global.set $quiet (i32.const 1)) (call $answer (i32.const 0)))))
+  (func (export "start"))
+  (func (export "wake") (local $len i32) (local $kind i32)
+    (loop $next
+      (local.set $len (i32.sub (call $try_recv (i32.const 0) (i32.const 2621440)) (i32.const 24)))
+      (if (i32.ge_s (local.get $len) (i32.const 0)) (then
+        (local.set $kind (i32.load16_u (i32.const 0)))
+        (if (i32.eq (local.get $kind) (i32.const 1)) (then (call $told (local.get $len))))
+        (if (i32.eq (local.get $kind) (i32.const 6)) (then (call $hex (local.get $len))))
+        (if (i32.eq (local.get $kind) (i32.const 9)) (then
+          (if (i32.or (i32.eqz (global.get $quiet)) (i32.eq (i32.load16_u (i32.const 36)) (i32.const 7)))
+            (then (call $hex (local.get $len))))))
         (br $next))))))"#
     );
     wat::parse_str(text).unwrap().into()

@@ -7,6 +7,7 @@ mod common;
 
 mod alone;
 mod directory;
+mod keyboard;
 mod limits;
 mod lumps;
 mod messages;

@@ -116,6 +116,7 @@ pub(crate) const CALLS: &[CallType] = &[
     call("terminal_command", &[I64, I32, I32], I32),
     call("terminal_views", &[I64, I32, I32], I32),
     call("keyboard_focus", &[I64], I32),
+    call("keyboard_leave", &[I32], I32),
     call("clipboard_write", &[I32, I32], I32),
     call("clipboard_read", &[I64], I32),
     call("command", &[I32, I32, I64], I32),

@@ -230,6 +230,9 @@ fn link_terminals(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     linker.func_wrap(m, "keyboard_focus", |call: Call<'_>, terminal: u64| {
         returned(keyboard_focus(&call, terminal).map(|()| 0))
     })?;
+    linker.func_wrap(m, "keyboard_leave", |call: Call<'_>, user: u32| {
+        returned(keyboard_leave(&call, user).map(|()| 0))
+    })?;
     linker.func_wrap(m, "clipboard_write", |mut call: Call<'_>, ptr: u32, len: u32| {
         returned(clipboard_write(&mut call, ptr, len))
     })?;
@@ -426,6 +429,12 @@ fn keyboard_focus(call: &Call<'_>, terminal: u64) -> Result<(), Errno> {
     authority::check(guest, Act::Terminal)?;
     let terminal = (terminal != 0).then(|| TerminalId::from_bits(terminal));
     guest.wasm.services.keyboard_focus(&guest.caller, terminal)
+}
+
+fn keyboard_leave(call: &Call<'_>, user: u32) -> Result<(), Errno> {
+    let guest = call.data();
+    // It gives back what is its own: that needs no authority.
+    guest.wasm.services.keyboard_leave(&guest.caller, memory::peer_id(user)?)
 }
 
 fn clipboard_write(call: &mut Call<'_>, ptr: u32, len: u32) -> Result<u32, Errno> {

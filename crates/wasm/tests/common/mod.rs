@@ -142,6 +142,11 @@ impl Services for Peer {
         Ok(())
     }
 
+    fn keyboard_leave(&self, _: &Caller, user: PeerId) -> Result<(), Errno> {
+        self.called.lock().push(format!("keyboard_leave {user}"));
+        Ok(())
+    }
+
     fn terminal_views(&self, after: EntityId, count: usize) -> Vec<View> {
         self.called.lock().push(format!("terminal_views {after} {count}"));
         let view = View {
@@ -353,7 +358,7 @@ pub(crate) fn documented_calls() -> Vec<DocumentedCall> {
         let result = result.trim().strip_prefix("-> ").map(str::to_owned);
         calls.push((module.clone(), name.to_owned(), params, result));
     }
-    assert_eq!(calls.len(), 57, "calls found in the document");
+    assert_eq!(calls.len(), 58, "calls found in the document");
     calls
 }
 

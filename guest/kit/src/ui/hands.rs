@@ -134,13 +134,13 @@ impl<M: Clone + 'static> Ui<M> {
             self.say(message, user);
         }
         if let Some(text) = with.copy {
-            self.copy(&text);
+            self.copy(&text, user);
         }
-        if with.paste {
+        if with.paste && user == hearth_sdk::peer() {
             self.paste = Some((key, spawn_local(hearth_sdk::clipboard::read())));
         }
         if with.leave {
-            self.blur();
+            self.blur_on(key);
         }
         Some(result)
     }
@@ -208,13 +208,18 @@ impl<M: Clone + 'static> Ui<M> {
             }
             Hit::Nothing => {
                 self.dismiss_but(None);
-                self.blur();
+                self.leave(event.user);
                 return;
             }
             Hit::Widget { key, at, is_over } => (key, at, is_over),
         };
         let holds = |hand: &Hand| hand.held == Some(key) && now < hand.seen_at + LET_GO;
         if self.hands.iter().any(|(user, hand)| *user != event.user && holds(hand)) {
+            self.leave(event.user);
+            return;
+        }
+        if self.is_written_by_another(key, event.user, now) {
+            self.leave(event.user);
             return;
         }
         for (user, hand) in &mut self.hands {
@@ -224,7 +229,7 @@ impl<M: Clone + 'static> Ui<M> {
         }
         self.dismiss_but(Some(key));
         if self.forest.is_disabled(key) {
-            self.blur();
+            self.leave(event.user);
             return;
         }
         self.set_over(event, Some(key));
@@ -237,7 +242,10 @@ impl<M: Clone + 'static> Ui<M> {
         (hand.held, hand.holds_over) = (Some(key), is_over);
         let presses = hand.presses;
         let focus = self.forest.slots.get(&key).map_or(Focus::Never, |slot| slot.widget.focus());
-        self.set_focus(Some(key).filter(|_| focus != Focus::Never));
+        match focus {
+            Focus::Never => self.leave(event.user),
+            _ => self.set_focus(event.user, Some(key)),
+        }
         self.touch(key, event, Deed::Press(presses), at, true);
     }
 
@@ -285,13 +293,12 @@ impl<M: Clone + 'static> Ui<M> {
                 || self.forest.is_disabled(key)
                 || self.forest.is_hidden(key)
         };
-        let focus_gone = self.focus.is_some_and(is_gone);
+        let lost: Vec<PeerId> =
+            self.focus.iter().filter(|(_, focus)| is_gone(focus.key)).map(|(user, _)| *user).collect();
         for hand in self.hands.values_mut() {
             hand.over = hand.over.filter(|key| !is_gone(*key));
             hand.held = hand.held.filter(|key| !is_gone(*key));
         }
-        if focus_gone {
-            self.blur();
-        }
+        lost.into_iter().for_each(|user| self.leave(user));
     }
 }

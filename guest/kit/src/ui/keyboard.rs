@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! The keyboard of this peer's user: which widget has it, and what its keys mean.
+//! Keyboards: which widget has whose, and what their keys mean.
+//!
+//! The keys of this peer's user come as input if the script may listen to them; those of anybody come if they have given
+//! the interface their keyboard, by pressing a field of it.
 
 use super::Ui;
 use crate::{
@@ -8,21 +11,27 @@ use crate::{
     widget::{Focus, Handle, Key, Stroke},
 };
 use hearth_sdk::{
-    EntityId,
+    EntityId, PeerId,
     abi::input::{Event, Press, key},
     debug,
     input::Input,
+    keyboard::Event as Typed,
     process::whereis,
     send, time,
 };
 use serde::Serialize;
-use std::{future::pending, time::Duration};
+use std::{collections::BTreeMap, future::pending, time::Duration};
 
 /// For how long who else listens to the keyboard is told to leave it alone, and how often.
 const LEASE: Duration = Duration::from_millis(2500);
 const TELL: Duration = Duration::from_secs(1);
 /// Who else listens to it.
 const LISTENERS: [&str; 2] = ["avatar", "workshop"];
+
+/// Most users whose keys are heeded at once.
+const TYPISTS_MAX: usize = 64;
+/// A field is written in by one at a time; another takes it over who presses it when nothing was typed for so long.
+const LET_GO: Duration = Duration::from_secs(3);
 
 const BACKSPACE: u16 = 0x2A;
 const TAB: u16 = 0x2B;
@@ -64,11 +73,49 @@ impl Source {
     }
 }
 
+/// Which widget a user's keys are for, and when they were last used.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Focused {
+    pub(super) key: NodeKey,
+    pub(super) used_at: Duration,
+}
+
+/// What is held with other keys.
+#[derive(Clone, Copy, Debug, Default)]
+struct Held {
+    shift: [bool; 2],
+    ctrl: [bool; 2],
+}
+
+impl Held {
+    /// Notes a key that is held with others; `false` if it is none.
+    fn note(&mut self, code: u16, is_down: bool) -> bool {
+        match code {
+            key::LEFT_SHIFT => self.shift[0] = is_down,
+            RIGHT_SHIFT => self.shift[1] = is_down,
+            key::LEFT_CONTROL => self.ctrl[0] = is_down,
+            RIGHT_CONTROL => self.ctrl[1] = is_down,
+            _ => return false,
+        }
+        true
+    }
+
+    fn shift(&self) -> bool {
+        self.shift.contains(&true)
+    }
+
+    fn ctrl(&self) -> bool {
+        self.ctrl.contains(&true)
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Keyboard {
     pub(super) source: Source,
-    shift: [bool; 2],
-    ctrl: [bool; 2],
+    /// What is held of the keys that come by themselves.
+    held: Held,
+    /// The users who have given it their keyboards, and what they hold.
+    given: BTreeMap<PeerId, Held>,
     /// What the pointer of this user is on.
     target: Option<EntityId>,
     told_at: Option<Duration>,
@@ -107,12 +154,12 @@ impl Keyboard {
 }
 
 impl<M: Clone + 'static> Ui<M> {
-    /// Whether one of its widgets has the keyboard, or, where there is none, the hands of somebody who types.
+    /// Whether one of its widgets has the keyboard of somebody, or, where there is none, the hands of somebody who types.
     pub fn is_focused(&self) -> bool {
-        self.focus.is_some()
+        !self.focus.is_empty()
     }
 
-    /// Gives the keyboard to a widget, and shows it if it was scrolled out of view.
+    /// Gives the keyboard of this peer's user to a widget, and shows it if it was scrolled out of view.
     ///
     /// # Errors
     /// [`KitError::NotFound`]: there is none of that handle that takes keys now.
@@ -121,27 +168,124 @@ impl<M: Clone + 'static> Ui<M> {
         if !self.tab_order().contains(&key) {
             return Err(KitError::NotFound);
         }
-        self.set_focus(Some(key));
+        self.set_focus(hearth_sdk::peer(), Some(key));
         self.reveal(key);
         Ok(())
     }
 
-    /// Gives the keyboard back.
+    /// Gives the keyboard back, of all users.
     pub fn blur(&mut self) {
-        self.set_focus(None);
+        let all: Vec<PeerId> = self.focus.keys().copied().collect();
+        all.into_iter().for_each(|user| self.leave(user));
     }
 
-    pub(super) fn set_focus(&mut self, focus: Option<NodeKey>) {
-        if focus != self.focus {
-            let before = std::mem::replace(&mut self.focus, focus);
+    /// The same of those whose keys are for one widget.
+    pub(super) fn blur_on(&mut self, key: NodeKey) {
+        let there = self.focus.iter().filter(|(_, focus)| focus.key == key);
+        let there: Vec<PeerId> = there.map(|(user, _)| *user).collect();
+        there.into_iter().for_each(|user| self.leave(user));
+    }
+
+    /// The same of one user.
+    pub(super) fn leave(&mut self, user: PeerId) {
+        self.set_focus(user, None);
+        if self.keyboard.given.contains_key(&user)
+            && let Err(errno) = hearth_sdk::keyboard::leave(user)
+        {
+            debug!("peer {user} keeps the keyboard here, which is for nothing: {errno}");
+        }
+    }
+
+    /// Whether somebody's keys are for a widget.
+    pub(super) fn is_focus(&self, key: NodeKey) -> bool {
+        self.focus.values().any(|focus| focus.key == key)
+    }
+
+    /// Whether somebody types into a widget who has given it the keyboard.
+    pub(super) fn has_typist(&self, key: NodeKey) -> bool {
+        let mut there = self.focus.iter().filter(|(_, focus)| focus.key == key);
+        there.any(|(user, _)| self.keyboard.given.contains_key(user))
+    }
+
+    /// Whether another user is writing in a field: it is one's at a time, until they have typed nothing for a while.
+    pub(super) fn is_written_by_another(&self, key: NodeKey, user: PeerId, now: Duration) -> bool {
+        let is_text = self.forest.slots.get(&key).is_some_and(|slot| slot.widget.focus() == Focus::Text);
+        is_text
+            && self.focus.iter().any(|(other, focus)| {
+                let is_there = focus.key == key && *other != user && now < focus.used_at + LET_GO;
+                is_there && self.keyboard.given.contains_key(other)
+            })
+    }
+
+    /// Whether the keys that come by themselves are for it.
+    pub(super) fn has_own_keys(&self) -> bool {
+        let me = hearth_sdk::peer();
+        self.focus.contains_key(&me) && !self.keyboard.given.contains_key(&me)
+    }
+
+    /// Whether a press on a field is to give the user's keyboard. Where all who see it are heard anyway it need not.
+    pub(super) fn asks_for_keys(&self) -> bool {
+        !(self.place.is_local && self.keyboard.is_there())
+    }
+
+    pub(super) fn set_focus(&mut self, user: PeerId, focus: Option<NodeKey>) {
+        let now = time::monotonic();
+        let before = self.focus.get(&user).map(|focus| focus.key);
+        if let Some(key) = focus {
+            // A line has one caret: whoever was there before has left it.
+            let is_text = self.forest.slots.get(&key).is_some_and(|slot| slot.widget.focus() == Focus::Text);
+            let others =
+                self.focus.iter().filter(|(other, there)| **other != user && there.key == key && is_text);
+            let mut gone: Vec<PeerId> = others.map(|(other, _)| *other).collect();
+            if self.focus.len() - gone.len() >= TYPISTS_MAX && before.is_none() {
+                gone.extend(self.focus.iter().min_by_key(|(_, focus)| focus.used_at).map(|(user, _)| *user));
+            }
+            gone.into_iter().for_each(|other| self.leave(other));
+            self.focus.insert(user, Focused { key, used_at: now });
+        } else {
+            self.focus.remove(&user);
+        }
+        if before != focus {
+            // A widget hears of the first and the last.
+            let others = |key: NodeKey| {
+                self.focus.iter().filter(|(other, focus)| **other != user && focus.key == key).count()
+            };
             for (key, on) in [(before, false), (focus, true)] {
-                if let Some(slot) = key.and_then(|key| self.forest.slots.get_mut(&key)) {
+                if let Some(key) = key.filter(|key| others(*key) == 0)
+                    && let Some(slot) = self.forest.slots.get_mut(&key)
+                {
                     slot.widget.focused(on);
                 }
             }
             self.is_stale = true;
         }
-        self.keyboard.tell(self.focus.is_some(), time::monotonic());
+        self.keyboard.tell(self.has_own_keys(), now);
+    }
+
+    /// Takes what a user has typed who has given it the keyboard, or gives it, or has taken it back.
+    pub(super) fn typed(&mut self, event: &Typed) {
+        let user = event.user;
+        match &event.did {
+            Event::Focus(true) => {
+                if self.keyboard.given.len() < TYPISTS_MAX || self.keyboard.given.contains_key(&user) {
+                    self.keyboard.given.entry(user).or_default();
+                    self.is_stale = true;
+                } else if let Err(errno) = hearth_sdk::keyboard::leave(user) {
+                    debug!("peer {user} keeps the keyboard here, which is for nothing: {errno}");
+                }
+            }
+            Event::Focus(false) => {
+                self.keyboard.given.remove(&user);
+                // Escape closes what they had opened by keys.
+                let focus = self.focus.get(&user).map(|focus| focus.key);
+                if let Some(slot) = focus.and_then(|key| self.forest.slots.get_mut(&key)) {
+                    slot.widget.dismiss();
+                }
+                self.set_focus(user, None);
+            }
+            did if self.keyboard.given.contains_key(&user) => self.heard(user, true, did),
+            _ => {}
+        }
     }
 
     /// Takes an event of the user's keyboard or mouse, from a script that listens itself. Others are left out.
@@ -150,40 +294,62 @@ impl<M: Clone + 'static> Ui<M> {
             self.keyboard.source = Source::Fed;
             self.is_stale = true;
         }
+        let me = hearth_sdk::peer();
         match event {
-            Event::Key { code, press } => {
-                let is_down = *press != Press::Released;
-                match *code {
-                    key::LEFT_SHIFT => self.keyboard.shift[0] = is_down,
-                    RIGHT_SHIFT => self.keyboard.shift[1] = is_down,
-                    key::LEFT_CONTROL => self.keyboard.ctrl[0] = is_down,
-                    RIGHT_CONTROL => self.keyboard.ctrl[1] = is_down,
-                    code if is_down => {
-                        let ctrl = self.keyboard.ctrl.contains(&true);
-                        if let Some(key) = meaning(code, ctrl) {
-                            self.stroke(key);
-                        }
-                    }
-                    _ => {}
-                }
-            }
-            Event::Text(text) if !self.keyboard.ctrl.contains(&true) => {
-                let is_typing = self.focus.and_then(|key| self.forest.slots.get(&key));
-                // Enter and its like come as keys.
-                let is_writing = !text.is_empty() && !text.chars().all(char::is_control);
-                if is_writing && is_typing.is_some_and(|slot| slot.widget.focus() == Focus::Text) {
-                    self.stroke(Key::Text(text.clone()));
-                }
-            }
-            Event::Focus(false) => (self.keyboard.shift, self.keyboard.ctrl) = ([false; 2], [false; 2]),
+            Event::Focus(false) => self.keyboard.held = Held::default(),
             Event::Target { entity, .. } => self.keyboard.target = *entity,
             // A press on the interface comes as an event of its pointer.
             Event::Button { press: Press::Pressed, .. } if self.keyboard.target != Some(self.root) => {
                 self.dismiss_but(None);
-                self.blur();
+                self.leave(me);
+            }
+            _ => self.heard(me, false, event),
+        }
+    }
+
+    /// A key of a user, or what was typed or pasted; `is_given` if they have given it the keyboard by a press.
+    fn heard(&mut self, user: PeerId, is_given: bool, event: &Event) {
+        let own = &mut self.keyboard.held;
+        let held = if is_given { self.keyboard.given.entry(user).or_default() } else { own };
+        let focus = self.focus.get(&user).map(|focus| focus.key);
+        let text_focus = focus
+            .filter(|key| self.forest.slots.get(key).is_some_and(|slot| slot.widget.focus() == Focus::Text));
+        match event {
+            Event::Key { code, press } => {
+                let is_down = *press != Press::Released;
+                if held.note(*code, is_down) || !is_down {
+                    return;
+                }
+                let held = *held;
+                if let Some(key) = meaning(*code, held.ctrl()) {
+                    self.stroke(user, is_given, Stroke { key, shift: held.shift(), ctrl: held.ctrl() });
+                }
+            }
+            Event::Text(text) if !held.ctrl() => {
+                let shift = held.shift();
+                // Enter and its like come as keys.
+                let is_writing = !text.is_empty() && !text.chars().all(char::is_control);
+                if is_writing && text_focus.is_some() {
+                    let key = Key::Text(text.clone());
+                    self.stroke(user, is_given, Stroke { key, shift, ctrl: false });
+                }
+            }
+            Event::Paste(text) => {
+                let Some(key) = text_focus else { return };
+                self.used(user);
+                self.with_widget(key, user, |widget, _at, with| widget.pasted(text, with));
             }
             _ => {}
         }
+    }
+
+    /// A user does something with keys.
+    fn used(&mut self, user: PeerId) {
+        self.touched_at = time::monotonic();
+        if let Some(focus) = self.focus.get_mut(&user) {
+            focus.used_at = self.touched_at;
+        }
+        self.is_stale = true;
     }
 
     /// All that Tab goes through, in order.
@@ -197,36 +363,34 @@ impl<M: Clone + 'static> Ui<M> {
         all.into_iter().filter(takes_keys).collect()
     }
 
-    fn stroke(&mut self, key: Key) {
-        let (shift, ctrl) = (self.keyboard.shift.contains(&true), self.keyboard.ctrl.contains(&true));
-        let me = hearth_sdk::peer();
-        let Some(focus) = self.focus else {
-            let is_here = self.hands.contains_key(&me) || self.keyboard.target == Some(self.root);
-            if key == Key::Tab && is_here {
-                self.go(!shift);
+    fn stroke(&mut self, user: PeerId, is_given: bool, stroke: Stroke) {
+        let shift = stroke.shift;
+        let Some(focus) = self.focus.get(&user).map(|focus| focus.key) else {
+            let is_here =
+                is_given || self.hands.contains_key(&user) || self.keyboard.target == Some(self.root);
+            if stroke.key == Key::Tab && is_here {
+                self.go(user, !shift);
             }
             return;
         };
-        self.touched_at = time::monotonic();
-        let stroke = Stroke { key, shift, ctrl };
-        self.is_stale = true;
-        let taken = self.with_widget(focus, me, |widget, at, with| widget.key(&stroke, at, with));
+        self.used(user);
+        let taken = self.with_widget(focus, user, |widget, at, with| widget.key(&stroke, at, with));
         if taken == Some(true) {
             return;
         }
         match stroke.key {
-            Key::Tab => self.go(!shift),
-            Key::Down | Key::Right => self.go(true),
-            Key::Up | Key::Left => self.go(false),
+            Key::Tab => self.go(user, !shift),
+            Key::Down | Key::Right => self.go(user, true),
+            Key::Up | Key::Left => self.go(user, false),
             Key::Escape => {
                 self.dismiss_but(None);
-                self.blur();
+                self.leave(user);
             }
             // What scrolls takes these for what is in it.
             Key::PageUp | Key::PageDown | Key::Home | Key::End => {
                 let above: Vec<NodeKey> = self.forest.above(focus).skip(1).collect();
                 for key in above {
-                    let taken = self.with_widget(key, me, |widget, at, with| widget.key(&stroke, at, with));
+                    let taken = self.with_widget(key, user, |widget, at, with| widget.key(&stroke, at, with));
                     if taken == Some(true) {
                         return;
                     }
@@ -236,19 +400,22 @@ impl<M: Clone + 'static> Ui<M> {
         }
     }
 
-    /// Gives the keyboard to the next widget, or the one before; behind the last comes the first.
-    fn go(&mut self, ahead: bool) {
-        let order = self.tab_order();
-        let now = self.focus.and_then(|focus| order.iter().position(|key| *key == focus));
-        let to = match (now, ahead) {
-            (Some(now), true) => (now + 1) % order.len().max(1),
-            (Some(now), false) => now.checked_sub(1).unwrap_or(order.len().saturating_sub(1)),
+    /// Gives a user's keyboard to the next widget, or the one before; behind the last comes the first. What another writes in
+    /// is passed over.
+    fn go(&mut self, user: PeerId, ahead: bool) {
+        let now = time::monotonic();
+        let mut order = self.tab_order();
+        order.retain(|key| !self.is_written_by_another(*key, user, now));
+        let at = self.focus.get(&user).and_then(|focus| order.iter().position(|key| *key == focus.key));
+        let to = match (at, ahead) {
+            (Some(at), true) => (at + 1) % order.len().max(1),
+            (Some(at), false) => at.checked_sub(1).unwrap_or(order.len().saturating_sub(1)),
             (None, true) => 0,
             (None, false) => order.len().saturating_sub(1),
         };
         if let Some(key) = order.get(to).copied() {
             self.dismiss_but(None);
-            self.set_focus(Some(key));
+            self.set_focus(user, Some(key));
             self.reveal(key);
         }
     }

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod visitors;
+
 use super::*;
 use crate::*;
 use hearth_sdk::{
@@ -69,7 +71,8 @@ impl World {
     }
 }
 
-const ADA: u32 = 2;
+/// The user of the peer that the interface is on, and another.
+const ADA: u32 = 1;
 const BOB: u32 = 3;
 
 /// An interface at the origin, and what is seen of it.
@@ -214,9 +217,10 @@ fn a_ring_changes_nothing_but_itself() {
         let ops = testing::batches().concat();
         ops.iter().filter(|op| !matches!(op, Op::SetParent(..))).count()
     };
-    // A ring is made: it, its place, shape and material; the one before is removed; a field has a caret too.
+    // A ring is made: it, its place, shape and material; the one before is removed; a field has a caret too, and both
+    // take keys.
     assert_eq!(changes(&|ui| ui.focus(a).unwrap()), 4);
-    assert_eq!(changes(&|ui| ui.focus(b).unwrap()), 9);
+    assert_eq!(changes(&|ui| ui.focus(b).unwrap()), 11);
     assert_eq!(changes(&|ui| ui.focus(c).unwrap()), 6);
     assert_eq!(changes(&|ui| ui.focus(d).unwrap()), 5);
     assert_eq!(changes(&|ui| ui.blur()), 1);

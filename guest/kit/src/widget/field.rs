@@ -23,8 +23,9 @@ const DOT: &str = "•";
 
 type Say<M> = Box<dyn Fn(String) -> M>;
 
-/// A line of text that is typed, marked, copied and pasted. Where there is no keyboard (on the server) it shows keys below
-/// itself as soon as it is pressed, which anybody presses with the pointer.
+/// A line of text that is typed, marked, copied and pasted. Who presses it types into it, wherever its script runs; it is
+/// one's at a time. As long as who pressed it has no keyboard it shows keys below itself, which anybody presses with the
+/// pointer.
 pub struct Field<M> {
     line: Line,
     shown_if_empty: String,
@@ -246,6 +247,7 @@ impl<M: Clone + 'static> Widget<M> for Field<M> {
 
     fn paint(&self, at: &At<'_>, paint: &mut Paint<'_>) {
         let theme = at.theme;
+        paint.takes_keys(true);
         paint.ring(at.rect, theme.radius, at.look.focused);
         let edge = if at.look.over { mixed(theme.edge, theme.ink, 0.4) } else { theme.edge };
         paint.framed(at.rect, theme.radius, at.dim(theme.sunken), at.dim(edge));
@@ -297,6 +299,7 @@ impl<M: Clone + 'static> Widget<M> for Field<M> {
         if at.look.focused {
             paint.bar(Rect { x: caret - theme.ring * 0.25, w: theme.ring * 0.8, ..band }, theme.focus);
         }
+        paint.takes_keys(false);
     }
 
     fn over(&self, at: &At<'_>) -> Option<Rect> {

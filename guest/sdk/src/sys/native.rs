@@ -53,6 +53,8 @@ pub(crate) struct Host {
     pub(crate) captured: Vec<bool>,
     pub(crate) commands: Vec<(u64, hearth_abi::terminal::Command)>,
     pub(crate) focuses: Vec<u64>,
+    /// The users whose keyboards were given back.
+    pub(crate) left: Vec<u32>,
     pub(crate) views: Vec<View>,
     pub(crate) clipboard: String,
     pub(crate) casts: Vec<hearth_abi::cast::Cast>,
@@ -496,6 +498,11 @@ pub fn terminal_views(after: u64, out: &mut [u8]) -> i32 {
 
 pub fn keyboard_focus(terminal: u64) -> i32 {
     host(|host| host.focuses.push(terminal));
+    0
+}
+
+pub fn keyboard_leave(user: u32) -> i32 {
+    host(|host| host.left.push(user));
     0
 }
 

@@ -92,6 +92,7 @@ mod import {
         pub(super) fn terminal_command(terminal: u64, command: *const u8, len: usize) -> i32;
         pub(super) fn terminal_views(after: u64, ptr: *mut u8, cap: usize) -> i32;
         pub(super) fn keyboard_focus(terminal: u64) -> i32;
+        pub(super) fn keyboard_leave(user: u32) -> i32;
         pub(super) fn clipboard_write(text: *const u8, len: usize) -> i32;
         pub(super) fn clipboard_read(tag: u64) -> i32;
         pub(super) fn command(args: *const u8, len: usize, tag: u64) -> i32;
@@ -418,6 +419,12 @@ pub fn terminal_views(after: u64, out: &mut [u8]) -> i32 {
 pub fn keyboard_focus(terminal: u64) -> i32 {
     // SAFETY: no pointers.
     unsafe { import::keyboard_focus(terminal) }
+}
+
+/// Gives back the keyboard that a user has given to an entity of this process.
+pub fn keyboard_leave(user: u32) -> i32 {
+    // SAFETY: no pointers.
+    unsafe { import::keyboard_leave(user) }
 }
 
 /// Puts text on the user's clipboard.
