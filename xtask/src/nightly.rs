@@ -29,7 +29,7 @@ pub(crate) struct Options {
 type Step = fn(&Project, &Options) -> Result<Outcome>;
 
 /// In the order in which they run.
-const STEPS: [(&str, Step); 8] = [
+const STEPS: [(&str, Step); 9] = [
     ("other system", |project, options| other_system(project, &options.setup)),
     ("dependencies", |project, _| dependencies(project)),
     ("advisories", |project, _| advisories(project)),

@@ -145,7 +145,7 @@ async fn limits_are_those_of_who_gets_it() {
     let id = guests.world.spawn_lump(guests.module, With { limits, ..With::default() });
     let reason = guests.world.processes.exited(id).await;
     assert_eq!(reason.kind, ExitKind::Limit);
-    assert!(reason.text.contains("65536 bytes of memory; the limit is 1000"), "{reason}");
+    assert!(reason.text.contains("65536 bytes of memory; the limit `memory_bytes` is 1000"), "{reason}");
     let limits = Limits { memory_bytes: 70_000, ..Limits::default() };
     let id = guests.world.spawn_lump(guests.module, With { limits, ..With::default() });
     eventually(|| guests.world.state(id) == Some(State::Parked)).await;

@@ -6,6 +6,7 @@ use crate::{
     client::{self, Entry},
     folder::Folder,
     grace::Grace,
+    limits::PeerLimits,
     manifest::Manifest,
     node::{Inner, Parts, about_program},
     roster::Roster,
@@ -143,9 +144,10 @@ pub(super) struct Space {
 fn start_server(folder: PathBuf, over: &broadcast::Sender<PeerId>) -> Arc<Server> {
     let roster = Roster::open(folder.join("peers")).unwrap();
     let folder = Folder::open(&folder).unwrap();
-    let world = World::server(SceneFile::open(&folder.path("scene.redb")).unwrap()).unwrap();
-    let parts =
-        Parts { me: PeerId::SERVER, name: "server".into(), space: "space".into(), folder, world, workers: 1 };
+    let limits = PeerLimits::default();
+    let world = World::server(SceneFile::open(&folder.path("scene.redb")).unwrap(), &limits).unwrap();
+    let (me, name, space) = (PeerId::SERVER, "server".into(), "space".into());
+    let parts = Parts { me, name, space, folder, world, limits, workers: 1 };
     let inner = Inner::start(parts).unwrap();
     let about = about_program(0, "server", [0; 32], vec!["processes".into()]);
     inner.network.insert(PeerId::SERVER, about, None);
@@ -199,8 +201,8 @@ impl Space {
         let me = joined.me;
         let folder = Folder::open(&self.folder.path().join(&name)).unwrap();
         let world = World::client(me);
-        let inner =
-            Inner::start(Parts { me, name, space: "space".into(), folder, world, workers: 1 }).unwrap();
+        let (space, limits) = ("space".into(), PeerLimits::default());
+        let inner = Inner::start(Parts { me, name, space, folder, world, limits, workers: 1 }).unwrap();
         client::enter(&inner, &joined);
         // It ends with the runtime.
         let over = broadcast::channel(64).0;
