@@ -2,12 +2,12 @@
 //! What a program sees of its process.
 
 use crate::{
-    Level, Limit, Limits, MemoryShare, Processes, ReplyTo, SendError, Signal, Tick, life,
+    Level, Limit, Limits, MemoryShare, Processes, RegisterError, ReplyTo, SendError, Signal, Tick, life,
     mailbox::Taken,
     names::{NAMES_MAX, Names},
     record::{Process, State},
     run::{Code, Run},
-    table::{Inner, RegisterError},
+    table::Inner,
 };
 use bytes::Bytes;
 use hearth_abi::{Errno, LumpId, PeerId, ProcessId, signal::Kind};

@@ -23,6 +23,7 @@
 
 mod accounts;
 mod context;
+mod error;
 mod exit;
 mod lane;
 mod life;
@@ -45,6 +46,7 @@ mod timers;
 
 pub use accounts::MemoryShare;
 pub use context::{Context, Take};
+pub use error::{RegisterError, SendError, SpawnError};
 pub use exit::{ExitKind, ExitReason};
 pub use life::{HISTORY_MAX, ReplaceError};
 pub use limits::{Limit, Limits, OriginLimits};
@@ -56,5 +58,5 @@ pub use request::{Reply, ReplyTo};
 pub use run::Code;
 pub use scheduler::Tick;
 pub use signal::{Body, Signal};
-pub use table::{Config, Counts, Host, Processes, RegisterError, SendError, SpawnError, Spec};
+pub use table::{Config, Counts, Host, Processes, Spec};
 pub use ties::{Bond, Tie, TiesInfo};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Names of processes on one peer.
 
-use crate::table::RegisterError;
+use crate::RegisterError;
 use hearth_abi::ProcessId;
 use parking_lot::RwLock;
 use std::collections::{HashMap, hash_map::Entry};

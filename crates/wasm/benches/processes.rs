@@ -24,8 +24,8 @@ use hearth_abi::{
     terminal,
 };
 use hearth_process::{
-    Bond, Config, Context, ExitReason, Host, Lane, Limits, Processes, Program, ReplyTo, SendError, Spec,
-    State, Take, Work,
+    Bond, Config, Context, ExitReason, Host, Lane, Limits, OriginLimits, Processes, Program, ReplyTo,
+    SendError, Spec, State, Take, Work,
 };
 use hearth_wasm::{Caller, Request, Services, Wasm, WasmConfig};
 use parking_lot::Mutex;
@@ -283,7 +283,9 @@ struct World {
 impl World {
     fn new(workers: usize) -> World {
         let peer = Arc::new(Peer::default());
-        let processes = Processes::new(Config::new(HERE, 1, workers), peer.clone());
+        let all = OriginLimits { processes: usize::MAX, memory_bytes: u64::MAX, entities: usize::MAX };
+        let config = Config { own: all, ..Config::new(HERE, 1, workers) };
+        let processes = Processes::new(config, peer.clone());
         let wasm = Wasm::new(WasmConfig::default(), peer.clone()).unwrap();
         assert!(peer.world.set((processes.clone(), wasm.clone())).is_ok());
         World { processes, wasm, peer }
