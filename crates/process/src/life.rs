@@ -367,6 +367,7 @@ impl Life {
         if self.turns_aside > 0 || !lane.has_room() || turns.stack_bytes() > lane.stack_bytes() {
             return self.start_task();
         }
+        process.runs_now();
         let timed = process.slice.begin().map(|stands_for| (Instant::now(), stands_for));
         let turn = catch_unwind(AssertUnwindSafe(|| turns.turn()));
         if lane::is_abandoned() {
@@ -430,6 +431,7 @@ impl Life {
     /// Goes on as a task: in the fiber lane.
     fn start_task(mut self: Box<Self>) {
         self.process.lane.store(Lane::Fiber as u8, Relaxed);
+        self.process.runs_now();
         if self.trial.is_none() {
             self.running = std::mem::replace(&mut self.running, Running::Nothing).aside();
         }

@@ -246,6 +246,13 @@ impl Process {
         self.look_around();
     }
 
+    /// It has a turn. What is starting still is.
+    pub(crate) fn runs_now(&self) {
+        if self.state.load(Relaxed) == State::Parked as u8 {
+            self.state.store(State::Running as u8, Relaxed);
+        }
+    }
+
     /// Whoever runs it, or finds it parked, looks whether it is to end or to have other code.
     pub(crate) fn look_around(&self) {
         self.kill.waker.wake();

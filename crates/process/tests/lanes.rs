@@ -256,6 +256,7 @@ async fn one_that_overruns_leaves_the_lane_to_others_and_comes_back() {
         world.send(*id, "loop");
     }
     eventually(|| more.iter().chain([&id]).all(|id| world.lane(*id) == Some(Lane::Hog))).await;
+    assert_eq!(world.table.info(id).unwrap().state, State::Running);
     let (other, receiver) = world.teller();
     let mut other_tells = Some(receiver);
     next(&mut other_tells).await;
