@@ -10,7 +10,7 @@ fn a_manifest_says_what_scripts_may_use_and_the_shell_shows_it() {
     let hands = space.guest(Guest::Hands);
     let manifest = format!(
         "[limits]\nchildren = 2\n\n[limits.own]\nprocesses = 6\n\n[[service]]\nname = \"small\"\nmodule = {hands:?}\n\n\
-         [service.limits]\nmemory_bytes = 4_194_304\n"
+         [service.limits]\nmemory_bytes = 8_388_608\n"
     );
     std::fs::create_dir(space.path("server")).unwrap();
     std::fs::write(space.path("server/space.toml"), manifest).unwrap();
@@ -22,18 +22,18 @@ fn a_manifest_says_what_scripts_may_use_and_the_shell_shows_it() {
         it.map(|process| process["id"].as_str().unwrap().to_owned())
     });
     let info = || server.json(&["info", &small]).remove(0);
-    assert_eq!(info()["limits"]["memory_bytes"]["max"], 4_194_304);
+    assert_eq!(info()["limits"]["memory_bytes"]["max"], 8_388_608);
 
     // A script that takes all that it gets: it goes on, and everybody can see why it got no more.
     let pages = Hands::at(&server, &small).grow_all();
-    assert!((20..=64).contains(&pages), "4 MiB are 64 pages, and it got {pages}");
+    assert!((100..=128).contains(&pages), "8 MiB are 128 pages, and it got {pages}");
     let memory = info()["limits"]["memory_bytes"].clone();
     assert!(
-        memory["reached"].as_u64().unwrap() > 0 && memory["used"].as_u64().unwrap() <= 4_194_304,
+        memory["reached"].as_u64().unwrap() > 0 && memory["used"].as_u64().unwrap() <= 8_388_608,
         "{memory}"
     );
     let log = server.log(&small);
-    assert!(log.contains("memory used up: 4194304 bytes") && log.contains("`memory_bytes`"), "{log}");
+    assert!(log.contains("memory used up: 8388608 bytes") && log.contains("`memory_bytes`"), "{log}");
     let line = |id: &str| {
         let listed = server.ok(&["list-processes"]);
         listed.lines().find(|line| line.split('\t').next() == Some(id)).unwrap().to_owned()
