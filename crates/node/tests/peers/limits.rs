@@ -112,7 +112,8 @@ async fn a_manifest_changes_what_processes_may_use() {
     assert_eq!(of_low.memory_bytes_max, Some(1 << 20));
 
     // Its children have no more than it has, and no more than every process.
-    let lump = node.put_lump(echo()).await.unwrap();
+    // One page of memory, so that it fits the limit of all.
+    let lump = node.put_lump(spawner()).await.unwrap();
     let child_of = async |parent: ProcessId| {
         let mut log = Guest::watch(node, parent);
         log.tell(Bytes::copy_from_slice(&lump.0));
