@@ -28,7 +28,7 @@ const ANSWERS: Duration = Duration::from_secs(20);
 /// The serial number of the first process: none that a module would guess, so that it ends nobody but itself.
 const FIRST_SERIAL: u64 = 0x5EAF_00D5;
 
-/// Any bytes are a module, or, if they do not begin as one, what a module is made from (see [`made_of`]). It runs for a
+/// Any bytes are a module, or, if they do not begin as one, what a module is made from (`made_of`). It runs for a
 /// moment with small limits, and gets some messages; its neighbour answers meanwhile. It ends by itself or is killed, and the host
 /// has not failed.
 pub fn module(data: &[u8]) -> bool {

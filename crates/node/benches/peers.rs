@@ -6,7 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs, reason = "a program for people")]
 
 use bytes::Bytes;
-use futures::future::{BoxFuture, join_all};
+use futures::future::join_all;
 use hearth_abi::{LumpId, ProcessId};
 use hearth_node::{
     ClientOptions, KsfBounds, KsfParams, Node, Password, RunningClient, RunningServer, ServerOptions, join,

@@ -419,7 +419,7 @@ impl Life {
         }
     }
 
-    fn end(mut self: Box<Self>, reason: ExitReason) {
+    fn end(mut self, reason: ExitReason) {
         // Its resources are gone before the end is told.
         self.running = Running::Nothing;
         self.trial = None;

@@ -165,7 +165,7 @@ impl World {
 
     /// A process that tells what it gets, and in which lane it was.
     fn teller(&self) -> (ProcessId, mpsc::Receiver<(String, Lane)>) {
-        let (sender, receiver) = mpsc::channel();
+        let (sender, receiver) = mpsc::sync_channel(1024);
         let id = self.spawn(move |context: &Context, message: Option<&[u8]>| {
             let info = context.processes().info(context.id()).unwrap();
             let text = String::from_utf8_lossy(message.unwrap_or(b"begun")).into_owned();
@@ -220,7 +220,7 @@ async fn a_program_that_parks_runs_in_the_fast_lane() {
 #[tokio::test]
 async fn a_ring_of_many_passes_on_what_comes() {
     let world = World::new();
-    let (sender, receiver) = mpsc::channel();
+    let (sender, receiver) = mpsc::sync_channel(1024);
     let first: ProcessId = world.spawn(move |context: &Context, message: Option<&[u8]>| {
         if message == Some(b"done") {
             sender.send(context.id()).unwrap();
@@ -231,7 +231,9 @@ async fn a_ring_of_many_passes_on_what_comes() {
     for _ in 0..1000 {
         let to = next_one;
         next_one = world.spawn(move |context: &Context, message: Option<&[u8]>| {
-            message.map(|message| context.send(to, message).unwrap());
+            if let Some(message) = message {
+                context.send(to, message).unwrap();
+            }
             None
         });
     }
@@ -346,7 +348,7 @@ async fn code_is_replaced_in_the_middle_of_a_call_that_never_ends() {
     assert_eq!(dropped.load(SeqCst), 0);
 
     // New code that does: the call is left.
-    let (sender, receiver) = mpsc::channel();
+    let (sender, receiver) = mpsc::sync_channel(1024);
     let better = world.code(3, move |_: &Context, message: Option<&[u8]>| {
         let _ = sender.send(message.map(<[u8]>::to_vec));
         None
@@ -370,13 +372,15 @@ async fn code_is_replaced_in_the_middle_of_a_call_that_never_ends() {
 #[tokio::test]
 async fn parked_code_is_replaced_and_rolled_back() {
     let world = World::new();
-    let says = |what: &'static str, sender: mpsc::Sender<&'static str>| {
+    let says = |what: &'static str, sender: mpsc::SyncSender<&'static str>| {
         move |_: &Context, message: Option<&[u8]>| {
-            message.map(|_| sender.send(what).unwrap());
+            if message.is_some() {
+                sender.send(what).unwrap();
+            }
             None
         }
     };
-    let (sender, receiver) = mpsc::channel();
+    let (sender, receiver) = mpsc::sync_channel(1024);
     let mut said = Some(receiver);
     let id = world.spawn(says("old", sender.clone()));
     world.send(id, "");
@@ -410,7 +414,7 @@ async fn a_call_that_panics_ends_its_process_alone() {
 #[tokio::test]
 async fn a_flood_that_one_cannot_get_through_does_not_keep_others_waiting() {
     let world = World::new();
-    let (sender, receiver) = mpsc::channel();
+    let (sender, receiver) = mpsc::sync_channel(1024);
     let turns = Arc::new(AtomicUsize::new(0));
     // Each message takes it a tick: by then it is shown an empty mailbox, and parks.
     let slow = world.spawn(move |context: &Context, message: Option<&[u8]>| {

@@ -12,6 +12,7 @@
 //!   start function, which would have to run again.
 //!
 //! What a module has that this file does not know of keeps it from being recycled, never the other way round.
+#![expect(clippy::vec_box, reason = "from its turn to here and back an instance is moved as a pointer")]
 
 use crate::{engine::Inner, host::Guest, program::Live, slab::Touched};
 use hearth_process::Context;

@@ -514,8 +514,9 @@ mod tests {
         crowd.extend((0..CROWD).map(|_| stacks.new_stack(64 << 10, false).unwrap()));
         let (first, rest) = crowd.split_at(WARM_MAX);
         // SAFETY: as above.
-        let is_warm = |stack: &Box<dyn StackMemory>| unsafe { stack.top().sub(8).read() } == 1;
-        assert!(first.iter().all(is_warm) && !rest.iter().any(is_warm));
+        let is_warm = |top: *mut u8| unsafe { top.sub(8).read() } == 1;
+        assert!(first.iter().all(|stack| is_warm(stack.top())));
+        assert!(!rest.iter().any(|stack| is_warm(stack.top())));
         assert!(crowd.iter().all(|stack| tops.contains(&(stack.top() as usize))), "slots are reused");
     }
 

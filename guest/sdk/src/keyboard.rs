@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! What users type into entities of this process, wherever it runs.
 //!
-//! A user gives the keyboard to an entity by pressing it, if that asks for presses ([`Wants::PRESS`](crate::Wants)) and
+//! A user gives the keyboard to an entity by pressing it, if that asks for presses ([`Wants::PRESS`](crate::pointer::Wants::PRESS)) and
 //! says that it takes keys ([`Entity::keyboard`](crate::scene::Entity::keyboard)). Nothing else gives it: no script can
 //! ask for it. Esc takes it back, and so does a press elsewhere. All the while the user is shown whose script gets what
 //! they type.
@@ -54,7 +54,7 @@ impl Did {
 }
 
 /// What users do to an entity of this process, or to all, with pointers and keyboards, in the order in which they do it. As
-/// with [`Pointers`](crate::Pointers), one at a time listens to one entity.
+/// with [`Pointers`](crate::pointer::Pointers), one at a time listens to one entity.
 #[derive(Debug)]
 pub struct Hands(Option<EntityId>);
 

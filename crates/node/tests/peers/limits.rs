@@ -118,8 +118,8 @@ async fn a_manifest_changes_what_processes_may_use() {
         let mut log = Guest::watch(node, parent);
         log.tell(Bytes::copy_from_slice(&lump.0));
         while log.line().await != "y" {}
-        let children = processes.list().into_iter().filter(|info| info.parent == Some(parent));
-        children.last().unwrap().id
+        let mut children = processes.list().into_iter().filter(|info| info.parent == Some(parent));
+        children.next_back().unwrap().id
     };
     assert_eq!(max(&info(&space, child_of(low).await).await, "timers"), Some(3));
     assert_eq!(limits(&info(&space, child_of(high).await).await)[0], Some(7));
