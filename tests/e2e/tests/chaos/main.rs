@@ -45,12 +45,10 @@ struct Form {
 }
 
 impl Form {
-    /// Most evenings: a minute, and fewer workers. Not for the time that they take to start, which is some three seconds for
-    /// 20,000 on two busy cores, but because it must pass everywhere: a process that has run on a stack of its own
-    /// keeps it, and the usual `vm.max_map_count` has room for 24,767 of them.
+    /// Most evenings: a minute.
     fn short() -> Form {
         Form {
-            workers: 20_000,
+            workers: 50_000,
             length: Duration::from_secs(60),
             quiet: Duration::from_secs(25),
             pace: Duration::from_millis(200),
@@ -58,14 +56,9 @@ impl Form {
         }
     }
 
-    /// All of it. Workers that wait must hold no stack for that.
+    /// All of it.
     fn long() -> Form {
-        Form {
-            workers: 50_000,
-            length: Duration::from_secs(600),
-            quiet: Duration::from_secs(60),
-            ..Form::short()
-        }
+        Form { length: Duration::from_secs(600), quiet: Duration::from_secs(60), ..Form::short() }
     }
 }
 
