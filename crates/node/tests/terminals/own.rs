@@ -46,7 +46,12 @@ async fn a_shell_is_typed_into_and_shown_at_once() {
         while operate(&ada.socket, &Request::ListTerminals {}).await.unwrap()[0].get("status").is_some() {}
     };
     tokio::time::timeout(Duration::from_secs(60), begins).await.expect("it is told as ended for ever");
-    shows(&ada.node, terminal, "$").await;
+    // The prompt of the one before was shown too: what is typed now must not come before that of this one.
+    let has_prompt = || {
+        let rows = rows(&ada.node, terminal);
+        rows.iter().skip_while(|row| !row.starts_with("exited with 3")).any(|row| row == "$")
+    };
+    until("the second shell has its prompt", has_prompt).await;
     hands.text(terminal, "echo $((7*7))\n").await.unwrap();
     shows(&ada.node, terminal, "49").await;
     hands.command(terminal, &Command::Close).await.unwrap();
