@@ -8,8 +8,8 @@
 //! A plain call cannot be set aside. So when a turn overruns its slice, the *thread* leaves: it gives its queue and
 //! its place as a worker to another thread, there and then, and goes on with the call behind the permits of the
 //! hog lane, as one of [`OVERRUNNING_MAX`] at most. When the call is over the thread is a spare one. A
-//! process that did this is entered on a fiber for its next turns (`life`), and so is everybody while there are
-//! as many overrunning calls as there may be.
+//! process that did this is entered on a fiber for its next turns (`life`), and so are all who have not shown yet that
+//! they return soon, while there are as many overrunning calls as there may be.
 //!
 //! Threads are started when there is something to do, and sleep when there is not.
 
@@ -29,6 +29,9 @@ use tokio::runtime::Handle;
 
 /// Most threads whose plain calls have overrun.
 const OVERRUNNING_MAX: usize = 512;
+/// As many more are for calls of those who have returned soon many times: a flood of loops does not take the fast lane
+/// from them.
+const RESERVE: usize = 128;
 /// How long a spare thread waits for work before it ends.
 const SPARE_TIME: Duration = Duration::from_secs(10);
 /// Processes that a worker takes from the shared queue at a time.
@@ -96,10 +99,11 @@ impl FastLane {
         self.0.stack_bytes
     }
 
-    /// Whether a process may be entered by a plain call now.
-    pub(crate) fn has_room(&self) -> bool {
+    /// Whether a process may be entered by a plain call now, which has returned soon many times, or has yet to.
+    pub(crate) fn has_room(&self, returns_soon: bool) -> bool {
+        let max = if returns_soon { OVERRUNNING_MAX + RESERVE } else { OVERRUNNING_MAX };
         // Each worker that is in such a call can then leave it.
-        self.0.overrunning.load(Relaxed) + self.0.workers <= OVERRUNNING_MAX
+        self.0.overrunning.load(Relaxed) + self.0.workers <= max
     }
 
     /// Queues a process for its next turn.

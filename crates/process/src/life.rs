@@ -284,10 +284,14 @@ pub(crate) struct Life {
     trial: Option<Trial>,
     /// Turns that are taken aside before a plain call is tried again.
     turns_aside: u8,
+    /// Turns since the last one that overran, up to as many as can be counted.
+    soon_over: u8,
 }
 
 /// Turns that a process takes aside after one that overran.
 const TURNS_ASIDE: u8 = 32;
+/// Turns after which a process is taken to return soon.
+const SOON_OVER: u8 = 32;
 
 /// Why the task of a process is over.
 enum Outcome {
@@ -305,7 +309,7 @@ pub(crate) fn begin(table: &Arc<Inner>, process: Arc<Process>) {
     let context = Context::new(table.clone(), process);
     let (table, process) = (context.table.clone(), context.process.clone());
     let running = Running::new(context.run.code.program.clone().run(context));
-    let life = Box::new(Life { process, table, running, trial: None, turns_aside: 0 });
+    let life = Box::new(Life { process, table, running, trial: None, turns_aside: 0, soon_over: 0 });
     match life.running {
         Running::Turns(_) => {
             life.process.lane.store(Lane::Fast as u8, Relaxed);
@@ -326,6 +330,7 @@ pub(crate) fn replace_here(context: &Context) -> bool {
         running: Running::Thread(go_on),
         trial: None,
         turns_aside: TURNS_ASIDE,
+        soon_over: 0,
     });
     life.replace(wanted);
     life.start_task();
@@ -364,7 +369,10 @@ impl Life {
         }
         let lane = &self.table.lane;
         let Running::Turns(turns) = &mut self.running else { return self.start_task() };
-        if self.turns_aside > 0 || !lane.has_room() || turns.stack_bytes() > lane.stack_bytes() {
+        if self.turns_aside > 0
+            || !lane.has_room(self.soon_over >= SOON_OVER)
+            || turns.stack_bytes() > lane.stack_bytes()
+        {
             return self.start_task();
         }
         process.runs_now();
@@ -399,9 +407,10 @@ impl Life {
     fn rest(&mut self) {
         let slice = &self.process.slice;
         if slice.has_overrun() {
-            self.turns_aside = TURNS_ASIDE;
+            (self.turns_aside, self.soon_over) = (TURNS_ASIDE, 0);
         } else {
             self.turns_aside = self.turns_aside.saturating_sub(1);
+            self.soon_over = self.soon_over.saturating_add(1);
         }
         slice.rest();
         if self.turns_aside == 0 {

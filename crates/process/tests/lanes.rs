@@ -301,10 +301,15 @@ async fn more_loops_than_threads_leave_room_for_others() {
     let mut tells = Some(receiver);
     next(&mut tells).await;
     eventually(|| ids.iter().all(|id| world.lane(*id) == Some(Lane::Hog))).await;
-    for _ in 0..20 {
+    let mut lanes = Vec::new();
+    for _ in 0..100 {
         world.send(other, "hello");
-        assert_eq!(next(&mut tells).await.0, "hello");
+        let (text, lane) = next(&mut tells).await;
+        assert_eq!(text, "hello");
+        lanes.push(lane);
     }
+    // It had to show first that it returns soon.
+    assert_eq!((lanes.first(), lanes.last()), (Some(&Lane::Fiber), Some(&Lane::Fast)));
     let threads = std::fs::read_dir("/proc/self/task").unwrap().count();
     assert!(threads < 600, "{threads} threads");
     for id in &ids {
