@@ -286,6 +286,8 @@ pub(crate) struct Life {
     turns_aside: u8,
     /// Turns since the last one that overran, up to as many as can be counted.
     soon_over: u8,
+    /// Whether it has had its first turn, and so has one for signals alone.
+    has_begun: bool,
 }
 
 /// Turns that a process takes aside after one that overran.
@@ -309,7 +311,15 @@ pub(crate) fn begin(table: &Arc<Inner>, process: Arc<Process>) {
     let context = Context::new(table.clone(), process);
     let (table, process) = (context.table.clone(), context.process.clone());
     let running = Running::new(context.run.code.program.clone().run(context));
-    let life = Box::new(Life { process, table, running, trial: None, turns_aside: 0, soon_over: 0 });
+    let life = Box::new(Life {
+        process,
+        table,
+        running,
+        trial: None,
+        turns_aside: 0,
+        soon_over: 0,
+        has_begun: false,
+    });
     match life.running {
         Running::Turns(_) => {
             life.process.lane.store(Lane::Fast as u8, Relaxed);
@@ -331,6 +341,7 @@ pub(crate) fn replace_here(context: &Context) -> bool {
         trial: None,
         turns_aside: TURNS_ASIDE,
         soon_over: 0,
+        has_begun: true,
     });
     life.replace(wanted);
     life.start_task();
@@ -366,6 +377,10 @@ impl Life {
         if let Some(wanted) = process.change.take() {
             self.replace(wanted);
             return self.start_task();
+        }
+        if self.has_begun && process.mailbox.looks_empty() {
+            // It was only to look around: no turn without a signal.
+            return self.park();
         }
         let lane = &self.table.lane;
         let Running::Turns(turns) = &mut self.running else { return self.start_task() };
@@ -413,6 +428,7 @@ impl Life {
             self.soon_over = self.soon_over.saturating_add(1);
         }
         slice.rest();
+        self.has_begun = true;
         if self.turns_aside == 0 {
             self.process.lane.store(Lane::Fast as u8, Relaxed);
         }

@@ -154,9 +154,14 @@ impl<P: Parked> Mailbox<P> {
         receiver.wake();
     }
 
+    /// Whether there is no signal, as far as can be seen without the lock.
+    pub(crate) fn looks_empty(&self) -> bool {
+        self.len.load(Relaxed) == 0
+    }
+
     /// Takes the first signal if it has at most `cap` bytes.
     pub(crate) fn take(&self, cap: usize) -> Taken {
-        if self.len.load(Relaxed) == 0 {
+        if self.looks_empty() {
             return Taken::Empty;
         }
         let mut inner = self.inner.lock();

@@ -89,10 +89,13 @@ impl Turns for Between {
     }
 
     fn turn(&mut self) -> Turn {
+        let has_begun = self.has_begun;
         if let Some(turn) = self.begin() {
             return turn;
         }
+        let mut has_signal = !has_begun;
         while let Take::Signal(signal) = self.context.take(usize::MAX) {
+            has_signal = true;
             if &signal.body[..] == b"loop" {
                 while !self.program.stop.load(SeqCst) {
                     compute();
@@ -105,6 +108,7 @@ impl Turns for Between {
                 return turn;
             }
         }
+        assert!(has_signal, "a turn for nothing");
         Turn::Parked
     }
 
