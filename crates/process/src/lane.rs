@@ -197,8 +197,8 @@ impl Shared {
         if roles.vacant == 0 || roles.is_stopped {
             return;
         }
-        if roles.spares > 0 {
-            // It takes the place when it wakes.
+        if roles.spares >= roles.vacant {
+            // One of them takes the place when it wakes.
             self.spare.notify_one();
             return;
         }
@@ -211,7 +211,8 @@ impl Shared {
     /// Another thread becomes the worker that this thread is; `false` if there is none.
     fn replace_worker(self: &Arc<Self>) -> bool {
         let mut roles = self.roles.lock();
-        if roles.spares > 0 {
+        // One that was told of another place, and has not woken yet, is not there for this one.
+        if roles.spares > roles.vacant {
             roles.vacant += 1;
             self.vacant.store(roles.vacant, Relaxed);
             self.spare.notify_one();
