@@ -42,7 +42,7 @@ const fn library(name: &'static str, need: Need, why: &'static str) -> Package {
     Package { name, need, why, elsewhere: || false }
 }
 
-const PACKAGES: [Package; 17] = [
+const PACKAGES: [Package; 18] = [
     Package {
         name: "gcc",
         need: Need::Build,
@@ -50,6 +50,12 @@ const PACKAGES: [Package; 17] = [
         elsewhere: || exec::on_path("cc"),
     },
     library("libc6-dev", Need::Build, "the C library's headers"),
+    Package {
+        name: "make",
+        need: Need::Build,
+        why: "builds the memory allocator",
+        elsewhere: || exec::on_path("make"),
+    },
     Package {
         name: "libclang1",
         need: Need::Build,

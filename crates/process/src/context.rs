@@ -2,8 +2,8 @@
 //! What a program sees of its process.
 
 use crate::{
-    Level, Limit, Limits, MemoryShare, Processes, RegisterError, ReplyTo, SendError, Signal, Tick, life,
-    mailbox::Taken,
+    Level, Limit, Limits, MemoryShare, Processes, RegisterError, ReplyTo, SendError, Signal, Tick, inbox,
+    life,
     names::{NAMES_MAX, Names},
     record::{Process, State},
     run::{Code, Run},
@@ -24,13 +24,13 @@ use std::{
 
 /// What [`Context::take`] found.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Take {
+pub enum Take<T = Signal> {
     /// There is no signal now.
     Empty,
     /// The first signal has so many bytes, more than asked for; it stays.
     TooLong(usize),
-    /// The first signal; it is no longer in the mailbox.
-    Signal(Signal),
+    /// The first signal, or what was made of it; it is no longer in the mailbox.
+    Signal(T),
 }
 
 /// A process, as its program sees it.
@@ -94,22 +94,33 @@ impl Context {
     /// To a plain call that has taken a signal, and about a slice, it says once that there is none, so that it may park;
     /// then it has its next turn when others have had theirs.
     pub fn take(&self, cap: usize) -> Take {
+        self.take_by(cap, Signal::clone)
+    }
+
+    /// As [`Context::take`], for those who need of the signal only what `f` makes of it where it lies. `f` must not use
+    /// this process.
+    pub fn take_by<R>(&self, cap: usize, f: impl FnOnce(&Signal) -> R) -> Take<R> {
         if self.process.slice.should_park() {
             return Take::Empty;
         }
-        let signal = match self.process.mailbox.take(cap) {
-            Taken::Empty => return Take::Empty,
-            Taken::TooLong(len) => return Take::TooLong(len),
-            Taken::Signal(signal) => signal,
+        let take = |signal: &Signal| {
+            self.taken(signal);
+            f(signal)
         };
+        inbox::take(&self.process, cap, take).unwrap_or_else(|take| self.process.mailbox.take(cap, take))
+    }
+
+    /// A signal has been taken.
+    fn taken(&self, signal: &Signal) {
         self.process.slice.taken();
-        // There is one receiver, so plain loads and stores would do; these are nearly as cheap.
-        self.process.received.fetch_add(1, Relaxed);
+        // There is one receiver.
+        let received = &self.process.received;
+        received.store(received.load(Relaxed) + 1, Relaxed);
         match signal.header.kind {
             Kind::Reply => {
                 self.run.requests.fetch_sub(1, Relaxed);
             }
-            Kind::Timeout => self.run.timers.lock().untaken -= 1,
+            Kind::Timeout => self.run.timers().untaken -= 1,
             Kind::Down => {
                 self.run.downs.fetch_sub(1, Relaxed);
             }
@@ -117,10 +128,9 @@ impl Context {
                 if signal.is_exit_of_link() {
                     self.process.exit_taken();
                 }
-                self.run.note_taken(&self.process, &signal);
+                self.run.note_taken(&self.process, signal);
             }
         }
-        Take::Signal(signal)
     }
 
     /// Waits until there is a signal; `false` if it did not have to wait. `state` is what the process is
@@ -217,7 +227,7 @@ impl Context {
     /// [`Errno::Limit`] if it has too many.
     pub fn set_timer(&self, after: Duration, tag: u64) -> Result<(), Errno> {
         let limit = self.limits().timers;
-        let mut timers = self.run.timers.lock();
+        let mut timers = self.run.timers();
         let count = timers.pending.len() + timers.untaken;
         match timers.pending.entry(tag) {
             Entry::Occupied(mut old) => {
@@ -243,7 +253,7 @@ impl Context {
     /// # Errors
     /// [`Errno::NotFound`] if there is none of this tag, or it has gone off.
     pub fn cancel_timer(&self, tag: u64) -> Result<(), Errno> {
-        let key = self.run.timers.lock().pending.remove(&tag).ok_or(Errno::NotFound)?;
+        let key = self.run.timers().pending.remove(&tag).ok_or(Errno::NotFound)?;
         self.table.timers.remove(key);
         Ok(())
     }
@@ -334,6 +344,8 @@ impl Context {
             return false;
         }
         if process.change.is_asked() && process.slice.has_overrun() {
+            // The new code gets it.
+            inbox::give_back(process);
             return life::replace_here(self);
         }
         true

@@ -19,12 +19,17 @@
 //! slices goes to the *hog lane*, which has one thread fewer than there are, so that the others are never
 //! without one. Which lane a process is in changes nothing else for it.
 //!
+//! Those that have waited for a while hibernate (`hibernation`).
+//!
 //! This crate must not depend on `wasm`, `net`, `scene` or `store`: it carries opaque bytes.
 
 mod accounts;
 mod context;
 mod error;
 mod exit;
+mod hibernation;
+mod inbox;
+mod known;
 mod lane;
 mod life;
 mod limits;

@@ -13,8 +13,8 @@
 //! what it took comes back into the mailbox, and the code before goes on where it was.
 
 use crate::{
-    Aside, Code, Context, ExitKind, ExitReason, Lane, Level, Signal, Turn, Turns, Work, lane,
-    mailbox::Parked,
+    Aside, Code, Context, ExitKind, ExitReason, Lane, Level, Signal, Turn, Turns, Work, inbox, lane,
+    mailbox::{Fills, Parked},
     record::{Process, State},
     run::Run,
     table::{Inner, REASON_LEN_MAX},
@@ -135,7 +135,7 @@ pub(crate) struct Wanted {
 #[derive(Default)]
 pub(crate) struct Change {
     asked: AtomicBool,
-    wanted: Mutex<Option<Wanted>>,
+    wanted: Mutex<Option<Box<Wanted>>>,
     /// From the moment it is asked for until it is done.
     is_under_way: AtomicBool,
 }
@@ -146,7 +146,7 @@ impl Change {
     }
 
     /// The new code, if there is some to be taken.
-    fn take(&self) -> Option<Wanted> {
+    fn take(&self) -> Option<Box<Wanted>> {
         if !self.is_asked() {
             return None;
         }
@@ -176,7 +176,7 @@ impl Inner {
         let checked = match code {
             Some(code) => Ok((code, Place::New)),
             None => {
-                let before = process.history.lock().before();
+                let before = process.history.lock().as_ref().and_then(|history| history.before());
                 before.map(|(at, code)| (code, Place::Back(at))).ok_or(ReplaceError::NoCodeBefore)
             }
         };
@@ -189,7 +189,7 @@ impl Inner {
         });
         let (code, place) = checked.inspect_err(|_| change.is_under_way.store(false, Release))?;
         let (tell, told) = oneshot::channel();
-        *change.wanted.lock() = Some(Wanted { code, place, tell });
+        *change.wanted.lock() = Some(Box::new(Wanted { code, place, tell }));
         change.asked.store(true, Release);
         process.look_around();
         if process.end.get().is_some() {
@@ -281,7 +281,9 @@ pub(crate) struct Life {
     process: Arc<Process>,
     table: Arc<Inner>,
     running: Running,
-    trial: Option<Trial>,
+    /// What it was resumed with: the first of its signals, which is not in the mailbox.
+    first: Option<Signal>,
+    trial: Option<Box<Trial>>,
     /// Turns that are taken aside before a plain call is tried again.
     turns_aside: u8,
     /// Turns since the last one that overran, up to as many as can be counted.
@@ -315,6 +317,7 @@ pub(crate) fn begin(table: &Arc<Inner>, process: Arc<Process>) {
         process,
         table,
         running,
+        first: None,
         trial: None,
         turns_aside: 0,
         soon_over: 0,
@@ -323,7 +326,7 @@ pub(crate) fn begin(table: &Arc<Inner>, process: Arc<Process>) {
     match life.running {
         Running::Turns(_) => {
             life.process.lane.store(Lane::Fast as u8, Relaxed);
-            life.resume();
+            life.resume(None);
         }
         _ => life.start_task(),
     }
@@ -338,6 +341,7 @@ pub(crate) fn replace_here(context: &Context) -> bool {
         process: context.process.clone(),
         table: context.table.clone(),
         running: Running::Thread(go_on),
+        first: None,
         trial: None,
         turns_aside: TURNS_ASIDE,
         soon_over: 0,
@@ -367,6 +371,11 @@ impl Life {
         &self.table
     }
 
+    /// It is resumed, with this signal.
+    pub(crate) fn set_first(&mut self, first: Option<Signal>) {
+        self.first = first;
+    }
+
     /// Has one turn on this thread, which is of the fast lane, and goes where it belongs then.
     pub(crate) fn turn(mut self: Box<Self>) {
         let process = &self.process;
@@ -375,12 +384,13 @@ impl Life {
             return self.end(reason);
         }
         if let Some(wanted) = process.change.take() {
+            self.first_back();
             self.replace(wanted);
             return self.start_task();
         }
-        if self.has_begun && process.mailbox.looks_empty() {
+        if self.has_begun && self.first.is_none() && process.mailbox.looks_empty() {
             // It was only to look around: no turn without a signal.
-            return self.park();
+            return self.park(Fills::NONE);
         }
         let lane = &self.table.lane;
         let Running::Turns(turns) = &mut self.running else { return self.start_task() };
@@ -392,7 +402,9 @@ impl Life {
         }
         process.runs_now();
         let timed = process.slice.begin().map(|stands_for| (Instant::now(), stands_for));
+        inbox::begin(process, self.first.take());
         let turn = catch_unwind(AssertUnwindSafe(|| turns.turn()));
+        let used = inbox::end(process);
         if lane::is_abandoned() {
             // Other code runs as the process now.
             return;
@@ -403,9 +415,12 @@ impl Life {
         match turn {
             Ok(Turn::Parked) => {
                 self.rest();
-                self.park();
+                self.park(used);
             }
-            Ok(Turn::Aside) => self.start_task(),
+            Ok(Turn::Aside) => {
+                process.mailbox.give_back(std::iter::empty(), used);
+                self.start_task();
+            }
             Ok(Turn::Ended(reason)) => {
                 // One that was killed left its call because of it.
                 let killed = process.kill.asked.load(Acquire).then(|| process.kill.reason());
@@ -435,12 +450,34 @@ impl Life {
         self.process.state.store(State::Parked as u8, Relaxed);
     }
 
-    /// Waits in the mailbox for what comes next.
-    fn park(self: Box<Self>) {
+    /// It has waited for a while, and was taken out of its mailbox: it gives back what it does not need, and waits on.
+    pub(crate) fn hibernate(mut self: Box<Self>) {
+        if let Running::Turns(turns) = &mut self.running {
+            match catch_unwind(AssertUnwindSafe(|| turns.hibernate())) {
+                Ok(false) => {}
+                Ok(true) => self.process.state.store(State::Hibernated as u8, Relaxed),
+                Err(panic) => {
+                    let reason = host_failed(&self.process, &*panic);
+                    return self.end(reason);
+                }
+            }
+        }
+        self.park(Fills::NONE);
+    }
+
+    /// What it was resumed with is in the mailbox again.
+    fn first_back(&mut self) {
+        if let Some(first) = self.first.take() {
+            self.process.mailbox.give_back(std::iter::once(first), Fills::NONE);
+        }
+    }
+
+    /// Waits in the mailbox for what comes next. `used` counts there no longer.
+    fn park(self: Box<Self>, used: Fills) {
         // Where it is left it may be found and end before this returns.
         let process = self.process.clone();
-        if let Err(life) = process.mailbox.park(self) {
-            life.resume();
+        if let Err(life) = process.mailbox.park(self, used) {
+            life.resume(None);
         }
     }
 
@@ -455,6 +492,7 @@ impl Life {
 
     /// Goes on as a task: in the fiber lane.
     fn start_task(mut self: Box<Self>) {
+        self.first_back();
         self.process.lane.store(Lane::Fiber as u8, Relaxed);
         self.process.runs_now();
         if self.trial.is_none() {
@@ -468,8 +506,8 @@ impl Life {
         let outcome = AssertUnwindSafe(poll_fn(|cx| self.poll(cx))).catch_unwind().await;
         match outcome {
             Ok(Outcome::Ended(reason)) => self.end(reason),
-            Ok(Outcome::Parked) => self.park(),
-            Ok(Outcome::Ready) => self.resume(),
+            Ok(Outcome::Parked) => self.park(Fills::NONE),
+            Ok(Outcome::Ready) => self.resume(None),
             Ok(Outcome::Returned) => {}
             Err(panic) => {
                 let reason = host_failed(&self.process, &*panic);
@@ -544,13 +582,13 @@ impl Life {
     }
 
     /// Lets new code run, and keeps the code before.
-    fn replace(&mut self, wanted: Wanted) {
+    fn replace(&mut self, wanted: Box<Wanted>) {
         let process = &self.process;
         let before = std::mem::replace(&mut self.running, Running::Nothing);
         if matches!(before, Running::Nothing) {
             return;
         }
-        let Wanted { code, place, tell } = wanted;
+        let Wanted { code, place, tell } = *wanted;
         process.slice.rest();
         self.table.host.replacing(process.id);
         let before_run = process.current();
@@ -577,7 +615,7 @@ impl Life {
         let program = run.code.program.clone();
         let context = Context { table: self.table.clone(), process: process.clone(), run };
         self.running = Running::new(program.run(context)).aside();
-        self.trial = Some(Trial {
+        self.trial = Some(Box::new(Trial {
             before,
             before_run,
             before_state,
@@ -589,7 +627,7 @@ impl Life {
             place,
             tell,
             until,
-        });
+        }));
     }
 
     /// Looks whether the new code has started. `None` if it has not and never will, so that the code
@@ -624,7 +662,8 @@ impl Life {
     }
 
     /// The new code has started: the code before goes, and what it has.
-    fn accept(&mut self, trial: Trial, run: &Run) {
+    fn accept(&mut self, trial: Box<Trial>, run: &Run) {
+        let trial = *trial;
         let process = &self.process;
         run.end_trial();
         trial.before_run.shut(process);
@@ -632,7 +671,7 @@ impl Life {
         self.table.demonitor_all(process, &trial.before_run);
         process.runs.lock().1 = None;
         drop(trial.before);
-        process.history.lock().note(&run.code, trial.place, &trial.before_run.code);
+        process.history.lock().get_or_insert_default().note(&run.code, trial.place, &trial.before_run.code);
         self.table.belongs_to(process, run.code.origin);
         self.table.host.replaced(process.id, true);
         let how = match trial.place {
@@ -647,7 +686,8 @@ impl Life {
     }
 
     /// The new code did not start: it goes, and the code before goes on.
-    fn go_back(&mut self, trial: Trial, run: &Run, reason: ExitReason) {
+    fn go_back(&mut self, trial: Box<Trial>, run: &Run, reason: ExitReason) {
+        let trial = *trial;
         let process = &self.process;
         self.running = Running::Nothing;
         run.shut(process);

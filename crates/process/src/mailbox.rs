@@ -7,11 +7,14 @@
 //! reason loses all but its kind.
 //!
 //! Here too a process waits: a task leaves its waker, and a parked process *itself*. Whoever brings a signal finds
-//! it and carries it to the run queue; while it is there or runs, there is nothing to find. So what parks has
-//! no flags that tell where it is, and is in one place at a time because it can only be in one.
+//! it, gives it the signal, and carries it to the run queue; while it is there or runs, there is nothing to find. So
+//! what parks has no flags that tell where it is, and is in one place at a time because it can only be in one.
+//!
+//! A turn takes its signals out by the batch ([`Mailbox::take_batch`], and `inbox`, where they are meanwhile). They
+//! count as being here until it says that they are used.
 
 use crate::{
-    Limits, SendError, Signal,
+    SendError, Signal, Take,
     life::Life,
     lock::{AtomicUsize, Mutex},
 };
@@ -24,12 +27,22 @@ use std::{
 
 /// What waits in a mailbox without a waker of its own.
 pub(crate) trait Parked {
-    /// There is something for it.
-    fn resume(self);
+    /// There is something for it: this signal, which is not in the mailbox but still counts there, or what it finds
+    /// when it looks around.
+    fn resume(self, first: Option<Signal>);
 }
+
+/// Most signals that a turn takes at a time.
+const BATCH: usize = 64;
+/// And at most one of so many that may be there: as many are counted for longer than they are there.
+const BATCH_PART: usize = 16;
 
 /// `P` is what parks here.
 pub(crate) struct Mailbox<P = Box<Life>> {
+    /// Most signals that came without being asked for.
+    signals_max: usize,
+    /// Most bytes of these, and as many of the others.
+    bytes_max: usize,
     inner: Mutex<Inner<P>>,
     /// Number of signals, for the receiver, which would otherwise lock to find none. Written under the lock. It may
     /// be late in seeing one; before the receiver waits it looks under the lock.
@@ -38,10 +51,7 @@ pub(crate) struct Mailbox<P = Box<Life>> {
 
 struct Inner<P> {
     queue: VecDeque<Signal>,
-    /// Bytes and number of the signals that came without being asked for.
-    open: Fill,
-    /// Bytes and number of those that have a place of their own.
-    reserved: Fill,
+    fills: Fills,
     receiver: Receiver<P>,
     /// Whether the receiver is to look around before it parks the next time, though there may be no signal.
     is_poked: bool,
@@ -55,16 +65,6 @@ enum Receiver<P> {
     Parked(P),
 }
 
-impl<P: Parked> Receiver<P> {
-    fn wake(self) {
-        match self {
-            Receiver::Nobody => {}
-            Receiver::Task(waker) => waker.wake(),
-            Receiver::Parked(parked) => parked.resume(),
-        }
-    }
-}
-
 /// Signals, and their bytes.
 #[derive(Default)]
 pub(crate) struct Fill {
@@ -72,11 +72,41 @@ pub(crate) struct Fill {
     pub(crate) bytes: usize,
 }
 
-/// What [`Mailbox::take`] found.
-pub(crate) enum Taken {
-    Empty,
-    TooLong(usize),
-    Signal(Signal),
+/// How much counts as being in a mailbox, or no longer.
+#[derive(Default)]
+pub(crate) struct Fills {
+    /// Of the signals that came without being asked for.
+    open: Fill,
+    /// Of those that have a place of their own.
+    reserved: Fill,
+}
+
+impl Fills {
+    pub(crate) const NONE: Fills =
+        Fills { open: Fill { signals: 0, bytes: 0 }, reserved: Fill { signals: 0, bytes: 0 } };
+
+    fn of(&mut self, signal: &Signal) -> &mut Fill {
+        if has_reservation(signal) { &mut self.reserved } else { &mut self.open }
+    }
+
+    pub(crate) fn add(&mut self, signal: &Signal) {
+        let fill = self.of(signal);
+        fill.signals += 1;
+        fill.bytes += signal.encoded_len();
+    }
+
+    fn take(&mut self, signal: &Signal) {
+        let fill = self.of(signal);
+        fill.signals -= 1;
+        fill.bytes -= signal.encoded_len();
+    }
+
+    fn take_all(&mut self, less: Fills) {
+        self.open.signals -= less.open.signals;
+        self.open.bytes -= less.open.bytes;
+        self.reserved.signals -= less.reserved.signals;
+        self.reserved.bytes -= less.reserved.bytes;
+    }
 }
 
 fn has_reservation(signal: &Signal) -> bool {
@@ -89,52 +119,55 @@ pub(crate) fn is_of_run(signal: &Signal) -> bool {
 }
 
 impl<P: Parked> Mailbox<P> {
-    pub(crate) fn new() -> Mailbox<P> {
+    /// An empty one of so many signals and bytes.
+    pub(crate) fn new(signals_max: usize, bytes_max: usize) -> Mailbox<P> {
         let inner = Mutex::new(Inner {
             queue: VecDeque::new(),
-            open: Fill::default(),
-            reserved: Fill::default(),
+            fills: Fills::NONE,
             receiver: Receiver::Nobody,
             is_poked: false,
             closed: false,
         });
-        Mailbox { inner, len: AtomicUsize::new(0) }
+        Mailbox { signals_max, bytes_max, inner, len: AtomicUsize::new(0) }
     }
 
-    /// Appends a signal and wakes the receiver.
-    pub(crate) fn push(&self, mut signal: Signal, limits: &Limits) -> Result<(), SendError> {
-        let receiver = {
-            let mut inner = self.inner.lock();
-            if inner.closed {
-                return Err(SendError::NotFound);
+    /// Gives a signal to what is parked here, or else appends it and wakes the receiver.
+    pub(crate) fn push(&self, mut signal: Signal) -> Result<(), SendError> {
+        let mut inner = self.inner.lock();
+        if inner.closed {
+            return Err(SendError::NotFound);
+        }
+        let Fills { open, reserved } = &inner.fills;
+        if has_reservation(&signal) {
+            if reserved.bytes + signal.encoded_len() > self.bytes_max {
+                signal = signal.shortened();
             }
-            if has_reservation(&signal) {
-                if inner.reserved.bytes + signal.encoded_len() > limits.mailbox_bytes {
-                    signal = signal.shortened();
-                }
-                inner.reserved.signals += 1;
-                inner.reserved.bytes += signal.encoded_len();
-            } else {
-                if inner.open.signals >= limits.mailbox_signals
-                    || inner.open.bytes + signal.encoded_len() > limits.mailbox_bytes
-                {
-                    return Err(SendError::Full);
-                }
-                inner.open.signals += 1;
-                inner.open.bytes += signal.encoded_len();
+        } else if open.signals >= self.signals_max || open.bytes + signal.encoded_len() > self.bytes_max {
+            return Err(SendError::Full);
+        }
+        inner.fills.add(&signal);
+        match std::mem::replace(&mut inner.receiver, Receiver::Nobody) {
+            Receiver::Parked(parked) => {
+                drop(inner);
+                parked.resume(Some(signal));
             }
-            inner.queue.push_back(signal);
-            self.len.store(inner.queue.len(), Relaxed);
-            std::mem::replace(&mut inner.receiver, Receiver::Nobody)
-        };
-        receiver.wake();
+            other => {
+                inner.queue.push_back(signal);
+                self.len.store(inner.queue.len(), Relaxed);
+                drop(inner);
+                if let Receiver::Task(waker) = other {
+                    waker.wake();
+                }
+            }
+        }
         Ok(())
     }
 
     /// Leaves what parks here until there is a signal. If there is one, or somebody has called
-    /// [`poke`](Mailbox::poke), it is given back: there is something to do.
-    pub(crate) fn park(&self, parked: P) -> Result<(), P> {
+    /// [`poke`](Mailbox::poke), it is given back: there is something to do. `used` counts no longer.
+    pub(crate) fn park(&self, parked: P, used: Fills) -> Result<(), P> {
         let mut inner = self.inner.lock();
+        inner.fills.take_all(used);
         if std::mem::take(&mut inner.is_poked) || !inner.queue.is_empty() || inner.closed {
             return Err(parked);
         }
@@ -142,16 +175,31 @@ impl<P: Parked> Mailbox<P> {
         Ok(())
     }
 
+    /// Takes out what is parked here, which is soon to be parked again: what comes meanwhile waits for that.
+    pub(crate) fn take_parked(&self) -> Option<P> {
+        let mut inner = self.inner.lock();
+        match std::mem::replace(&mut inner.receiver, Receiver::Nobody) {
+            Receiver::Parked(parked) => Some(parked),
+            other => {
+                inner.receiver = other;
+                None
+            }
+        }
+    }
+
     /// Resumes what is parked here, or will be the next time, without a signal.
     pub(crate) fn poke(&self) {
         let mut inner = self.inner.lock();
-        if !matches!(inner.receiver, Receiver::Parked(_)) {
-            inner.is_poked = true;
-            return;
+        match std::mem::replace(&mut inner.receiver, Receiver::Nobody) {
+            Receiver::Parked(parked) => {
+                drop(inner);
+                parked.resume(None);
+            }
+            other => {
+                inner.receiver = other;
+                inner.is_poked = true;
+            }
         }
-        let receiver = std::mem::replace(&mut inner.receiver, Receiver::Nobody);
-        drop(inner);
-        receiver.wake();
     }
 
     /// Whether there is no signal, as far as can be seen without the lock.
@@ -159,27 +207,58 @@ impl<P: Parked> Mailbox<P> {
         self.len.load(Relaxed) == 0
     }
 
-    /// Takes the first signal if it has at most `cap` bytes.
-    pub(crate) fn take(&self, cap: usize) -> Taken {
+    /// Takes the first signal, if it has at most `cap` bytes, by `f`.
+    pub(crate) fn take<R>(&self, cap: usize, f: impl FnOnce(&Signal) -> R) -> Take<R> {
         if self.looks_empty() {
-            return Taken::Empty;
+            return Take::Empty;
         }
         let mut inner = self.inner.lock();
-        let Some(first) = inner.queue.front() else { return Taken::Empty };
-        let len = first.encoded_len();
-        if len > cap {
-            return Taken::TooLong(len);
+        let Some(first) = inner.queue.front() else { return Take::Empty };
+        if first.encoded_len() > cap {
+            return Take::TooLong(first.encoded_len());
         }
-        let Some(signal) = inner.queue.pop_front() else { return Taken::Empty };
+        let Some(signal) = inner.queue.pop_front() else { return Take::Empty };
+        inner.fills.take(&signal);
         self.len.store(inner.queue.len(), Relaxed);
-        let fill = if has_reservation(&signal) { &mut inner.reserved } else { &mut inner.open };
-        fill.signals -= 1;
-        fill.bytes -= len;
-        // A burst must not hold its memory for ever.
-        if inner.queue.is_empty() && inner.queue.capacity() > 64 {
-            inner.queue = VecDeque::new();
+        drop(inner);
+        Take::Signal(f(&signal))
+    }
+
+    /// Moves the first signals to the end of `into`, where they are until they are used or
+    /// [given back](Mailbox::give_back). `used` counts no longer.
+    pub(crate) fn take_batch(&self, into: &mut VecDeque<Signal>, used: &mut Fills) {
+        let mut inner = self.inner.lock();
+        inner.fills.take_all(std::mem::take(used));
+        let count = inner.queue.len().min(BATCH).min((self.signals_max / BATCH_PART).max(1));
+        into.extend(inner.queue.drain(..count));
+        self.len.store(inner.queue.len(), Relaxed);
+    }
+
+    /// Puts what was taken by [`take_batch`](Mailbox::take_batch), or brought to what was parked, before all others.
+    /// `used` counts no longer.
+    pub(crate) fn give_back(&self, signals: impl DoubleEndedIterator<Item = Signal>, used: Fills) {
+        let mut inner = self.inner.lock();
+        inner.fills.take_all(used);
+        // What is refused is dropped when the lock is not held any more.
+        let signals = signals.rev();
+        if inner.closed {
+            drop(inner);
+            signals.for_each(drop);
+            return;
         }
-        Taken::Signal(signal)
+        signals.for_each(|signal| inner.queue.push_front(signal));
+        self.len.store(inner.queue.len(), Relaxed);
+    }
+
+    /// Gives back the room that a burst has left, if nothing is in it.
+    pub(crate) fn shrink(&self) {
+        let mut inner = self.inner.lock();
+        if inner.queue.is_empty() {
+            // Not under the lock.
+            let room = std::mem::take(&mut inner.queue);
+            drop(inner);
+            drop(room);
+        }
     }
 
     /// Takes all out that is for the code that runs.
@@ -197,11 +276,7 @@ impl<P: Parked> Mailbox<P> {
         let (taken, left): (VecDeque<_>, _) = std::mem::take(&mut inner.queue).into_iter().partition(which);
         inner.queue = left;
         self.len.store(inner.queue.len(), Relaxed);
-        for signal in &taken {
-            let fill = if has_reservation(signal) { &mut inner.reserved } else { &mut inner.open };
-            fill.signals -= 1;
-            fill.bytes -= signal.encoded_len();
-        }
+        taken.iter().for_each(|signal| inner.fills.take(signal));
         Vec::from(taken)
     }
 
@@ -213,10 +288,7 @@ impl<P: Parked> Mailbox<P> {
             return;
         }
         for signal in signals.into_iter().rev() {
-            let len = signal.encoded_len();
-            let fill = if has_reservation(&signal) { &mut inner.reserved } else { &mut inner.open };
-            fill.signals += 1;
-            fill.bytes += len;
+            inner.fills.add(&signal);
             inner.queue.push_front(signal);
         }
         self.len.store(inner.queue.len(), Relaxed);
@@ -238,13 +310,13 @@ impl<P: Parked> Mailbox<P> {
 
     /// Number of signals and their bytes.
     pub(crate) fn fill(&self) -> (usize, usize) {
-        let inner = self.inner.lock();
-        (inner.queue.len(), inner.open.bytes + inner.reserved.bytes)
+        let Fills { open, reserved } = &self.inner.lock().fills;
+        (open.signals + reserved.signals, open.bytes + reserved.bytes)
     }
 
     /// Whether it has as many signals of those that came without being asked for as it may.
-    pub(crate) fn is_full_of_signals(&self, limits: &Limits) -> bool {
-        self.inner.lock().open.signals >= limits.mailbox_signals
+    pub(crate) fn is_full_of_signals(&self) -> bool {
+        self.inner.lock().fills.open.signals >= self.signals_max
     }
 
     /// Drops what is in it and refuses what comes.
@@ -276,28 +348,40 @@ mod loom_tests {
 
     type Mailbox = super::Mailbox<Token>;
 
-    /// What parks in these tests: it goes to the queue, as a process does.
-    struct Token(Arc<RunQueue<Token>>);
+    fn mailbox() -> Arc<Mailbox> {
+        Arc::new(Mailbox::new(4096, 8 << 20))
+    }
+
+    /// What parks in these tests: it goes to the queue, as a process does, with what was brought to it.
+    struct Token(Arc<RunQueue<Token>>, Option<Signal>);
 
     impl Parked for Token {
-        fn resume(self) {
+        fn resume(mut self, first: Option<Signal>) {
             let queue = self.0.clone();
+            self.1 = first;
             queue.push(self);
         }
     }
 
-    /// A worker that has the token, and parks it, until `done`.
-    fn work(mailbox: &Mailbox, queue: Arc<RunQueue<Token>>, mut done: impl FnMut() -> bool) {
-        let mut token = Some(Token(queue.clone()));
+    /// A worker that has the token, and parks it, until `done`, which is told what was brought to it, and tells what it has
+    /// used.
+    fn work(
+        mailbox: &Mailbox,
+        queue: Arc<RunQueue<Token>>,
+        mut done: impl FnMut(Option<Signal>, &mut Fills) -> bool,
+    ) {
+        let mut token = Token(queue.clone(), None);
         let mut taken = VecDeque::new();
-        while !done() {
-            let Some(parks) = token.take() else {
-                // Were it lost, this would wait for ever, which loom reports.
-                assert!(queue.wait(&mut taken, 1));
-                token = taken.pop_front();
-                continue;
+        let mut used = Fills::NONE;
+        while !done(token.1.take(), &mut used) {
+            token = match mailbox.park(token, std::mem::take(&mut used)) {
+                Err(token) => token,
+                Ok(()) => {
+                    // Were it lost, this would wait for ever, which loom reports.
+                    assert!(queue.wait(&mut taken, 1));
+                    taken.pop_front().unwrap()
+                }
             };
-            token = mailbox.park(parks).err();
         }
         // The token holds the queue, which may hold the token.
         mailbox.close();
@@ -307,18 +391,18 @@ mod loom_tests {
     /// Waits for a signal and takes it, as a process does.
     fn next(mailbox: &Mailbox) -> Signal {
         block_on(poll_fn(|context| mailbox.poll_signal(context)));
-        match mailbox.take(usize::MAX) {
-            Taken::Signal(signal) => signal,
-            Taken::Empty | Taken::TooLong(_) => panic!("woken for nothing"),
+        match mailbox.take(usize::MAX, Signal::clone) {
+            Take::Signal(signal) => signal,
+            Take::Empty | Take::TooLong(_) => panic!("woken for nothing"),
         }
     }
 
     #[test]
     fn a_receiver_that_goes_to_sleep_is_woken() {
         loom::model(|| {
-            let mailbox = Arc::new(Mailbox::new());
+            let mailbox = mailbox();
             let sender = mailbox.clone();
-            let sent = thread::spawn(move || sender.push(message(1), &Limits::default()).unwrap());
+            let sent = thread::spawn(move || sender.push(message(1)).unwrap());
             assert_eq!(next(&mailbox).header.tag, 1);
             sent.join().unwrap();
             assert_eq!(mailbox.fill(), (0, 0));
@@ -328,14 +412,20 @@ mod loom_tests {
     #[test]
     fn what_is_parked_is_resumed_by_each_signal() {
         loom::model(|| {
-            let mailbox = Arc::new(Mailbox::new());
+            let mailbox = mailbox();
             let sender = mailbox.clone();
             let sent = thread::spawn(move || {
-                (1..=2).for_each(|tag| sender.push(message(tag), &Limits::default()).unwrap());
+                (1..=2).for_each(|tag| sender.push(message(tag)).unwrap());
             });
             let mut tags = Vec::new();
-            work(&mailbox, Arc::new(RunQueue::new()), || {
-                while let Taken::Signal(signal) = mailbox.take(usize::MAX) {
+            let mut batch = VecDeque::new();
+            work(&mailbox, Arc::new(RunQueue::new()), |first, used| {
+                if !mailbox.looks_empty() {
+                    mailbox.take_batch(&mut batch, used);
+                }
+                // What was brought is before what was queued meanwhile.
+                for signal in first.into_iter().chain(batch.drain(..)) {
+                    used.add(&signal);
                     tags.push(signal.header.tag);
                 }
                 tags.len() == 2
@@ -348,16 +438,46 @@ mod loom_tests {
     #[test]
     fn a_poke_is_not_lost_whether_it_is_parked_or_about_to() {
         loom::model(|| {
-            let mailbox = Arc::new(Mailbox::new());
+            let mailbox = mailbox();
             let is_asked = Arc::new(loom::sync::atomic::AtomicBool::new(false));
             let (theirs, asks) = (mailbox.clone(), is_asked.clone());
             let poked = thread::spawn(move || {
                 asks.store(true, std::sync::atomic::Ordering::Release);
                 theirs.poke();
             });
-            let done = || is_asked.load(std::sync::atomic::Ordering::Acquire);
+            let done = |_, _: &mut Fills| is_asked.load(std::sync::atomic::Ordering::Acquire);
             work(&mailbox, Arc::new(RunQueue::new()), done);
             poked.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn what_is_parked_hears_of_a_signal_though_somebody_has_taken_it_out_for_a_moment() {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(2);
+        model.check(|| {
+            let mailbox = mailbox();
+            let (sender, taker) = (mailbox.clone(), mailbox.clone());
+            let sent = thread::spawn(move || sender.push(message(1)).unwrap());
+            let taken = thread::spawn(move || {
+                if let Some(parked) = taker.take_parked()
+                    && let Err(parked) = taker.park(parked, Fills::NONE)
+                {
+                    parked.resume(None);
+                }
+            });
+            let mut batch = VecDeque::new();
+            work(&mailbox, Arc::new(RunQueue::new()), |first, used| {
+                mailbox.take_batch(&mut batch, used);
+                let mut has_come = false;
+                for signal in first.into_iter().chain(batch.drain(..)) {
+                    used.add(&signal);
+                    has_come = true;
+                }
+                has_come
+            });
+            sent.join().unwrap();
+            taken.join().unwrap();
         });
     }
 
@@ -368,11 +488,11 @@ mod loom_tests {
         let mut model = loom::model::Builder::new();
         model.preemption_bound = Some(2);
         model.check(|| {
-            let mailbox = Arc::new(Mailbox::new());
+            let mailbox = mailbox();
             let send = |tags: [u64; 2]| {
                 let mailbox = mailbox.clone();
                 thread::spawn(move || {
-                    tags.into_iter().for_each(|tag| mailbox.push(message(tag), &Limits::default()).unwrap());
+                    tags.into_iter().for_each(|tag| mailbox.push(message(tag)).unwrap());
                 })
             };
             let senders = [send([1, 2]), send([11, 12])];
@@ -388,14 +508,14 @@ mod loom_tests {
     #[test]
     fn what_comes_while_it_closes_is_refused_or_dropped() {
         loom::model(|| {
-            let mailbox = Arc::new(Mailbox::new());
+            let mailbox = mailbox();
             let sender = mailbox.clone();
-            let sent = thread::spawn(move || sender.push(message(1), &Limits::default()));
+            let sent = thread::spawn(move || sender.push(message(1)));
             mailbox.close();
             let outcome = sent.join().unwrap();
             assert!(matches!(outcome, Ok(()) | Err(SendError::NotFound)));
-            assert!(matches!(mailbox.take(usize::MAX), Taken::Empty));
-            assert!(matches!(mailbox.push(message(2), &Limits::default()), Err(SendError::NotFound)));
+            assert!(matches!(mailbox.take(usize::MAX, Signal::clone), Take::Empty));
+            assert!(matches!(mailbox.push(message(2)), Err(SendError::NotFound)));
         });
     }
 }

@@ -40,6 +40,12 @@ pub trait Turns: Send {
     /// Takes a turn as a task, which can wait and be set aside: because it has to, or because turns of this process
     /// have overrun. It calls [`Context::tick`] when it runs long.
     fn aside(self: Box<Self>) -> Pin<Box<dyn Future<Output = Aside> + Send>>;
+
+    /// It has waited for a while: gives back what it does not need while it waits, and gets again at its next turn. `false`
+    /// if there is nothing like that.
+    fn hibernate(&mut self) -> bool {
+        false
+    }
 }
 
 /// How a plain turn ended.

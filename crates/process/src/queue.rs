@@ -94,11 +94,6 @@ impl<T> RunQueue<T> {
         !state.is_stopped
     }
 
-    /// Whether [`stop`](RunQueue::stop) was called.
-    pub(crate) fn is_stopped(&self) -> bool {
-        self.state.lock().is_stopped
-    }
-
     /// The end: workers wake, and nothing is taken any more. What is queued is dropped.
     pub(crate) fn stop(&self) {
         let mut state = self.state.lock();

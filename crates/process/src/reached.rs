@@ -124,7 +124,7 @@ impl Inner {
     pub(crate) fn mailbox_full(&self, to: ProcessId) {
         let Some(process) = self.directory.get(to) else { return };
         let limits = &process.spec.limits;
-        match process.mailbox.is_full_of_signals(limits) {
+        match process.mailbox.is_full_of_signals() {
             true => self.reached(&process, Limit::MailboxSignals, limits.mailbox_signals as u64),
             false => self.reached(&process, Limit::MailboxBytes, limits.mailbox_bytes as u64),
         }

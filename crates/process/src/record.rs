@@ -4,6 +4,7 @@
 use crate::{
     Code, ExitKind, ExitReason, Limit, Limits, OriginLimits, Spec,
     accounts::{Account, Place, Spawned},
+    hibernation::Seen,
     life::{Change, History},
     log::Log,
     mailbox::Mailbox,
@@ -38,6 +39,8 @@ pub enum State {
     Waiting = 2,
     /// It has returned to the host and waits for a signal without a stack.
     Parked = 3,
+    /// It has done so for a while, and has given back what it does not need for that.
+    Hibernated = 4,
 }
 
 impl State {
@@ -48,6 +51,7 @@ impl State {
             State::Running => "running",
             State::Waiting => "waiting",
             State::Parked => "parked",
+            State::Hibernated => "hibernated",
         }
     }
 
@@ -56,6 +60,7 @@ impl State {
             0 => State::Starting,
             2 => State::Waiting,
             3 => State::Parked,
+            4 => State::Hibernated,
             _ => State::Running,
         }
     }
@@ -153,39 +158,43 @@ impl From<&Account> for OriginInfo {
     }
 }
 
+/// What each message and turn needs is together at the front.
+#[repr(C)]
 pub(crate) struct Process {
     pub(crate) id: ProcessId,
-    pub(crate) spec: Arc<Spec>,
-    pub(crate) started_at: SystemTime,
     pub(crate) mailbox: Mailbox,
-    /// Links and monitors, once there are any. How it is locked is written in `ties`.
-    pub(crate) ties: Mutex<Option<Box<Tied>>>,
-    /// Whether nothing can be tied to it any more; written under the lock of `ties`.
-    pub(crate) is_over: AtomicBool,
+    pub(crate) received: AtomicU64,
+    pub(crate) slice: Slice,
+    pub(crate) kill: Kill,
+    pub(crate) change: Change,
+    pub(crate) state: AtomicU8,
+    /// A [`Lane`], but for the hog lane.
+    pub(crate) lane: AtomicU8,
+    pub(crate) has_started: AtomicBool,
     /// Whether exit signals are for it to take.
     pub(crate) traps_exits: AtomicBool,
+    /// Whether nothing can be tied to it any more; written under the lock of `ties`.
+    pub(crate) is_over: AtomicBool,
+    /// Whether another process begins in its place.
+    pub(crate) is_restarting: AtomicBool,
+    pub(crate) spec: Arc<Spec>,
+    /// Links and monitors, once there are any. How it is locked is written in `ties`.
+    pub(crate) ties: Mutex<Option<Box<Tied>>>,
     /// `None` once it has ended: then it gets no more names.
     pub(crate) names: Mutex<Option<Vec<String>>>,
     pub(crate) log: Log,
     /// What runs as it, and what may run again, while the former is on trial.
     pub(crate) runs: Mutex<(Arc<Run>, Option<Arc<Run>>)>,
-    pub(crate) history: Mutex<History>,
-    pub(crate) change: Change,
-    pub(crate) state: AtomicU8,
-    pub(crate) has_started: AtomicBool,
-    /// Whether another process begins in its place.
-    pub(crate) is_restarting: AtomicBool,
-    pub(crate) slice: Slice,
-    /// A [`Lane`], but for the hog lane.
-    pub(crate) lane: AtomicU8,
+    /// Once it has had other code.
+    pub(crate) history: Mutex<Option<Box<History>>>,
     pub(crate) memory_bytes: AtomicU64,
-    pub(crate) received: AtomicU64,
+    pub(crate) seen: Seen,
+    pub(crate) started_at: SystemTime,
     /// What it has spawned, once it has.
     pub(crate) spawned: OnceLock<Arc<Spawned>>,
     /// Given back at its end.
     pub(crate) place: Mutex<Option<Place>>,
     pub(crate) reached: Reached,
-    pub(crate) kill: Kill,
     pub(crate) end: OnceLock<Arc<ExitReason>>,
     /// Told when it has started, when a run of it is over, and when it has ended.
     pub(crate) changed: Notify,
@@ -213,7 +222,7 @@ impl Process {
         Process {
             id,
             started_at: SystemTime::now(),
-            mailbox: Mailbox::new(),
+            mailbox: Mailbox::new(spec.limits.mailbox_signals, spec.limits.mailbox_bytes),
             ties: Mutex::new(None),
             is_over: AtomicBool::new(false),
             traps_exits: AtomicBool::new(false),
@@ -228,6 +237,7 @@ impl Process {
             slice: Slice::default(),
             lane: AtomicU8::new(Lane::Fiber as u8),
             memory_bytes: AtomicU64::new(0),
+            seen: Seen::default(),
             received: AtomicU64::new(0),
             spawned: OnceLock::new(),
             place: Mutex::new(Some(place)),
@@ -248,7 +258,7 @@ impl Process {
 
     /// It has a turn. What is starting still is.
     pub(crate) fn runs_now(&self) {
-        if self.state.load(Relaxed) == State::Parked as u8 {
+        if self.state.load(Relaxed) >= State::Parked as u8 {
             self.state.store(State::Running as u8, Relaxed);
         }
     }
@@ -295,10 +305,7 @@ impl Process {
         let (mailbox_len, mailbox_bytes) = self.mailbox.fill();
         let run = self.current();
         let (links, monitors) = self.tie_counts();
-        let timers = {
-            let timers = run.timers.lock();
-            timers.pending.len() + timers.untaken
-        };
+        let timers = run.timer_count();
         ProcessInfo {
             id: self.id,
             names: self.names.lock().clone().unwrap_or_default(),
@@ -326,6 +333,8 @@ impl Process {
 
 /// Processes by id. Split, so that senders on different threads seldom meet.
 pub(crate) struct Directory {
+    /// No other directory of this program has, or had, this number.
+    pub(crate) number: u64,
     shards: Vec<parking_lot::RwLock<HashMap<u64, Arc<Process>, SerialHash>>>,
     count: AtomicUsize,
 }
@@ -334,7 +343,12 @@ const SHARDS: usize = 32;
 
 impl Directory {
     pub(crate) fn new() -> Directory {
-        Directory { shards: (0..SHARDS).map(|_| Default::default()).collect(), count: AtomicUsize::new(0) }
+        static NUMBER: AtomicU64 = AtomicU64::new(1);
+        Directory {
+            number: NUMBER.fetch_add(1, Relaxed),
+            shards: (0..SHARDS).map(|_| Default::default()).collect(),
+            count: AtomicUsize::new(0),
+        }
     }
 
     fn shard(&self, id: ProcessId) -> &parking_lot::RwLock<HashMap<u64, Arc<Process>, SerialHash>> {
@@ -359,6 +373,16 @@ impl Directory {
         if self.shard(id).write().remove(&id.to_bits()).is_some() {
             self.count.fetch_sub(1, Relaxed);
         }
+    }
+
+    /// Into how many parts it is split.
+    pub(crate) fn shards(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// Those of one part.
+    pub(crate) fn of_shard(&self, shard: usize) -> Vec<ProcessId> {
+        self.shards[shard].read().keys().map(|bits| ProcessId::from_bits(*bits)).collect()
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Process>> {

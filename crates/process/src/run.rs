@@ -9,7 +9,7 @@ use crate::{
     timers,
 };
 use hearth_abi::{LumpId, PeerId};
-use parking_lot::Mutex;
+use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 use std::{
     collections::HashMap,
     sync::{
@@ -43,11 +43,13 @@ pub(crate) struct Run {
     pub(crate) requests: AtomicU32,
     /// Signals of its monitors that it has not taken yet.
     pub(crate) downs: AtomicU32,
-    pub(crate) timers: Mutex<RunTimers>,
+    /// Once it has had one.
+    timers: Mutex<Option<Box<RunTimers>>>,
     gate: Mutex<Gate>,
     /// Whether what it takes is noted, because the code before may have to go on.
     is_on_trial: AtomicBool,
-    trial: Mutex<Trial>,
+    /// Once there was something to note.
+    trial: Mutex<Option<Box<Trial>>>,
 }
 
 /// Timers of one run: those under way, and how many have gone off and were not taken.
@@ -62,9 +64,14 @@ enum Gate {
     /// Into the mailbox.
     Open,
     /// They are kept until it goes on, in the order in which they came.
-    Aside { signals: Vec<Signal>, bytes: usize },
+    Aside(Box<Aside>),
     /// Nobody wants them.
     Shut,
+}
+
+struct Aside {
+    signals: Vec<Signal>,
+    bytes: usize,
 }
 
 #[derive(Default)]
@@ -94,15 +101,15 @@ impl Run {
         match &mut *gate {
             Gate::Open => {
                 // It fails only if the process has just ended, and then nobody misses it.
-                let _ = process.mailbox.push(signal, &process.spec.limits);
+                let _ = process.mailbox.push(signal);
             }
-            Gate::Aside { signals, bytes } => {
+            Gate::Aside(aside) => {
                 // Its place is reserved; the bytes are bounded as in the mailbox.
-                if *bytes + signal.encoded_len() > process.spec.limits.mailbox_bytes {
+                if aside.bytes + signal.encoded_len() > process.spec.limits.mailbox_bytes {
                     signal = signal.shortened();
                 }
-                *bytes += signal.encoded_len();
-                signals.push(signal);
+                aside.bytes += signal.encoded_len();
+                aside.signals.push(signal);
             }
             Gate::Shut => {}
         }
@@ -113,14 +120,14 @@ impl Run {
         let mut gate = self.gate.lock();
         let signals = process.mailbox.take_of_run();
         let bytes = signals.iter().map(Signal::encoded_len).sum();
-        *gate = Gate::Aside { signals, bytes };
+        *gate = Gate::Aside(Box::new(Aside { signals, bytes }));
     }
 
     /// Puts back what was set aside, behind which comes what the run in between had taken.
     pub(crate) fn bring_back(&self, process: &Process, taken: Vec<Signal>) {
         let mut gate = self.gate.lock();
         let mut front = match std::mem::replace(&mut *gate, Gate::Open) {
-            Gate::Aside { signals, .. } => signals,
+            Gate::Aside(aside) => aside.signals,
             Gate::Open | Gate::Shut => Vec::new(),
         };
         front.extend(taken);
@@ -143,9 +150,21 @@ impl Run {
         matches!(*self.gate.lock(), Gate::Shut)
     }
 
+    /// Its timers.
+    pub(crate) fn timers(&self) -> MappedMutexGuard<'_, RunTimers> {
+        MutexGuard::map(self.timers.lock(), |timers| &mut **timers.get_or_insert_default())
+    }
+
+    /// How many timers it has whose signal it has not taken.
+    pub(crate) fn timer_count(&self) -> usize {
+        self.timers.lock().as_ref().map_or(0, |timers| timers.pending.len() + timers.untaken)
+    }
+
     /// Takes its timers out of those of the peer.
     pub(crate) fn stop_timers(&self, all: &timers::Timers) {
-        all.remove_all(self.timers.lock().pending.drain().map(|(_, key)| key));
+        if let Some(timers) = &mut *self.timers.lock() {
+            all.remove_all(timers.pending.drain().map(|(_, key)| key));
+        }
     }
 
     /// From now on what it takes is noted.
@@ -157,7 +176,7 @@ impl Run {
     pub(crate) fn settle(&self) {
         // One thread runs it; the flag only spares those who are not on trial the lock.
         if self.is_on_trial.load(Relaxed) {
-            self.trial.lock().has_settled = true;
+            self.trial.lock().get_or_insert_default().has_settled = true;
             self.is_on_trial.store(false, Relaxed);
         }
     }
@@ -170,6 +189,7 @@ impl Run {
         let limits = &process.spec.limits;
         let is_much = {
             let mut trial = self.trial.lock();
+            let trial = trial.get_or_insert_default();
             trial.fill.signals += 1;
             trial.fill.bytes += signal.encoded_len();
             trial.taken.push(signal.clone());
@@ -182,17 +202,17 @@ impl Run {
 
     /// Whether it has waited, or taken much, since its trial began.
     pub(crate) fn has_settled(&self) -> bool {
-        self.trial.lock().has_settled
+        self.trial.lock().as_ref().is_some_and(|trial| trial.has_settled)
     }
 
     /// Whether it has taken anything on its trial.
     pub(crate) fn has_taken(&self) -> bool {
-        !self.trial.lock().taken.is_empty()
+        self.trial.lock().as_ref().is_some_and(|trial| !trial.taken.is_empty())
     }
 
     /// What it has taken on its trial, which is over.
     pub(crate) fn end_trial(&self) -> Vec<Signal> {
         self.is_on_trial.store(false, Relaxed);
-        std::mem::take(&mut *self.trial.lock()).taken
+        self.trial.lock().take().map_or_else(Vec::new, |trial| trial.taken)
     }
 }

@@ -248,6 +248,11 @@ impl Slice {
         self.overruns.load(Relaxed) > 1
     }
 
+    /// Turns that it has had.
+    pub(crate) fn turns(&self) -> u64 {
+        self.turns.load(Relaxed)
+    }
+
     pub(crate) fn cpu_ns(&self) -> u64 {
         self.cpu_ns.load(Relaxed)
     }

@@ -5,11 +5,12 @@ use crate::{
     Body, Context, ExitKind, ExitReason, Level, Limit, Limits, LogFollower, LogLine, OriginInfo,
     OriginLimits, ProcessInfo, Program, RegisterError, SendError, Signal, SpawnError,
     accounts::Accounts,
+    hibernation, known,
     lane::FastLane,
     life::{self, ReplaceError},
     names::Names,
     reached::Unsaid,
-    record::{Directory, Process, SerialHash},
+    record::{Directory, Process},
     run::Code,
     scheduler::Scheduler,
     ties::{Bond, Tie},
@@ -36,7 +37,8 @@ use tokio::sync::Notify;
 
 /// Ended processes whose log and specification are kept.
 const LOGS_KEPT: usize = 256;
-/// Ended processes whose reason is kept.
+/// Places for the reasons of ended processes, each at the place that its number gives: kept are at least those of the last so
+/// many that were spawned.
 const REASONS_KEPT: usize = 4096;
 /// Serial numbers that are taken at a time.
 const SERIAL_BLOCK: u64 = 4096;
@@ -149,6 +151,8 @@ pub struct Config {
     /// How long new code of a process may compute before it waits for the first time. What takes longer
     /// is taken for something that never ends, and the code before goes on.
     pub trial_time_max: Duration,
+    /// How long a parked process has no turn until it hibernates; at most twice as long. `None` for never.
+    pub hibernate_after: Option<Duration>,
 }
 
 impl Config {
@@ -164,6 +168,7 @@ impl Config {
             worker_stack_bytes: 1 << 20,
             processes_max: 1 << 20,
             trial_time_max: Duration::from_secs(20),
+            hibernate_after: Some(Duration::from_secs(5)),
         }
     }
 }
@@ -212,10 +217,25 @@ struct Serials {
 /// Why most processes end.
 static NORMAL: LazyLock<Arc<ExitReason>> = LazyLock::new(|| Arc::new(ExitReason::normal()));
 
+impl Ended {
+    fn note(&mut self, id: ProcessId, reason: Arc<ExitReason>) {
+        let place = id.serial() as usize % REASONS_KEPT;
+        if place >= self.reasons.len() {
+            self.reasons.resize(place + 1, None);
+        }
+        self.reasons[place] = Some((id, reason));
+    }
+
+    fn reason(&self, id: ProcessId) -> Option<&Arc<ExitReason>> {
+        let (of, reason) = self.reasons.get(id.serial() as usize % REASONS_KEPT)?.as_ref()?;
+        (*of == id).then_some(reason)
+    }
+}
+
 #[derive(Default)]
 struct Ended {
-    reasons: HashMap<u64, Arc<ExitReason>, SerialHash>,
-    reasons_order: VecDeque<u64>,
+    /// Id and reason, at the place that the number gives. As long as was needed yet.
+    reasons: Vec<Option<(ProcessId, Arc<ExitReason>)>>,
     logs: HashMap<ProcessId, Arc<Process>>,
     logs_order: VecDeque<ProcessId>,
 }
@@ -249,7 +269,10 @@ impl Processes {
             left: Notify::new(),
         });
         let weak = Arc::downgrade(&inner);
-        inner.scheduler.start(run_timers(weak));
+        inner.scheduler.start(run_timers(weak.clone()));
+        if let Some(after) = config.hibernate_after {
+            inner.scheduler.start(hibernation::run(weak, after));
+        }
         Processes(inner)
     }
 
@@ -305,7 +328,7 @@ impl Processes {
         if matches!(signal.header.kind, Kind::Reply | Kind::Timeout | Kind::Exit | Kind::Down) {
             return Err(SendError::NotFound);
         }
-        self.0.push(to, signal)
+        self.0.push(to, || signal)
     }
 
     /// Ends a process of this or another peer. An empty reason becomes `killed`. It is gone once
@@ -354,7 +377,12 @@ impl Processes {
     /// The code that a process of this peer has had, oldest first, at most [`HISTORY_MAX`](crate::HISTORY_MAX)
     /// pieces, and which of them runs.
     pub fn history(&self, who: ProcessId) -> Option<(Vec<Code>, usize)> {
-        self.0.directory.get(who).map(|process| process.history.lock().list(&process.current().code))
+        let process = self.0.directory.get(who)?;
+        let current = process.current();
+        Some(match &*process.history.lock() {
+            Some(history) => history.list(&current.code),
+            None => (vec![current.code.clone()], 0),
+        })
     }
 
     /// Ends a process of this peer and spawns another from the same specification: a new id, the same
@@ -496,7 +524,7 @@ impl Processes {
     }
 
     /// Resolves when the process has ended; at once if it had, or never was. Reasons are remembered
-    /// for the last 4096 processes.
+    /// for the last 4096 processes that were spawned, at least.
     pub async fn exited(&self, id: ProcessId) -> ExitReason {
         if let Some(process) = self.0.directory.get(id) {
             loop {
@@ -512,7 +540,7 @@ impl Processes {
 
     /// Why a process ended, if it did and that is remembered.
     pub fn ended(&self, id: ProcessId) -> Option<ExitReason> {
-        self.0.ended.lock().reasons.get(&id.to_bits()).map(|reason| (**reason).clone())
+        self.0.ended.lock().reason(id).map(|reason| (**reason).clone())
     }
 
     /// Kills all processes and spawns no more. Waits until they are gone, for 5 seconds at most.
@@ -609,11 +637,8 @@ impl Inner {
         Ok(id)
     }
 
-    fn push(&self, to: ProcessId, signal: Signal) -> Result<(), SendError> {
-        let pushed = self
-            .directory
-            .with(to, |process| process.mailbox.push(signal, &process.spec.limits))
-            .unwrap_or(Err(SendError::NotFound));
+    fn push(&self, to: ProcessId, signal: impl FnOnce() -> Signal) -> Result<(), SendError> {
+        let pushed = known::push(&self.directory, to, signal);
         if pushed == Err(SendError::Full) {
             self.mailbox_full(to);
         }
@@ -634,7 +659,7 @@ impl Inner {
             return self.host.send_remote(from, to, body().into_bytes());
         }
         let header = Header { kind: Kind::Message, status: 0, from: from.to_bits(), tag: 0 };
-        self.push(to, Signal { header, body: body() })
+        self.push(to, || Signal { header, body: body() })
     }
 
     pub(crate) fn kill(
@@ -654,7 +679,7 @@ impl Inner {
     }
 
     fn reason(&self, id: ProcessId) -> ExitReason {
-        let remembered = self.ended.lock().reasons.get(&id.to_bits()).cloned();
+        let remembered = self.ended.lock().reason(id).cloned();
         remembered
             .map(Arc::unwrap_or_clone)
             .unwrap_or_else(|| ExitReason::new(ExitKind::Error, "no such process"))
@@ -691,13 +716,7 @@ impl Inner {
         }
         {
             let mut ended = self.ended.lock();
-            ended.reasons.insert(id.to_bits(), reason.clone());
-            ended.reasons_order.push_back(id.to_bits());
-            if ended.reasons_order.len() > REASONS_KEPT
-                && let Some(old) = ended.reasons_order.pop_front()
-            {
-                ended.reasons.remove(&old);
-            }
+            ended.note(id, reason.clone());
             if tell {
                 ended.logs.insert(id, process.clone());
                 ended.logs_order.push_back(id);
@@ -753,7 +772,7 @@ async fn run_timers(table: Weak<Inner>) {
             let Some(process) = strong.directory.get(id) else { continue };
             let (current, before) = process.runs.lock().clone();
             for run in std::iter::once(current).chain(before) {
-                let mut timers = run.timers.lock();
+                let mut timers = run.timers();
                 // A timer that was replaced or cancelled meanwhile is none.
                 if timers.pending.get(&tag) != Some(&key) {
                     continue;

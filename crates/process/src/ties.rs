@@ -239,7 +239,7 @@ impl Process {
             tied.exits += 1;
             let header = Header { kind: Kind::Exit, status: 0, from: from.to_bits(), tag: EXIT_OF_LINK };
             // It fails only if the process has just ended.
-            let _ = self.mailbox.push(Signal { header, body: reason.encode().into() }, &self.spec.limits);
+            let _ = self.mailbox.push(Signal { header, body: reason.encode().into() });
         } else if !reason.is_normal() {
             drop(ties);
             self.end_with(from, reason);
@@ -530,7 +530,7 @@ impl Inner {
         } else if process.traps_exits.load(Acquire) {
             let header = Header { kind: Kind::Exit, status: 0, from: sender.to_bits(), tag: 0 };
             let signal = Signal { header, body: reason.encode().into() };
-            let pushed = process.mailbox.push(signal, &process.spec.limits);
+            let pushed = process.mailbox.push(signal);
             if pushed == Err(SendError::Full) {
                 self.mailbox_full(who);
             }

@@ -472,3 +472,72 @@ fn nothing_is_left_when_the_runtime_goes() {
         std::thread::yield_now();
     }
 }
+
+/// A process that takes one signal in each turn, and waits in that of `first` until it is told to go on.
+fn one_a_turn(world: &World) -> (ProcessId, mpsc::Receiver<(String, usize)>, mpsc::SyncSender<()>) {
+    let (sender, receiver) = mpsc::sync_channel(1024);
+    let (go_on, told) = mpsc::sync_channel(1);
+    let told = std::sync::Mutex::new(told);
+    let id = world.spawn(move |context: &Context, message: Option<&[u8]>| {
+        let text = String::from_utf8_lossy(message.unwrap_or(b"begun")).into_owned();
+        if text == "first" {
+            told.lock().unwrap().recv().unwrap();
+        }
+        let left = context.processes().info(context.id()).unwrap().mailbox_len;
+        let _ = sender.send((text, left));
+        Some(Turn::Parked)
+    });
+    (id, receiver, go_on)
+}
+
+#[tokio::test]
+async fn what_a_turn_leaves_is_there_for_the_next_in_its_order() {
+    let world = World::new();
+    let (id, receiver, go_on) = one_a_turn(&world);
+    let mut receiver = Some(receiver);
+    assert_eq!(next(&mut receiver).await, ("begun".into(), 0));
+    world.send(id, "first");
+    let texts: Vec<&'static str> = (0..300).map(|n| &*format!("{n}").leak()).collect();
+    texts.iter().for_each(|text| world.send(id, text));
+    // The one that it has taken counts until its turn is over, so that what is there is never more than it may be.
+    go_on.send(()).unwrap();
+    assert_eq!(next(&mut receiver).await, ("first".into(), 301));
+    for (n, text) in texts.iter().enumerate() {
+        assert_eq!(next(&mut receiver).await, ((*text).into(), 300 - n));
+    }
+    eventually(|| world.table.info(id).unwrap().mailbox_len == 0).await;
+    assert_eq!(world.table.info(id).unwrap().signals_received, 301);
+}
+
+#[tokio::test]
+async fn new_code_gets_what_a_call_that_never_ends_has_not_used() {
+    let world = World::new();
+    let (go_on, told) = mpsc::sync_channel(1);
+    let told = std::sync::Mutex::new(told);
+    let id = world.spawn(move |_: &Context, message: Option<&[u8]>| {
+        if message == Some(b"wait") {
+            told.lock().unwrap().recv().unwrap();
+        }
+        None
+    });
+    world.send(id, "wait");
+    // It finds all of these at once when it goes on, and does not come further than the first.
+    world.send(id, "loop");
+    let texts: Vec<&'static str> = (0..100).map(|n| &*format!("{n}").leak()).collect();
+    texts.iter().for_each(|text| world.send(id, text));
+    go_on.send(()).unwrap();
+    eventually(|| world.lane(id) == Some(Lane::Hog)).await;
+    let (sender, receiver) = mpsc::sync_channel(1024);
+    let other = world.code(2, move |_: &Context, message: Option<&[u8]>| {
+        if let Some(message) = message {
+            sender.send(String::from_utf8_lossy(message).into_owned()).unwrap();
+        }
+        None
+    });
+    world.table.replace(id, other, HERE).await.unwrap();
+    let mut receiver = Some(receiver);
+    for text in texts {
+        assert_eq!(next(&mut receiver).await, text);
+    }
+    world.stop.store(true, SeqCst);
+}

@@ -12,6 +12,11 @@ use std::{
     process::ExitCode,
 };
 
+/// Small things go to and fro between threads here, and what ends or hibernates is to be the system's again, which its own
+/// allocator does not manage.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// How long threads that are still at work may hold up the end of the program.
 const LAST_WAIT: std::time::Duration = std::time::Duration::from_secs(2);
 

@@ -37,6 +37,10 @@ use std::{
 };
 use tokio::sync::oneshot;
 
+/// As in the programs of a peer.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 const HERE: PeerId = PeerId::SERVER;
 
 const IMPORTS: &str = r#"
@@ -282,9 +286,13 @@ struct World {
 
 impl World {
     fn new(workers: usize) -> World {
+        World::hibernating(workers, Config::new(HERE, 1, workers).hibernate_after)
+    }
+
+    fn hibernating(workers: usize, hibernate_after: Option<Duration>) -> World {
         let peer = Arc::new(Peer::default());
         let all = OriginLimits { processes: usize::MAX, memory_bytes: u64::MAX, entities: usize::MAX };
-        let config = Config { own: all, ..Config::new(HERE, 1, workers) };
+        let config = Config { own: all, hibernate_after, ..Config::new(HERE, 1, workers) };
         let processes = Processes::new(config, peer.clone());
         let wasm = Wasm::new(WasmConfig::default(), peer.clone()).unwrap();
         assert!(peer.world.set((processes.clone(), wasm.clone())).is_ok());
@@ -384,8 +392,8 @@ impl World {
         counts.enumerate().filter(|(_, count)| *count > 0).map(|(at, count)| (end(at), count)).collect()
     }
 
-    /// Resident bytes for each of so many parked processes that have answered once.
-    async fn memory(&self, count: usize) -> u64 {
+    /// Resident bytes for each of so many parked processes that have answered once, and for each when all hibernate.
+    async fn memory(&self, count: usize) -> (u64, u64) {
         let module = self.module(ECHO);
         let before = resident();
         let ids: Vec<_> = (0..count).map(|_| self.spawn(module, &[])).collect();
@@ -394,17 +402,26 @@ impl World {
         for id in &ids {
             self.processes.send(nobody, *id, Bytes::new()).unwrap();
         }
-        let is_done = |id| {
-            self.processes.info(id).is_some_and(|info| info.state == State::Parked && info.mailbox_len == 0)
+        let all = async |states: &[State]| {
+            let is_done = |id| {
+                self.processes
+                    .info(id)
+                    .is_some_and(|info| states.contains(&info.state) && info.mailbox_len == 0)
+            };
+            while !ids.iter().all(|id| is_done(*id)) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            (resident() - before) / count as u64
         };
-        while !ids.iter().all(|id| is_done(*id)) {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        let parked = all(&[State::Parked, State::Hibernated]).await;
+        all(&[State::Hibernated]).await;
+        // The allocator gives back what is free for ten seconds.
+        tokio::time::sleep(Duration::from_secs(15)).await;
+        let hibernated = all(&[State::Hibernated]).await;
+        for id in &ids {
+            let _ = self.processes.kill(None, *id, "");
         }
-        let after = resident();
-        for id in ids {
-            let _ = self.processes.kill(None, id, "");
-        }
-        (after - before) / count as u64
+        (parked, hibernated)
     }
 }
 
@@ -520,13 +537,15 @@ async fn alone(wants: impl Fn(&str) -> bool, rounds: u64) {
 
 /// As many live processes, after one message each.
 async fn million() {
-    let world = World::new(2);
-    let began = Instant::now();
-    let bytes = world.memory(1_000_000).await;
+    // So that all are counted before the first hibernates.
+    let world = World::hibernating(2, Some(Duration::from_secs(60)));
+    let count = 1_000_000;
+    let (parked, hibernated) = world.memory(count).await;
+    let all = |bytes: u64| (bytes * count as u64) as f64 / 1e9;
+    println!("1,000,000 live processes, parked: {parked} bytes each, {:.1} GB in all", all(parked));
     println!(
-        "1,000,000 live processes: {bytes} bytes each, {:.1} GB in all, {:.0?} to make, message and count them",
-        resident() as f64 / 1e9,
-        began.elapsed()
+        "1,000,000 live processes, hibernated: {hibernated} bytes each, {:.1} GB in all",
+        all(hibernated)
     );
     world.processes.shutdown().await;
 }
@@ -585,11 +604,13 @@ fn main() {
         }
         let world = World::new(1);
         if wants("memory") {
-            let memory = world.memory(idle as usize).await;
+            let (parked, hibernated) = world.memory(idle as usize).await;
             let theirs = erlang.get("memory");
-            let ratio = theirs.map_or("-".into(), |bytes| format!("{:.2}", memory as f64 / bytes));
-            let theirs = theirs.map_or("-".into(), |bytes| format!("{bytes:.0}"));
-            println!("{:<30} {memory:>12} {theirs:>12} {ratio:>7}", "bytes per idle process (RSS)");
+            for (what, ours) in [("parked", parked), ("hibernated", hibernated)] {
+                let ratio = theirs.map_or("-".into(), |bytes| format!("{:.2}", ours as f64 / bytes));
+                let theirs = theirs.map_or("-".into(), |bytes| format!("{bytes:.0}"));
+                println!("{:<30} {ours:>12} {theirs:>12} {ratio:>7}", format!("bytes per process, {what}"));
+            }
         }
         if wants("ping-pong") {
             let time = measure(|| world.ping_pong(ECHO, PING, rounds)).await;

@@ -18,6 +18,7 @@
 
 mod engine;
 mod error;
+mod freeze;
 mod host;
 mod modules;
 mod program;

@@ -4,6 +4,7 @@
 use crate::{
     Caller, LoadError,
     engine::Inner,
+    freeze::Frozen,
     host::Guest,
     modules::Compiled,
     recycle::Recyclable,
@@ -22,18 +23,22 @@ pub(crate) struct WasmProgram {
 
 impl Program for WasmProgram {
     fn run(self: Arc<Self>, context: Context) -> Work {
-        Work::Turns(Box::new(GuestTurns { program: self, context, compiled: None, live: None }))
+        let (wasm, module) = (self.wasm.clone(), self.module);
+        Work::Turns(Box::new(GuestTurns { wasm, module, context, compiled: None, live: None, frozen: None }))
     }
 }
 
 /// A guest between its turns.
 struct GuestTurns {
-    program: Arc<WasmProgram>,
+    wasm: Arc<Inner>,
+    module: LumpId,
     context: Context,
     /// Its module, once it was needed.
     compiled: Option<Arc<Compiled>>,
-    /// `None` before its first turn, and while it is in a turn.
+    /// `None` before its first turn, while it is in a turn, and while it hibernates.
     live: Option<Box<Live>>,
+    /// What it is while it hibernates.
+    frozen: Option<Box<Frozen>>,
 }
 
 /// An instance, and what it is entered by.
@@ -48,15 +53,19 @@ pub(crate) struct Live {
 
 impl Turns for GuestTurns {
     fn stack_bytes(&self) -> usize {
-        self.program.wasm.stack_bytes
+        self.wasm.stack_bytes
     }
 
     fn turn(&mut self) -> Turn {
-        let turned = match self.live.take() {
+        let live = match self.take_live() {
+            Ok(live) => live,
+            Err(reason) => return Turn::Ended(reason),
+        };
+        let turned = match live {
             Some(live) => self.wake_here(live),
             None => {
                 if self.compiled.is_none() {
-                    self.compiled = self.program.wasm.modules.cached(self.program.module);
+                    self.compiled = self.wasm.modules.cached(self.module);
                 }
                 // Unless the module is at hand, and never waits on its stack.
                 let Some(compiled) = self.compiled.clone().filter(|compiled| !compiled.is_blocking) else {
@@ -70,7 +79,11 @@ impl Turns for GuestTurns {
 
     fn aside(mut self: Box<Self>) -> Pin<Box<dyn Future<Output = Aside> + Send>> {
         Box::pin(async move {
-            let turned = match (self.live.take(), self.compiled.clone()) {
+            let live = match self.take_live() {
+                Ok(live) => live,
+                Err(reason) => return Aside::Ended(reason),
+            };
+            let turned = match (live, self.compiled.clone()) {
                 (Some(live), _) => self.wake_aside(live).await,
                 (None, Some(compiled)) => self.first_aside(&compiled).await,
                 (None, None) => match self.load().await {
@@ -85,15 +98,48 @@ impl Turns for GuestTurns {
             }
         })
     }
+
+    fn hibernate(&mut self) -> bool {
+        let Some(compiled) = self.compiled.clone() else { return false };
+        let (Some(spares), Some(live)) = (&compiled.spares, &mut self.live) else { return false };
+        let Some(frozen) = spares.freeze(live) else { return false };
+        self.frozen = Some(Box::new(frozen));
+        if let Some(live) = self.live.take().filter(|_| spares.has_room()) {
+            spares.give(live);
+        }
+        true
+    }
 }
 
 /// Whether there is another turn.
 type Turned = Result<(), ExitReason>;
 
 impl GuestTurns {
+    /// Its instance, if it has had its first turn; it gets one again if it hibernates.
+    fn take_live(&mut self) -> Result<Option<Box<Live>>, ExitReason> {
+        let Some(frozen) = self.frozen.take() else { return Ok(self.live.take()) };
+        let Some(compiled) = self.compiled.clone() else { return Ok(None) };
+        let Frozen { occupant, image } = *frozen;
+        let mut live = match compiled.spares.as_ref().and_then(|spares| spares.spare()) {
+            Some(mut live) => {
+                live.store.data_mut().thaw(occupant);
+                live
+            }
+            None => {
+                // It has no start function, which could run long, or it would not have been frozen.
+                let mut store = new_store(&self.wasm, Guest::thawing(occupant), true);
+                let instance = compiled.pre.instantiate(&mut store);
+                new_live(&compiled, store, instance)?
+            }
+        };
+        live.write(&image).map_err(|error| exit_reason(&error))?;
+        live.store.data_mut().thawed(image.memory_bytes());
+        Ok(Some(live))
+    }
+
     /// Gets its module, which may have to be fetched and compiled.
     async fn load(&mut self) -> Result<(), LoadError> {
-        let WasmProgram { wasm, module } = &*self.program;
+        let GuestTurns { wasm, module, .. } = &*self;
         let caller = Caller { process: self.context.id(), origin: self.context.origin() };
         let bytes = async { wasm.services.lump(&caller, *module).await.map_err(LoadError::Missing) };
         self.compiled = Some(wasm.modules.get(*module, bytes).await?);
@@ -101,12 +147,12 @@ impl GuestTurns {
     }
 
     fn first_here(&mut self, compiled: &Compiled) -> Turned {
-        let wasm = &self.program.wasm;
+        let wasm = &self.wasm;
         let spare = compiled.spares.as_ref().and_then(|spares| spares.take(wasm, &self.context));
         let mut live = match spare {
             Some(live) => live,
             None => {
-                let mut store = new_store(wasm, &self.context, true);
+                let mut store = new_store(wasm, Guest::new(wasm.clone(), self.context.clone()), true);
                 let instance = compiled.pre.instantiate(&mut store);
                 new_live(compiled, store, instance)?
             }
@@ -116,7 +162,7 @@ impl GuestTurns {
     }
 
     fn start_here(&self, live: &mut Live) -> wasmtime::Result<()> {
-        begin_turn(&self.program.wasm, &mut live.store, true);
+        begin_turn(&self.wasm, &mut live.store, true);
         if let Some(initialize) = &live.initialize {
             initialize.call(&mut live.store, ())?;
         }
@@ -125,15 +171,15 @@ impl GuestTurns {
     }
 
     fn wake_here(&mut self, mut live: Box<Live>) -> Turned {
-        begin_turn(&self.program.wasm, &mut live.store, true);
+        begin_turn(&self.wasm, &mut live.store, true);
         let called = live.wake.as_ref().map(|wake| wake.call(&mut live.store, ()));
         self.after(live, called.unwrap_or(Ok(())))
     }
 
     /// The first turn of a guest that has to be aside. If it waits on its stack it has all its life in it.
     async fn first_aside(&mut self, compiled: &Compiled) -> Turned {
-        let wasm = self.program.wasm.clone();
-        let mut store = new_store(&wasm, &self.context, false);
+        let wasm = self.wasm.clone();
+        let mut store = new_store(&wasm, Guest::new(wasm.clone(), self.context.clone()), false);
         let instance = compiled.pre.instantiate_async(&mut store).await;
         let mut live = new_live(compiled, store, instance)?;
         let mut called = self.start_aside(&mut live).await;
@@ -151,7 +197,7 @@ impl GuestTurns {
     }
 
     async fn start_aside(&self, live: &mut Live) -> wasmtime::Result<()> {
-        begin_turn(&self.program.wasm, &mut live.store, false);
+        begin_turn(&self.wasm, &mut live.store, false);
         if let Some(initialize) = &live.initialize {
             initialize.call_async(&mut live.store, ()).await?;
         }
@@ -160,7 +206,7 @@ impl GuestTurns {
     }
 
     async fn wake_aside(&mut self, mut live: Box<Live>) -> Turned {
-        begin_turn(&self.program.wasm, &mut live.store, false);
+        begin_turn(&self.wasm, &mut live.store, false);
         let called = match &live.wake {
             Some(wake) => wake.call_async(&mut live.store, ()).await,
             None => Ok(()),
@@ -221,8 +267,8 @@ fn new_live(
 }
 
 /// A store whose guest may be interrupted from now on: a module's own start function runs with its instance.
-fn new_store(wasm: &Arc<Inner>, context: &Context, is_plain: bool) -> Store<Guest> {
-    let mut store = Store::new(&wasm.engine, Guest::new(wasm.clone(), context.clone()));
+fn new_store(wasm: &Inner, guest: Guest, is_plain: bool) -> Store<Guest> {
+    let mut store = Store::new(&wasm.engine, guest);
     store.limiter(|guest| guest);
     store.epoch_deadline_callback(|guest| {
         let guest = guest.data();

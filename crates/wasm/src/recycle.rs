@@ -228,15 +228,33 @@ impl Spares {
         Spares { recipe, recycling: recycling.clone(), module, original: OnceLock::new() }
     }
 
+    /// What a new instance is like, if one was ever made and can be used again.
+    pub(crate) fn original(&self) -> Option<&Original> {
+        self.original.get()?.as_ref()
+    }
+
+    /// Tells what a guest has touched.
+    pub(crate) fn touched(&self) -> &Touched {
+        &self.recycling.touched
+    }
+
+    /// Whether it is worth while to keep one more: when many guests end or hibernate at once, few come after them.
+    pub(crate) fn has_room(&self) -> bool {
+        self.recycling.count() < SPARES_MAX / 2
+    }
+
+    /// One that is as new and has no guest.
+    pub(crate) fn spare(&self) -> Option<Box<Live>> {
+        let mut shelves = self.recycling.shelves.lock();
+        let live = shelves.used(self.module).waiting.pop()?;
+        shelves.count -= 1;
+        Some(live)
+    }
+
     /// One for a new guest.
     pub(crate) fn take(&self, wasm: &Arc<Inner>, context: &Context) -> Option<Box<Live>> {
-        let original = self.original.get()?.as_ref()?;
-        let mut live = {
-            let mut shelves = self.recycling.shelves.lock();
-            let live = shelves.used(self.module).waiting.pop()?;
-            shelves.count -= 1;
-            live
-        };
+        let original = self.original()?;
+        let mut live = self.spare()?;
         let may_have = live.store.data_mut().enter(wasm.clone(), context.clone(), original.memory_bytes);
         // What it may not have is said by who makes a new one.
         may_have.then_some(live)
@@ -249,9 +267,9 @@ impl Spares {
         original.is_some().then_some(recyclable)
     }
 
-    /// Keeps an instance whose guest has ended, if it can be used again.
+    /// Keeps an instance whose guest has ended, or hibernates, if it can be used again.
     pub(crate) fn give(&self, mut live: Box<Live>) {
-        let Some(Some(original)) = self.original.get() else { return };
+        let Some(original) = self.original() else { return };
         if !live.recyclable.as_ref().is_some_and(|recyclable| recyclable.has_size(original, &live.store)) {
             return;
         }
@@ -321,6 +339,24 @@ pub(crate) struct Original {
     globals: Vec<Val>,
 }
 
+impl Original {
+    /// The pages that are not all zero, by their number, in order.
+    pub(crate) fn pages(&self) -> &[(usize, Box<[u8]>)] {
+        &self.pages
+    }
+}
+
+/// Whether a global has this value, bit for bit.
+fn is_same(one: &Val, other: &Val) -> bool {
+    match (one, other) {
+        (Val::I32(one), Val::I32(other)) => one == other,
+        (Val::I64(one), Val::I64(other)) => one == other,
+        (Val::F32(one), Val::F32(other)) => one == other,
+        (Val::F64(one), Val::F64(other)) => one == other,
+        _ => false,
+    }
+}
+
 /// An instance that can be recycled, with what is needed for it at hand.
 pub(crate) struct Recyclable {
     memory: Memory,
@@ -333,6 +369,34 @@ impl Recyclable {
         let memory = instance.get_memory(&mut *store, "memory")?;
         let globals = recipe.globals.iter().map(|name| instance.get_global(&mut *store, name));
         Some(Recyclable { memory, globals: globals.collect::<Option<_>>()? })
+    }
+
+    pub(crate) fn memory(&self) -> Memory {
+        self.memory
+    }
+
+    /// The globals that are not as in a new instance, by their place.
+    pub(crate) fn changed_globals(&self, original: &Original, store: &mut Store<Guest>) -> Box<[(u8, Val)]> {
+        let now = self.globals.iter().map(|global| global.get(&mut *store));
+        let changed =
+            now.zip(&original.globals).enumerate().filter(|(_, (now, before))| !is_same(now, before));
+        // There are at most GLOBALS_MAX.
+        changed.map(|(place, (now, _))| (place as u8, now)).collect()
+    }
+
+    /// Sets globals by their place.
+    ///
+    /// # Errors
+    /// They are of another module.
+    pub(crate) fn set_globals(
+        &self,
+        globals: &[(u8, Val)],
+        store: &mut Store<Guest>,
+    ) -> wasmtime::Result<()> {
+        for (place, value) in globals {
+            self.globals[usize::from(*place)].set(&mut *store, *value)?;
+        }
+        Ok(())
     }
 
     /// What this instance is like, which no guest has run in. `None` if it is too large to be kept.

@@ -21,6 +21,7 @@ pub(super) fn brief(inner: &Inner, known: &Known) -> ProcessInfo {
             State::Running => ProcessState::Running,
             State::Waiting => ProcessState::Waiting,
             State::Parked => ProcessState::Parked,
+            State::Hibernated => ProcessState::Hibernated,
         },
         lane: known.lane.name().into(),
         mailbox_signals: known.mailbox_len as u64,

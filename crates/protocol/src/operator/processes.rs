@@ -19,6 +19,8 @@ pub enum ProcessState {
     Waiting,
     /// It waits for a signal and holds no stack.
     Parked,
+    /// It has done so for a while: of its memory only what it has written is kept.
+    Hibernated,
     /// It is being ended.
     Ending,
     /// A state that this version does not know.
@@ -34,6 +36,7 @@ impl ProcessState {
             ProcessState::Running => "running",
             ProcessState::Waiting => "waiting",
             ProcessState::Parked => "parked",
+            ProcessState::Hibernated => "hibernated",
             ProcessState::Ending => "ending",
             ProcessState::Unknown => "unknown",
         }

@@ -200,10 +200,11 @@ fn exit(call: &mut Call<'_>, ptr: u32, len: u32) -> Leave {
 pub(super) fn try_recv(call: &mut Call<'_>, ptr: u32, cap: u32) -> Result<u32, Errno> {
     let (memory, guest) = memory::open(call)?;
     let room = memory::bytes_mut(memory, ptr, cap)?;
-    match guest.context.take(room.len()) {
+    let cap = room.len();
+    match guest.context.take_by(cap, |signal| memory::write_signal(room, &signal.header, &signal.body)) {
         Take::Empty => Err(Errno::Again),
         Take::TooLong(len) => u32::try_from(len).or(Err(Errno::Limit)),
-        Take::Signal(signal) => Ok(memory::write_signal(room, &signal.header, &signal.body)),
+        Take::Signal(len) => Ok(len),
     }
 }
 

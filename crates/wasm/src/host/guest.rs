@@ -17,6 +17,8 @@ const TABLES_MAX: usize = 16;
 pub(crate) struct Guest {
     /// `None` while it waits to be used again.
     occupant: Option<Occupant>,
+    /// Whether it becomes again what it was before: nothing is asked for that it did not have.
+    is_thawing: bool,
     /// Whether it was entered by a plain call, which cannot be set aside.
     pub(crate) is_plain: bool,
     /// Its memory, once it was needed.
@@ -56,8 +58,42 @@ impl DerefMut for Guest {
 
 impl Guest {
     pub(crate) fn new(wasm: Arc<Inner>, context: Context) -> Guest {
-        let occupant = Some(Occupant::new(wasm, context));
-        Guest { occupant, is_plain: false, memory: None, memory_before: 0, table_elements: 0, denied: None }
+        Guest::of(Occupant::new(wasm, context))
+    }
+
+    fn of(occupant: Occupant) -> Guest {
+        Guest {
+            occupant: Some(occupant),
+            is_thawing: false,
+            is_plain: false,
+            memory: None,
+            memory_before: 0,
+            table_elements: 0,
+            denied: None,
+        }
+    }
+
+    /// For a new instance for a guest that was frozen, until [`Guest::thawed`].
+    pub(crate) fn thawing(occupant: Occupant) -> Guest {
+        Guest { is_thawing: true, ..Guest::of(occupant) }
+    }
+
+    /// In an instance that waited to be used again, a guest goes on that was frozen, until [`Guest::thawed`].
+    pub(crate) fn thaw(&mut self, occupant: Occupant) {
+        self.occupant = Some(occupant);
+        self.is_thawing = true;
+    }
+
+    /// The instance, with so many bytes of memory, is what it was.
+    pub(crate) fn thawed(&mut self, memory_bytes: usize) {
+        self.is_thawing = false;
+        self.memory_before = memory_bytes as u64;
+    }
+
+    /// The guest goes on elsewhere.
+    pub(crate) fn freeze(&mut self) -> Option<Occupant> {
+        self.denied = None;
+        self.occupant.take()
     }
 
     /// The last thing that it wanted and did not get.
@@ -108,6 +144,9 @@ impl ResourceLimiter for Guest {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        if self.is_thawing {
+            return Ok(true);
+        }
         // There is one memory, so what it wants to be is all there is.
         let limit = self.context.limits().memory_bytes;
         if desired > limit {
@@ -129,6 +168,9 @@ impl ResourceLimiter for Guest {
     }
 
     fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        if self.is_thawing {
+            return Ok(());
+        }
         // The machine had none, or the module's own maximum is less: it stays as it was, which is no more than it had.
         let before = self.memory_before;
         let _ = self.memory_share.set(before);

@@ -13,7 +13,7 @@ mod services;
 mod waiting;
 
 pub(crate) use calls::CALLS;
-pub(crate) use guest::Guest;
+pub(crate) use guest::{Guest, Occupant};
 
 use hearth_abi::Errno;
 use wasmtime::Linker;

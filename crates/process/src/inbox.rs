@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! What the turn on this thread has taken out of its mailbox and not used yet.
+//!
+//! A turn would lock its mailbox for each signal. It locks it once for many, and has what it was resumed with without any
+//! lock. What is here when the turn is over goes back. A turn stays on its thread from start to end, so this
+//! belongs to the thread.
+
+use crate::{Signal, Take, mailbox::Fills, record::Process};
+use std::{cell::RefCell, collections::VecDeque};
+
+struct Inbox {
+    /// The id of the process that has its turn; 0 between turns.
+    of: u64,
+    signals: VecDeque<Signal>,
+    /// What was used and still counts in the mailbox.
+    used: Fills,
+}
+
+thread_local! {
+    static INBOX: RefCell<Inbox> =
+        const { RefCell::new(Inbox { of: 0, signals: VecDeque::new(), used: Fills::NONE }) };
+}
+
+/// Nothing while the inbox of this thread is being looked at, which is not for long: nothing is called meanwhile.
+fn with<R>(f: impl FnOnce(&mut Inbox) -> R) -> Option<R> {
+    INBOX.try_with(|inbox| inbox.try_borrow_mut().ok().map(|mut inbox| f(&mut inbox))).ok().flatten()
+}
+
+/// A process has a turn on this thread, and was resumed with this signal.
+pub(crate) fn begin(process: &Process, first: Option<Signal>) {
+    with(|inbox| {
+        inbox.of = process.id.to_bits();
+        if let Some(first) = first {
+            inbox.signals.push_back(first);
+        }
+    });
+}
+
+/// Takes the first signal for the process by `f`, if the process has its turn on this thread and the signal at most `cap`
+/// bytes. `f` comes back if it has no turn here.
+pub(crate) fn take<R, F: FnOnce(&Signal) -> R>(process: &Process, cap: usize, f: F) -> Result<Take<R>, F> {
+    let mut f = Some(f);
+    let taken = with(|inbox| {
+        if inbox.of != process.id.to_bits() {
+            return None;
+        }
+        let Inbox { signals, used, .. } = inbox;
+        if signals.is_empty() {
+            if process.mailbox.looks_empty() {
+                return Some(Take::Empty);
+            }
+            process.mailbox.take_batch(signals, used);
+        }
+        let Some(first) = signals.front() else { return Some(Take::Empty) };
+        if first.encoded_len() > cap {
+            return Some(Take::TooLong(first.encoded_len()));
+        }
+        used.add(first);
+        let taken = f.take().map(|f| Take::Signal(f(first)));
+        drop(signals.pop_front());
+        taken
+    });
+    match (taken.flatten(), f) {
+        (Some(taken), _) => Ok(taken),
+        (None, Some(f)) => Err(f),
+        (None, None) => Ok(Take::Empty),
+    }
+}
+
+/// What this turn has taken and not used is in the mailbox again.
+pub(crate) fn give_back(process: &Process) {
+    let (signals, used) = with(|inbox| (std::mem::take(&mut inbox.signals), std::mem::take(&mut inbox.used)))
+        .unwrap_or_default();
+    process.mailbox.give_back(signals.into_iter(), used);
+}
+
+/// The turn is over. What it has taken and not used is in the mailbox again; what it used counts there
+/// no longer once the result has been given to the mailbox.
+pub(crate) fn end(process: &Process) -> Fills {
+    let left = with(|inbox| {
+        inbox.of = 0;
+        !inbox.signals.is_empty()
+    });
+    if left == Some(true) {
+        give_back(process);
+    }
+    with(|inbox| std::mem::take(&mut inbox.used)).unwrap_or_default()
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Those to whom this thread has sent lately: the next message finds them without the lock of the directory, whose two
+//! atomic operations and whose lookup cost as much as all else of a message.
+//!
+//! Only threads of the fast lane remember anybody. What they remember may have ended: its mailbox says so, as the
+//! directory would.
+
+use crate::{
+    SendError, Signal,
+    record::{Directory, Process},
+};
+use hearth_abi::ProcessId;
+use std::{cell::RefCell, sync::Arc};
+
+/// Most processes that a thread remembers, each at the place that its number gives.
+const KNOWN_MAX: usize = 1024;
+
+struct Known {
+    /// Number of the directory whose processes these are; 0 before the first.
+    of: u64,
+    places: Vec<Place>,
+}
+
+#[derive(Default)]
+struct Place {
+    id: u64,
+    process: Option<Arc<Process>>,
+    /// Who was looked up last. Only who is looked up twice in a row is remembered: to remember costs more than to look up.
+    asked: u64,
+}
+
+thread_local! {
+    static KNOWN: RefCell<Known> = const { RefCell::new(Known { of: 0, places: Vec::new() }) };
+}
+
+/// From now on this thread remembers.
+pub(crate) fn begin() {
+    KNOWN.with(|known| known.borrow_mut().places.resize_with(KNOWN_MAX, Place::default));
+}
+
+/// Puts a signal into the mailbox of a process of this directory. It is made where it is known whose.
+pub(crate) fn push(
+    directory: &Directory,
+    to: ProcessId,
+    signal: impl FnOnce() -> Signal,
+) -> Result<(), SendError> {
+    let mut signal = Some(signal);
+    // Dropped when nothing is borrowed any more.
+    let mut forgotten = None;
+    let pushed = KNOWN.try_with(|known| {
+        let mut known = known.try_borrow_mut().ok()?;
+        let Known { of, places } = &mut *known;
+        let place = places.get_mut(to.serial() as usize % KNOWN_MAX)?;
+        if *of == 0 {
+            *of = directory.number;
+        } else if *of != directory.number {
+            return None;
+        }
+        if place.id != to.to_bits() || place.process.is_none() {
+            if place.asked != to.to_bits() {
+                place.asked = to.to_bits();
+                return None;
+            }
+            place.id = to.to_bits();
+            forgotten = std::mem::replace(&mut place.process, directory.get(to));
+        }
+        let process = place.process.as_ref()?;
+        let pushed = process.mailbox.push((signal.take()?)());
+        if pushed == Err(SendError::NotFound) {
+            forgotten = place.process.take();
+        }
+        Some(pushed)
+    });
+    drop(forgotten);
+    if let Ok(Some(pushed)) = pushed {
+        return pushed;
+    }
+    let Some(signal) = signal else { return Err(SendError::NotFound) };
+    directory.with(to, |process| process.mailbox.push(signal())).unwrap_or(Err(SendError::NotFound))
+}
