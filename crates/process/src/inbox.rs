@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! What the turn on this thread has taken out of its mailbox and not used yet.
 //!
-//! A turn would lock its mailbox for each signal. It locks it once for many, and has what it was resumed with without any
-//! lock. What is here when the turn is over goes back. A turn stays on its thread from start to end, so this
+//! A turn would lock its mailbox for each signal. It locks it once for all that are there, and has what it was resumed with
+//! without any lock. What is here when the turn is over goes back. A turn stays on its thread from start to end, so this
 //! belongs to the thread.
 
 use crate::{Signal, Take, mailbox::Fills, record::Process};
@@ -49,7 +49,7 @@ pub(crate) fn take<R, F: FnOnce(&Signal) -> R>(process: &Process, cap: usize, f:
             if process.mailbox.looks_empty() {
                 return Some(Take::Empty);
             }
-            process.mailbox.take_batch(signals, used);
+            process.mailbox.take_all(signals);
         }
         let Some(first) = signals.front() else { return Some(Take::Empty) };
         if first.encoded_len() > cap {
@@ -58,6 +58,9 @@ pub(crate) fn take<R, F: FnOnce(&Signal) -> R>(process: &Process, cap: usize, f:
         used.add(first);
         let taken = f.take().map(|f| Take::Signal(f(first)));
         drop(signals.pop_front());
+        if used.signals() > process.mailbox.settle_after() {
+            process.mailbox.settle(std::mem::take(used));
+        }
         taken
     });
     match (taken.flatten(), f) {
@@ -71,7 +74,7 @@ pub(crate) fn take<R, F: FnOnce(&Signal) -> R>(process: &Process, cap: usize, f:
 pub(crate) fn give_back(process: &Process) {
     let (signals, used) = with(|inbox| (std::mem::take(&mut inbox.signals), std::mem::take(&mut inbox.used)))
         .unwrap_or_default();
-    process.mailbox.give_back(signals.into_iter(), used);
+    process.mailbox.give_back(signals, used);
 }
 
 /// The turn is over. What it has taken and not used is in the mailbox again; what it used counts there

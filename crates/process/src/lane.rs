@@ -124,14 +124,15 @@ impl FastLane {
         }
     }
 
-    /// The call on this thread runs long: what waits behind it goes to others.
+    /// The call on this thread runs long: what waits behind it goes to others, if there are any. Who was resumed last stays: most
+    /// calls are over before the next tick.
     pub(crate) fn share_queue(&self) {
-        let mut queue = with_local(|local| {
-            let mut queue = std::mem::take(&mut local.queue);
-            queue.extend(local.next.take());
-            queue
-        })
-        .unwrap_or_default();
+        if self.0.workers > 1 {
+            self.share(with_local(|local| std::mem::take(&mut local.queue)).unwrap_or_default());
+        }
+    }
+
+    fn share(&self, mut queue: VecDeque<Box<Life>>) {
         if !queue.is_empty() && !self.0.queue.append(queue.drain(..)) {
             self.0.fill_vacancy();
         }
@@ -151,8 +152,13 @@ impl FastLane {
             self.0.overrunning.fetch_sub(1, Relaxed);
             return false;
         }
-        with_local(|local| local.is_worker = false);
-        self.share_queue();
+        let queue = with_local(|local| {
+            local.is_worker = false;
+            let mut queue = std::mem::take(&mut local.queue);
+            queue.extend(local.next.take());
+            queue
+        });
+        self.share(queue.unwrap_or_default());
         true
     }
 

@@ -418,7 +418,7 @@ impl Life {
                 self.park(used);
             }
             Ok(Turn::Aside) => {
-                process.mailbox.give_back(std::iter::empty(), used);
+                process.mailbox.settle(used);
                 self.start_task();
             }
             Ok(Turn::Ended(reason)) => {
@@ -468,7 +468,7 @@ impl Life {
     /// What it was resumed with is in the mailbox again.
     fn first_back(&mut self) {
         if let Some(first) = self.first.take() {
-            self.process.mailbox.give_back(std::iter::once(first), Fills::NONE);
+            self.process.mailbox.give_back([first].into(), Fills::NONE);
         }
     }
 

@@ -10,8 +10,8 @@
 //! it, gives it the signal, and carries it to the run queue; while it is there or runs, there is nothing to find. So
 //! what parks has no flags that tell where it is, and is in one place at a time because it can only be in one.
 //!
-//! A turn takes its signals out by the batch ([`Mailbox::take_batch`], and `inbox`, where they are meanwhile). They
-//! count as being here until it says that they are used.
+//! A turn takes all signals out at once ([`Mailbox::take_all`], and `inbox`, where they are meanwhile). They count as
+//! being here until it says that they are used.
 
 use crate::{
     SendError, Signal, Take,
@@ -32,10 +32,10 @@ pub(crate) trait Parked {
     fn resume(self, first: Option<Signal>);
 }
 
-/// Most signals that a turn takes at a time.
-const BATCH: usize = 64;
-/// And at most one of so many that may be there: as many are counted for longer than they are there.
-const BATCH_PART: usize = 16;
+/// Signals that a turn uses until it tells so. As many are counted for longer than they are there.
+const SETTLE_AFTER: usize = 64;
+/// And at most one of so many that may be there.
+const SETTLE_PART: usize = 16;
 
 /// `P` is what parks here.
 pub(crate) struct Mailbox<P = Box<Life>> {
@@ -99,6 +99,11 @@ impl Fills {
         let fill = self.of(signal);
         fill.signals -= 1;
         fill.bytes -= signal.encoded_len();
+    }
+
+    /// Of how many signals.
+    pub(crate) fn signals(&self) -> usize {
+        self.open.signals + self.reserved.signals
     }
 
     fn take_all(&mut self, less: Fills) {
@@ -224,30 +229,39 @@ impl<P: Parked> Mailbox<P> {
         Take::Signal(f(&signal))
     }
 
-    /// Moves the first signals to the end of `into`, where they are until they are used or
-    /// [given back](Mailbox::give_back). `used` counts no longer.
-    pub(crate) fn take_batch(&self, into: &mut VecDeque<Signal>, used: &mut Fills) {
+    /// Moves all signals to `into`, which is empty, where they are until they are [used](Mailbox::settle) or
+    /// [given back](Mailbox::give_back).
+    pub(crate) fn take_all(&self, into: &mut VecDeque<Signal>) {
         let mut inner = self.inner.lock();
-        inner.fills.take_all(std::mem::take(used));
-        let count = inner.queue.len().min(BATCH).min((self.signals_max / BATCH_PART).max(1));
-        into.extend(inner.queue.drain(..count));
+        std::mem::swap(&mut inner.queue, into);
         self.len.store(inner.queue.len(), Relaxed);
     }
 
-    /// Puts what was taken by [`take_batch`](Mailbox::take_batch), or brought to what was parked, before all others.
+    /// After how many signals whoever has taken all is to tell that they are used.
+    pub(crate) fn settle_after(&self) -> usize {
+        SETTLE_AFTER.min(self.signals_max / SETTLE_PART)
+    }
+
     /// `used` counts no longer.
-    pub(crate) fn give_back(&self, signals: impl DoubleEndedIterator<Item = Signal>, used: Fills) {
+    pub(crate) fn settle(&self, used: Fills) {
+        self.inner.lock().fills.take_all(used);
+    }
+
+    /// Puts what was taken by [`take_all`](Mailbox::take_all), or brought to what was parked, before all others.
+    /// `used` counts no longer.
+    pub(crate) fn give_back(&self, mut signals: VecDeque<Signal>, used: Fills) {
         let mut inner = self.inner.lock();
         inner.fills.take_all(used);
-        // What is refused is dropped when the lock is not held any more.
-        let signals = signals.rev();
         if inner.closed {
+            // What is refused is dropped when the lock is not held any more.
             drop(inner);
-            signals.for_each(drop);
             return;
         }
-        signals.for_each(|signal| inner.queue.push_front(signal));
+        signals.append(&mut inner.queue);
+        let room = std::mem::replace(&mut inner.queue, signals);
         self.len.store(inner.queue.len(), Relaxed);
+        drop(inner);
+        drop(room);
     }
 
     /// Gives back the room that a burst has left, if nothing is in it.
@@ -263,15 +277,15 @@ impl<P: Parked> Mailbox<P> {
 
     /// Takes all out that is for the code that runs.
     pub(crate) fn take_of_run(&self) -> Vec<Signal> {
-        self.take_all(is_of_run)
+        self.take_those(is_of_run)
     }
 
     /// Takes out what the user has done: input, and what happened to terminals.
     pub(crate) fn take_of_user(&self) -> Vec<Signal> {
-        self.take_all(|signal| matches!(signal.header.kind, Kind::Input | Kind::Terminal | Kind::Pointer))
+        self.take_those(|signal| matches!(signal.header.kind, Kind::Input | Kind::Terminal | Kind::Pointer))
     }
 
-    fn take_all(&self, which: impl Fn(&Signal) -> bool) -> Vec<Signal> {
+    fn take_those(&self, which: impl Fn(&Signal) -> bool) -> Vec<Signal> {
         let mut inner = self.inner.lock();
         let (taken, left): (VecDeque<_>, _) = std::mem::take(&mut inner.queue).into_iter().partition(which);
         inner.queue = left;
@@ -421,7 +435,7 @@ mod loom_tests {
             let mut batch = VecDeque::new();
             work(&mailbox, Arc::new(RunQueue::new()), |first, used| {
                 if !mailbox.looks_empty() {
-                    mailbox.take_batch(&mut batch, used);
+                    mailbox.take_all(&mut batch);
                 }
                 // What was brought is before what was queued meanwhile.
                 for signal in first.into_iter().chain(batch.drain(..)) {
@@ -468,7 +482,7 @@ mod loom_tests {
             });
             let mut batch = VecDeque::new();
             work(&mailbox, Arc::new(RunQueue::new()), |first, used| {
-                mailbox.take_batch(&mut batch, used);
+                mailbox.take_all(&mut batch);
                 let mut has_come = false;
                 for signal in first.into_iter().chain(batch.drain(..)) {
                     used.add(&signal);
