@@ -6,9 +6,9 @@
 //! What somebody else has got meanwhile is theirs: whoever had it finds that in its log.
 
 use crate::node::Inner;
-use hearth_abi::{Errno, PeerId, ProcessId};
+use hearth_abi::{Errno, ProcessId};
 use hearth_process::Level;
-use hearth_protocol::control::{DirectoryOp, Failure, Request};
+use hearth_protocol::control::{DirectoryOp, Failure};
 use parking_lot::Mutex;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 

@@ -365,7 +365,8 @@ mod tests {
     fn names(inner: &Inner) -> Vec<(String, ProcessId)> {
         let names: Vec<_> = inner.directory.names().into_iter().collect();
         let ties = inner.processes.ties(inner.directory.clerk().unwrap()).unwrap();
-        let watched: Vec<ProcessId> = ties.watching.into_iter().map(|(_, of)| of).collect();
+        let mut watched: Vec<ProcessId> = ties.watching.into_iter().map(|(_, of)| of).collect();
+        watched.sort();
         assert_eq!(watched, inner.directory.known());
         names
     }

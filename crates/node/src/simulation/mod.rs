@@ -412,6 +412,7 @@ fn names_of_the_space_outlive_the_server() {
         space.clients[0].line.cut(true);
         space.settle().await;
         space.give_up(0, false);
+        space.settle().await;
         space.clients[0].line.open();
         space.settle().await;
         assert!(directory().names().is_empty());
