@@ -61,7 +61,7 @@ enum {
     HEARTH_INPUT = 6,   /* an input event; see docs/formats/input.md */
     HEARTH_TERMINAL = 7, /* something happened to a terminal; see docs/formats/terminal.md */
     HEARTH_POINTER = 8, /* a user's pointer did something to an entity; see docs/formats/pointer.md */
-    HEARTH_KEYBOARD = 9 /* a user typed into an entity; see docs/formats/keyboard.md */
+    HEARTH_TYPED = 9 /* a user typed into an entity; see docs/formats/keyboard.md */
 };
 
 /* What try_recv and recv write, before the body. */

@@ -22,6 +22,12 @@ pub(crate) struct Options {
 const RIVALS: [(&str, &str); 2] =
     [("erl", "erlang-base"), ("scp", "openssh-client, and openssh-server to copy from")];
 
+/// Compilers of guests that are measured beside those in WebAssembly text, and where each comes from.
+const COMPILERS: [(&str, &str); 2] = [
+    ("clang", "packages: clang and lld"),
+    ("asc", "npm package: assemblyscript; name it by the variable HEARTH_ASC if it is not on the path"),
+];
+
 /// Runs the benchmarks one after the other, in the release profile.
 pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
     setup::run(project, setup::Need::Picture, &options.setup)?;
@@ -31,6 +37,15 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
             progress(format!("bench: rival `{program}` is here"));
         } else {
             progress(format!("bench: rival `{program}` is not here, and is left out (packages: {package})"));
+        }
+    }
+    for (program, source) in COMPILERS {
+        if exec::on_path(program) || program == "asc" && std::env::var_os("HEARTH_ASC").is_some() {
+            progress(format!("bench: compiler `{program}` is here"));
+        } else {
+            progress(format!(
+                "bench: compiler `{program}` is not here, and its guests are left out ({source})"
+            ));
         }
     }
     let mut ran = Vec::new();

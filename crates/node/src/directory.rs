@@ -2,8 +2,9 @@
 //! Names and groups of processes that hold in the whole space. The server keeps them; who wants to know asks it.
 //!
 //! A process of the server's own, the *clerk*, monitors whoever has a name or is in a group: as soon as that one
-//! has ended, or its peer is not to be reached any more, its names are free and it is in no group. There is no
-//! clerk before the first name; when somebody ends it, all is forgotten.
+//! has ended, or its peer is not to be reached any more, its names are free and it is in no group. Who has the name that
+//! is asked for, and who asks, are looked at even before the clerk has taken that. There is no clerk before the first
+//! name; when somebody ends it, all is forgotten.
 
 use crate::{
     network::failure,
@@ -41,16 +42,28 @@ struct State {
     names: BTreeMap<String, ProcessId>,
     groups: BTreeMap<String, BTreeSet<ProcessId>>,
     known: BTreeMap<ProcessId, Known>,
+    /// The tag of the clerk's newest monitor.
+    last_tag: u64,
 }
 
 /// What one process has.
 #[derive(Default)]
 struct Known {
+    /// Of the clerk's monitor on it. A process that is known again, because its peer is, has another one: what comes of the
+    /// first is not meant for it.
+    tag: u64,
     names: BTreeSet<String>,
     groups: BTreeSet<String>,
 }
 
 impl State {
+    /// A monitor of the clerk's has told.
+    fn went_down(&mut self, id: ProcessId, tag: u64) {
+        if self.known.get(&id).is_some_and(|known| known.tag == tag) {
+            self.forget(id);
+        }
+    }
+
     fn forget(&mut self, id: ProcessId) {
         let Some(known) = self.known.remove(&id) else { return };
         for name in known.names {
@@ -172,7 +185,8 @@ impl Program for Clerk {
                     if signal.header.kind == Kind::Down
                         && let Some(inner) = self.0.get()
                     {
-                        inner.directory.0.lock().forget(ProcessId::from_bits(signal.header.from));
+                        let id = ProcessId::from_bits(signal.header.from);
+                        inner.directory.0.lock().went_down(id, signal.header.tag);
                     }
                 }
                 context.wait(Does::Waiting).await;
@@ -195,7 +209,20 @@ impl Inner {
         if self.is_server() {
             return self.keep_directory(op, &name, process);
         }
-        let request = Request::Directory { op, name, process: process.to_bits() };
+        self.claim(op, name, process).await
+    }
+
+    /// Asks the server.
+    ///
+    /// # Errors
+    /// It refuses, or is not to be reached.
+    pub(crate) async fn ask_server(
+        &self,
+        op: DirectoryOp,
+        name: &str,
+        process: ProcessId,
+    ) -> Result<Vec<ProcessId>, Failure> {
+        let request = Request::Directory { op, name: name.to_owned(), process: process.to_bits() };
         match self.network.call(PeerId::SERVER, request, ANSWER_TIME_MAX).await? {
             Response::Processes { processes } => {
                 Ok(processes.into_iter().map(ProcessId::from_bits).collect())
@@ -222,22 +249,32 @@ impl Inner {
         if state.clerk.is_some_and(|clerk| self.processes.info(clerk).is_none()) {
             *state = State::default();
         }
+        let holder = state.names.get(name).copied();
+        for id in holder.into_iter().chain([process]) {
+            self.forget_if_over(&mut state, id);
+        }
         let is_known = state.known.contains_key(&process);
         let ids = state.apply(op, name, process)?;
-        if is_known || !state.known.contains_key(&process) {
-            return Ok(ids);
-        }
-        // What it has is noted first: its end may be told at once.
-        let monitored = self.clerk(&mut state).and_then(|clerk| {
-            let monitored = self.processes.monitor(clerk, process, process.to_bits());
-            // It stays monitored when it gives up its last name, until it ends.
-            monitored.or_else(|errno| if errno == Errno::Taken { Ok(()) } else { Err(errno) })
-        });
+        state.last_tag += 1;
+        let tag = state.last_tag;
+        let Some(known) = state.known.get_mut(&process).filter(|_| !is_known) else { return Ok(ids) };
+        // What it has is noted first: its end may be told at once. It stays monitored when it gives up its last name,
+        // until it ends.
+        known.tag = tag;
+        let monitored = self.clerk(&mut state).and_then(|clerk| self.processes.monitor(clerk, process, tag));
         if let Err(errno) = monitored {
             state.forget(process);
             return Err(failure(errno, "its end could not be watched"));
         }
         Ok(ids)
+    }
+
+    /// Forgets a process whose end was told already, or that of its peer, and waits for the clerk to take it.
+    fn forget_if_over(&self, state: &mut State, id: ProcessId) {
+        let (Some(clerk), Some(known)) = (state.clerk, state.known.get(&id)) else { return };
+        if !self.processes.is_monitoring(clerk, known.tag) {
+            state.forget(id);
+        }
     }
 
     fn clerk(self: &Arc<Self>, state: &mut State) -> Result<ProcessId, Errno> {
@@ -264,7 +301,14 @@ impl Inner {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
+    use crate::{
+        folder::Folder,
+        limits::PeerLimits,
+        node::{Parts, about_program},
+        world::World,
+    };
     use DirectoryOp::{Join, Leave, Members, Register, Unregister, Whereis};
+    use hearth_scene::SceneFile;
 
     fn errno(result: Result<Vec<ProcessId>, Failure>) -> Option<Errno> {
         Errno::from_number(result.unwrap_err().errno)
@@ -293,5 +337,70 @@ mod tests {
             assert_eq!(state.apply(Register, &n.to_string(), one), Ok(vec![]));
         }
         assert_eq!(errno(state.apply(Register, "more", one)), Some(Errno::Limit));
+    }
+
+    /// A server that knows of some clients, none of which has a connection now.
+    fn server(folder: &std::path::Path, clients: &[PeerId]) -> Arc<Inner> {
+        let folder = Folder::open(folder).unwrap();
+        let limits = PeerLimits::default();
+        let world = World::server(SceneFile::open(&folder.path("scene.redb")).unwrap(), &limits).unwrap();
+        let (me, name, space) = (PeerId::SERVER, "server".into(), "space".into());
+        let inner = Inner::start(Parts { me, name, space, folder, world, limits, workers: 1 }).unwrap();
+        for client in clients {
+            let about = about_program(client.number(), "client", [client.number() as u8; 32], Vec::new());
+            inner.network.insert(*client, about, None);
+        }
+        inner
+    }
+
+    /// Lets the clerk take what it was told.
+    async fn clerk_is_done(inner: &Inner) {
+        let clerk = inner.directory.clerk().unwrap();
+        while inner.processes.info(clerk).unwrap().mailbox_len > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// The names of all, each with who has it, and that those are watched, once each, and nobody else is.
+    fn names(inner: &Inner) -> Vec<(String, ProcessId)> {
+        let names: Vec<_> = inner.directory.names().into_iter().collect();
+        let ties = inner.processes.ties(inner.directory.clerk().unwrap()).unwrap();
+        let mut watched: Vec<ProcessId> = ties.watching.into_iter().map(|(_, of)| of).collect();
+        watched.sort();
+        assert_eq!(watched, inner.directory.known());
+        names
+    }
+
+    /// A peer is given up and is there again, and the clerk has not taken yet that it was gone.
+    #[tokio::test]
+    async fn the_end_of_a_former_monitor_takes_no_name_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let [one, other] = [1, 2].map(|id| PeerId::new(id).unwrap());
+        let inner = server(folder.path(), &[one, other]);
+        let [lamp, desk, taker] =
+            [(one, 1), (one, 2), (other, 1)].map(|(peer, serial)| ProcessId::new(peer, serial).unwrap());
+        for (name, id) in [("lamp", lamp), ("lamp of old", lamp), ("desk", desk)] {
+            inner.keep_directory(Register, name, id).unwrap();
+        }
+        inner.keep_directory(Join, "things", lamp).unwrap();
+        clerk_is_done(&inner).await;
+        inner.give_up(one);
+        let clerk = inner.directory.clerk().unwrap();
+        assert_eq!(inner.processes.info(clerk).unwrap().mailbox_len, 2, "it has not taken that yet");
+        // It is told that it has the name, and has it from then on, and nothing else of what it had.
+        assert_eq!(inner.keep_directory(Register, "lamp", lamp), Ok(vec![]));
+        // Who asks for the name of one that is gone gets it.
+        assert_eq!(errno(inner.keep_directory(Whereis, "desk", taker)), Some(Errno::NotFound));
+        assert_eq!(inner.keep_directory(Register, "desk", taker), Ok(vec![]));
+        let after = [("desk".to_owned(), taker), ("lamp".to_owned(), lamp)];
+        assert_eq!(names(&inner), after);
+        assert!(inner.directory.groups().is_empty());
+        clerk_is_done(&inner).await;
+        assert_eq!(names(&inner), after);
+        // The monitor that counts is the last one.
+        inner.give_up(one);
+        clerk_is_done(&inner).await;
+        assert_eq!(names(&inner), after[..1]);
+        inner.processes.shutdown().await;
     }
 }

@@ -22,6 +22,7 @@
 //! links no renderer.
 
 mod alone;
+mod claims;
 mod client;
 mod directory;
 mod files;

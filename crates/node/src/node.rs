@@ -2,6 +2,7 @@
 //! One running peer: what it is made of, and how the parts reach each other.
 
 use crate::{
+    claims::Claims,
     directory::Directory,
     files::{self, Files},
     folder::Folder,
@@ -145,6 +146,7 @@ pub(crate) struct Inner {
     pub(crate) network: Arc<Network>,
     pub(crate) ties: Ties,
     pub(crate) directory: Directory,
+    pub(crate) claims: Claims,
     pub(crate) root: Root,
     pub(crate) lumps: Lumps,
     pub(crate) processes: Processes,
@@ -239,6 +241,7 @@ impl Inner {
             network,
             ties: Ties::new(me),
             directory: Directory::default(),
+            claims: Claims::default(),
             root: Root::default(),
             lumps,
             processes,
@@ -564,6 +567,7 @@ impl hearth_process::Host for Handle {
         if let Some(inner) = self.get() {
             tracing::debug!(process = %id, kind = ?reason.kind, reason = reason.text, "ended");
             inner.inputs.forget(id);
+            inner.claims.ended(id);
             inner.held.ended(&inner, id);
             inner.terminals_ended(id);
             if !matches!(reason.kind, ExitKind::Normal | ExitKind::Shutdown) {

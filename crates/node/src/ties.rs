@@ -435,6 +435,7 @@ impl Inner {
 
     /// A neighbour is not to be reached any more: whatever is tied over it is told.
     pub(crate) fn give_up(&self, neighbour: PeerId) {
+        self.claims.are_forgotten();
         self.ties.close(neighbour);
         self.tell_gone(neighbour);
         self.ties.forget(neighbour);
@@ -464,16 +465,19 @@ impl Inner {
     /// # Errors
     /// It does not keep to the protocol.
     pub(crate) fn hailed(
-        &self,
+        self: &Arc<Self>,
         neighbour: PeerId,
         stream: u64,
         of: u64,
         received: u64,
     ) -> Result<(), String> {
         if let Hailed::Anew = self.ties.hailed(neighbour, stream, of, received)? {
+            self.claims.are_forgotten();
             self.tell_gone(neighbour);
             self.ties.begin_anew(neighbour, stream);
         }
+        // A server hails when it has told that this client was gone, if it was: what it is asked for now, it keeps.
+        self.claim_again();
         Ok(())
     }
 

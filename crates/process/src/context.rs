@@ -4,7 +4,6 @@
 use crate::{
     Level, Limit, Limits, MemoryShare, Processes, RegisterError, ReplyTo, SendError, Signal, Tick, inbox,
     life,
-    names::{NAMES_MAX, Names},
     record::{Process, State},
     run::{Code, Run},
     table::Inner,
@@ -190,29 +189,14 @@ impl Context {
     /// Gives the process a name on this peer. A name that it has already is fine.
     ///
     /// # Errors
-    /// The name is taken or invalid, or the process has [`NAMES_MAX`] names.
+    /// The name is taken or invalid, or the process has [`NAMES_MAX`](crate::NAMES_MAX) names.
     pub fn register(&self, name: &str) -> Result<(), RegisterError> {
-        let mut names = self.process.names.lock();
-        let names = names.as_mut().ok_or(RegisterError::Invalid)?;
-        if names.iter().any(|n| n == name) {
-            return Ok(());
-        }
-        Names::check(name)?;
-        if names.len() >= NAMES_MAX {
-            return Err(RegisterError::TooMany);
-        }
-        self.table.names.insert(name, self.process.id)?;
-        names.push(name.to_owned());
-        Ok(())
+        self.process.names.register(&self.table.names, self.process.id, name)
     }
 
     /// Takes one of its names away; `false` if it does not have it.
     pub fn unregister(&self, name: &str) -> bool {
-        let mut names = self.process.names.lock();
-        if let Some(names) = names.as_mut() {
-            names.retain(|n| n != name);
-        }
-        self.table.names.remove(name, self.process.id)
+        self.process.names.unregister(&self.table.names, self.process.id, name)
     }
 
     /// The process of that name on this peer.

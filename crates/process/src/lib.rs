@@ -41,6 +41,7 @@ mod program;
 mod queue;
 mod reached;
 mod record;
+mod registry;
 mod request;
 mod run;
 mod scheduler;

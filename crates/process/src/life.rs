@@ -599,7 +599,7 @@ impl Life {
             true => process.mailbox.take_of_user(),
             false => Vec::new(),
         };
-        let before_names = process.names.lock().clone().unwrap_or_default();
+        let before_names = process.names.list();
         let before_links = process.links();
         let before_traps = process.traps_exits.load(Relaxed);
         let run = Arc::new(Run::new(code));
@@ -699,7 +699,7 @@ impl Life {
         let mut back = trial.of_user;
         back.extend(run.end_trial());
         process.exits_are_back(&back);
-        process.restore_names(&self.table.names, trial.before_names);
+        process.names.restore(&self.table.names, process.id, trial.before_names);
         process.state.store(trial.before_state, Relaxed);
         process.memory_bytes.store(trial.before_memory, Relaxed);
         *process.runs.lock() = (trial.before_run.clone(), None);

@@ -3,11 +3,14 @@
 //! interface of those that are used.
 
 #[cfg(hearth_loom)]
-pub(crate) use loom::sync::{MutexGuard, atomic::AtomicUsize};
+pub(crate) use loom::sync::{
+    MutexGuard, RwLockReadGuard, RwLockWriteGuard,
+    atomic::{AtomicBool, AtomicUsize},
+};
 #[cfg(not(hearth_loom))]
-pub(crate) use parking_lot::{Mutex, MutexGuard};
+pub(crate) use parking_lot::{Mutex, MutexGuard, RwLock};
 #[cfg(not(hearth_loom))]
-pub(crate) use std::sync::atomic::AtomicUsize;
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 #[cfg(hearth_loom)]
 pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
@@ -20,6 +23,21 @@ impl<T> Mutex<T> {
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock().expect("a panic ends the test")
+    }
+}
+
+#[cfg(hearth_loom)]
+#[derive(Default)]
+pub(crate) struct RwLock<T>(loom::sync::RwLock<T>);
+
+#[cfg(hearth_loom)]
+impl<T> RwLock<T> {
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, T> {
+        self.0.read().expect("a panic ends the test")
+    }
+
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, T> {
+        self.0.write().expect("a panic ends the test")
     }
 }
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Names of processes on one peer.
 
-use crate::RegisterError;
+use crate::{
+    RegisterError,
+    lock::{Mutex, RwLock},
+};
 use hearth_abi::ProcessId;
-use parking_lot::RwLock;
 use std::collections::{HashMap, hash_map::Entry};
 
 /// Longest name in bytes of UTF-8.
@@ -25,10 +27,12 @@ impl Names {
         Ok(())
     }
 
+    /// Gives the name to a process; one that it has already is fine.
     pub(crate) fn insert(&self, name: &str, id: ProcessId) -> Result<(), RegisterError> {
         Names::check(name)?;
         match self.0.write().entry(name.to_owned()) {
-            Entry::Occupied(taken) => Err(RegisterError::Taken { by: *taken.get() }),
+            Entry::Occupied(taken) if *taken.get() != id => Err(RegisterError::Taken { by: *taken.get() }),
+            Entry::Occupied(_) => Ok(()),
             Entry::Vacant(free) => {
                 free.insert(id);
                 Ok(())
@@ -63,5 +67,68 @@ impl Names {
 
     pub(crate) fn get(&self, name: &str) -> Option<ProcessId> {
         self.0.read().get(name).copied()
+    }
+}
+
+/// The names of one process, as it knows them itself: `None` once it has ended, for then it gets no more.
+///
+/// A name is in [`Names`] with its id as long as it is here; but for one that was handed over to the process that begins
+/// in its place, which is here until this one ends. What is changed in both is changed under this lock, so that a
+/// process that ends leaves none behind.
+pub(crate) struct Named(Mutex<Option<Vec<String>>>);
+
+impl Named {
+    /// With the name that it is to have from the beginning, which is for the caller to give it.
+    pub(crate) fn new(first: Option<String>) -> Named {
+        Named(Mutex::new(Some(first.into_iter().collect())))
+    }
+
+    pub(crate) fn list(&self) -> Vec<String> {
+        self.0.lock().clone().unwrap_or_default()
+    }
+
+    pub(crate) fn register(&self, all: &Names, id: ProcessId, name: &str) -> Result<(), RegisterError> {
+        let mut names = self.0.lock();
+        let names = names.as_mut().ok_or(RegisterError::Invalid)?;
+        let is_known = names.iter().any(|known| known == name);
+        if !is_known && names.len() >= NAMES_MAX {
+            Names::check(name)?;
+            return Err(RegisterError::TooMany);
+        }
+        // One that is known may have been handed over.
+        all.insert(name, id)?;
+        if !is_known {
+            names.push(name.to_owned());
+        }
+        Ok(())
+    }
+
+    pub(crate) fn unregister(&self, all: &Names, id: ProcessId, name: &str) -> bool {
+        let mut names = self.0.lock();
+        if let Some(names) = names.as_mut() {
+            names.retain(|known| known != name);
+        }
+        all.remove(name, id)
+    }
+
+    /// Gives the process the names again that it had: those that it got since go, and those that it gave up come back,
+    /// if nobody else has taken them.
+    pub(crate) fn restore(&self, all: &Names, id: ProcessId, had: Vec<String>) {
+        let mut names = self.0.lock();
+        let Some(names) = names.as_mut() else { return };
+        for name in names.iter().filter(|name| !had.contains(name)) {
+            all.remove(name, id);
+        }
+        let now = std::mem::take(names);
+        let has = |name: &String| now.contains(name) || all.insert(name, id).is_ok();
+        *names = had.into_iter().filter(has).collect();
+    }
+
+    /// The process has ended: its names are free, and it gets no more.
+    pub(crate) fn end(&self, all: &Names, id: ProcessId) {
+        let names = self.0.lock().take().unwrap_or_default();
+        for name in names {
+            all.remove(&name, id);
+        }
     }
 }

@@ -6,9 +6,10 @@ use crate::{
     accounts::{Account, Place, Spawned},
     hibernation::Seen,
     life::{Change, History},
+    lock::{AtomicBool as Flag, AtomicUsize, RwLock},
     log::Log,
     mailbox::Mailbox,
-    names::Names,
+    names::Named,
     reached::Reached,
     run::Run,
     scheduler::Slice,
@@ -21,7 +22,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed},
     },
     time::SystemTime,
 };
@@ -180,8 +181,7 @@ pub(crate) struct Process {
     pub(crate) spec: Arc<Spec>,
     /// Links and monitors, once there are any. How it is locked is written in `ties`.
     pub(crate) ties: Mutex<Option<Box<Tied>>>,
-    /// `None` once it has ended: then it gets no more names.
-    pub(crate) names: Mutex<Option<Vec<String>>>,
+    pub(crate) names: Named,
     pub(crate) log: Log,
     /// What runs as it, and what may run again, while the former is on trial.
     pub(crate) runs: Mutex<(Arc<Run>, Option<Arc<Run>>)>,
@@ -226,7 +226,7 @@ impl Process {
             ties: Mutex::new(None),
             is_over: AtomicBool::new(false),
             traps_exits: AtomicBool::new(false),
-            names: Mutex::new(Some(spec.name.iter().cloned().collect())),
+            names: Named::new(spec.name.clone()),
             log: Log::default(),
             runs: Mutex::new((Arc::new(Run::new(code)), None)),
             history: Mutex::default(),
@@ -269,19 +269,6 @@ impl Process {
         self.mailbox.poke();
     }
 
-    /// Gives it the names again that it had: those that it got since go, and those that it gave up come back, if
-    /// nobody else has taken them.
-    pub(crate) fn restore_names(&self, all: &Names, had: Vec<String>) {
-        let mut names = self.names.lock();
-        let Some(names) = names.as_mut() else { return };
-        for name in names.iter().filter(|name| !had.contains(name)) {
-            all.remove(name, self.id);
-        }
-        let now = std::mem::take(names);
-        let has = |name: &String| now.contains(name) || all.insert(name, self.id).is_ok();
-        *names = had.into_iter().filter(has).collect();
-    }
-
     /// What runs as it now.
     pub(crate) fn current(&self) -> Arc<Run> {
         self.runs.lock().0.clone()
@@ -308,7 +295,7 @@ impl Process {
         let timers = run.timer_count();
         ProcessInfo {
             id: self.id,
-            names: self.names.lock().clone().unwrap_or_default(),
+            names: self.names.list(),
             state: State::from_number(self.state.load(Relaxed)),
             lane: self.lane(),
             mailbox_len,
@@ -331,48 +318,88 @@ impl Process {
     }
 }
 
-/// Processes by id. Split, so that senders on different threads seldom meet.
-pub(crate) struct Directory {
-    /// No other directory of this program has, or had, this number.
-    pub(crate) number: u64,
-    shards: Vec<parking_lot::RwLock<HashMap<u64, Arc<Process>, SerialHash>>>,
-    count: AtomicUsize,
+/// What can be found by its id and its names.
+pub(crate) trait Listed {
+    fn id(&self) -> ProcessId;
+    fn names(&self) -> &Named;
 }
 
-const SHARDS: usize = 32;
+impl Listed for Process {
+    fn id(&self) -> ProcessId {
+        self.id
+    }
 
-impl Directory {
-    pub(crate) fn new() -> Directory {
-        static NUMBER: AtomicU64 = AtomicU64::new(1);
+    fn names(&self) -> &Named {
+        &self.names
+    }
+}
+
+type Shard<P> = RwLock<HashMap<u64, Arc<P>, SerialHash>>;
+
+/// Processes by id. Split, so that senders on different threads seldom meet.
+pub(crate) struct Directory<P = Process> {
+    /// No other directory of this program has, or had, this number.
+    pub(crate) number: u64,
+    shards: Vec<Shard<P>>,
+    /// How many there are. Written under the lock of a shard, so that who has seen all shards and none of them knows.
+    count: AtomicUsize,
+    /// Whether none comes any more. Looked at under the lock of a shard, so that who has closed it and sees all shards
+    /// then has seen every one that was let in.
+    is_closed: Flag,
+}
+
+#[cfg(not(hearth_loom))]
+const SHARDS: usize = 32;
+/// As few as can be, for each is one more place where threads may take turns.
+#[cfg(hearth_loom)]
+const SHARDS: usize = 2;
+
+impl<P: Listed> Directory<P> {
+    pub(crate) fn new() -> Directory<P> {
+        // Not one of those that loom looks at.
+        static NUMBER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
         Directory {
             number: NUMBER.fetch_add(1, Relaxed),
             shards: (0..SHARDS).map(|_| Default::default()).collect(),
             count: AtomicUsize::new(0),
+            is_closed: Flag::new(false),
         }
     }
 
-    fn shard(&self, id: ProcessId) -> &parking_lot::RwLock<HashMap<u64, Arc<Process>, SerialHash>> {
+    fn shard(&self, id: ProcessId) -> &Shard<P> {
         &self.shards[id.serial() as usize % SHARDS]
     }
 
-    pub(crate) fn get(&self, id: ProcessId) -> Option<Arc<Process>> {
+    pub(crate) fn get(&self, id: ProcessId) -> Option<Arc<P>> {
         self.shard(id).read().get(&id.to_bits()).cloned()
     }
 
     /// Calls `f` with the process, without counting a reference to it.
-    pub(crate) fn with<R>(&self, id: ProcessId, f: impl FnOnce(&Process) -> R) -> Option<R> {
+    pub(crate) fn with<R>(&self, id: ProcessId, f: impl FnOnce(&P) -> R) -> Option<R> {
         self.shard(id).read().get(&id.to_bits()).map(|process| f(process))
     }
 
-    pub(crate) fn insert(&self, process: Arc<Process>) {
+    /// `false` if it is closed.
+    pub(crate) fn insert(&self, process: Arc<P>) -> bool {
+        let id = process.id();
+        let mut shard = self.shard(id).write();
+        if self.is_closed() {
+            return false;
+        }
         self.count.fetch_add(1, Relaxed);
-        self.shard(process.id).write().insert(process.id.to_bits(), process);
+        shard.insert(id.to_bits(), process);
+        true
     }
 
     pub(crate) fn remove(&self, id: ProcessId) {
-        if self.shard(id).write().remove(&id.to_bits()).is_some() {
+        let mut shard = self.shard(id).write();
+        let removed = shard.remove(&id.to_bits());
+        if removed.is_some() {
             self.count.fetch_sub(1, Relaxed);
         }
+        // What it holds is not dropped under the lock.
+        drop(shard);
+        drop(removed);
     }
 
     /// Into how many parts it is split.
@@ -385,13 +412,29 @@ impl Directory {
         self.shards[shard].read().keys().map(|bits| ProcessId::from_bits(*bits)).collect()
     }
 
-    pub(crate) fn all(&self) -> Vec<Arc<Process>> {
+    /// None comes any more.
+    pub(crate) fn close(&self) {
+        self.is_closed.store(true, Relaxed);
+    }
+
+    /// Whoever has removed one after [`close`](Directory::close) and [`all`](Directory::all) sees it.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed.load(Relaxed)
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<P>> {
         let mut all: Vec<_> =
             self.shards.iter().flat_map(|shard| shard.read().values().cloned().collect::<Vec<_>>()).collect();
-        all.sort_unstable_by_key(|process| process.id);
+        all.sort_unstable_by_key(|process| process.id());
         all
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.count.load(Relaxed)
+    }
+}
+
+impl Directory {
     /// Those that are linked or monitored, or monitor.
     pub(crate) fn tied(&self) -> Vec<Arc<Process>> {
         let mut tied = Vec::new();
@@ -402,10 +445,6 @@ impl Directory {
         }
         tied.sort_unstable_by_key(|process| process.id);
         tied
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.count.load(Relaxed)
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
     names::Names,
     reached::Unsaid,
     record::{Directory, Process},
+    registry::{self, Refused},
     run::Code,
     scheduler::Scheduler,
     ties::{Bond, Tie},
@@ -26,10 +27,7 @@ use std::{
     collections::{HashMap, VecDeque},
     sync::{
         Arc, LazyLock, Weak,
-        atomic::{
-            AtomicBool,
-            Ordering::{AcqRel, Acquire, Release},
-        },
+        atomic::Ordering::{AcqRel, Acquire, Release},
     },
     time::{Duration, Instant},
 };
@@ -77,7 +75,9 @@ pub trait Host: Send + Sync + 'static {
 
     /// Tells a process of another peer of a link or monitor. What was taken arrives, in the order in which
     /// it was given and with the messages between the same two, or [`Processes::peers_gone`] is called for
-    /// that peer.
+    /// that peer. From before that call until it has returned nothing is taken for that peer.
+    ///
+    /// It is called while the ties of the process are locked, and calls nothing of the table back.
     ///
     /// # Errors
     /// [`SendError::NoPeer`]: the peer is not to be reached, or no longer. [`SendError::Full`]: nothing new may be begun now;
@@ -204,7 +204,6 @@ pub(crate) struct Inner {
     serials: Mutex<Serials>,
     pub(crate) directory: Directory,
     ended: Mutex<Ended>,
-    stopping: AtomicBool,
     /// Told when a process has left the table while the peer shuts down.
     left: Notify,
 }
@@ -265,7 +264,6 @@ impl Processes {
             serials: Mutex::new(Serials { next: first, durable: first }),
             directory: Directory::new(),
             ended: Mutex::default(),
-            stopping: AtomicBool::new(false),
             left: Notify::new(),
         });
         let weak = Arc::downgrade(&inner);
@@ -545,7 +543,7 @@ impl Processes {
 
     /// Kills all processes and spawns no more. Waits until they are gone, for 5 seconds at most.
     pub async fn shutdown(&self) {
-        self.0.stopping.store(true, Release);
+        self.0.directory.close();
         let gone = async {
             loop {
                 let left = self.0.left.notified();
@@ -571,7 +569,7 @@ impl Inner {
         instead_of: Option<ProcessId>,
         bond: Option<Bond>,
     ) -> Result<ProcessId, SpawnError> {
-        if self.stopping.load(Acquire) {
+        if self.directory.is_closed() {
             return Err(SpawnError::ShuttingDown);
         }
         if self.directory.len() >= self.processes_max {
@@ -582,21 +580,19 @@ impl Inner {
         }
         let place = self.take_place(&spec, instead_of)?;
         let id = self.next_id()?;
-        match (&spec.name, instead_of) {
-            (Some(name), None) => self.names.insert(name, id)?,
-            (Some(name), Some(old)) => self.names.hand_over(name, old, id)?,
-            (None, _) => {}
-        }
         let process = Arc::new(Process::new(id, spec, place));
-        self.directory.insert(process.clone());
-        if let Some(errno) = bond.and_then(|bond| self.bind(&bond, &process).err()) {
-            // It has not run: it leaves no trace but its number.
-            drop(process.end_ties());
-            for name in process.names.lock().take().unwrap_or_default() {
-                self.names.remove(&name, id);
+        let name = process.spec.name.as_deref();
+        registry::enter(&self.directory, &self.names, &process, name, instead_of).map_err(|refused| {
+            match refused {
+                Refused::Closed => SpawnError::ShuttingDown,
+                Refused::Name(error) => {
+                    self.withdraw(&process);
+                    error.into()
+                }
             }
-            self.directory.remove(id);
-            drop(process.place.lock().take());
+        })?;
+        if let Some(errno) = bond.and_then(|bond| self.bind(&bond, &process).err()) {
+            self.withdraw(&process);
             return Err(SpawnError::NotTied(errno));
         }
         if let Some(place) = process.place.lock().as_mut() {
@@ -604,6 +600,29 @@ impl Inner {
         }
         life::begin(self, process);
         Ok(id)
+    }
+
+    /// Takes back a process that has not run. It leaves no trace but its number; who has found it meanwhile, and waits
+    /// for it, hears that there is none.
+    fn withdraw(&self, process: &Arc<Process>) {
+        let (id, reason) = (process.id, ExitReason::of_kind(ExitKind::NoProcess));
+        process.mailbox.close();
+        let tied = process.end_ties();
+        registry::leave(&self.directory, &self.names, &**process);
+        drop(process.place.lock().take());
+        let _ = process.end.set(Arc::new(reason.clone()));
+        process.changed.notify_waiters();
+        if let Some(tied) = tied {
+            self.untie(id, &tied, &reason);
+        }
+        self.tell_left();
+    }
+
+    /// Whoever waits for the last process looks again.
+    fn tell_left(&self) {
+        if self.directory.is_closed() {
+            self.left.notify_waiters();
+        }
     }
 
     /// Spawns another in the place of a process, once.
@@ -696,10 +715,6 @@ impl Inner {
         let tied = process.end_ties();
         let (current, before) = process.runs.lock().clone();
         std::iter::once(current).chain(before).for_each(|run| run.stop_timers(&self.timers));
-        let names = process.names.lock().take().unwrap_or_default();
-        for name in names {
-            self.names.remove(&name, id);
-        }
         drop(process.place.lock().take());
         process.say_all_reached();
         let tell = !reason.is_normal() || !process.log.is_empty();
@@ -727,7 +742,7 @@ impl Inner {
                 }
             }
         }
-        self.directory.remove(id);
+        registry::leave(&self.directory, &self.names, &**process);
         // The end is set once, here.
         let _ = process.end.set(reason.clone());
         process.changed.notify_waiters();
@@ -736,9 +751,7 @@ impl Inner {
         if let Some(tied) = tied {
             self.untie(id, &tied, &reason);
         }
-        if self.stopping.load(Acquire) {
-            self.left.notify_waiters();
-        }
+        self.tell_left();
     }
 }
 

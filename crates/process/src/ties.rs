@@ -8,8 +8,13 @@
 //!
 //! **Locks.** A thread holds the ties of at most two processes, and takes those of the lower id first.
 //! While it holds them it takes no lock but those behind a mailbox (the gate of a run, the mailbox) and
-//! calls no host. Whoever ends takes its own ties out and then looks at the others, one at a time: the
-//! signal goes to those that still are tied, so that each gets one, and gets none once it has untied.
+//! calls the host for nothing but to tell another peer of what it notes. Whoever ends takes its own ties out and then
+//! looks at the others, one at a time: the signal goes to those that still are tied, so that each gets one, and
+//! gets none once it has untied.
+//!
+//! **What is noted and what is told** are one, under the lock. Else [`Processes::peers_gone`] could break what is noted
+//! before it is told, and it would be told on the peer's next way, where it has no other half. Only what is said of a
+//! monitor that is no more, or by one who has ended, may be late: no later tie is meant by it.
 //!
 //! **Bounds.** [`Limits::links`](crate::Limits) and [`Limits::monitors`](crate::Limits) count what is tied and what has come of
 //! it and was not taken: so each tie has a place in the mailbox for its signal, and none is lost.
@@ -112,15 +117,12 @@ struct Watch {
 
 type Ties<'a> = MutexGuard<'a, Option<Box<Tied>>>;
 
-/// What became of a wish to be tied.
+/// What became of a wish to be tied. What is not made is noted all the same, so that its signal has its place.
+#[derive(PartialEq, Eq)]
 enum Made {
-    /// The other half, on another peer, is to be told. `is_new`: there was no such tie before.
-    Tell {
-        is_new: bool,
-    },
     Done,
-    /// There is no such process here.
-    NoProcess,
+    /// There is no such process, or it is not to be reached.
+    Not(SendError),
 }
 
 /// Why a process that cannot be tied to cannot.
@@ -134,6 +136,25 @@ fn key(run: &Arc<Run>) -> usize {
 }
 
 impl Tied {
+    /// A link is none any more. Whether there was one.
+    fn break_link(&mut self, who: ProcessId) -> bool {
+        let Some(link) = self.links.get_mut(&who) else { return false };
+        let was_linked = std::mem::replace(&mut link.is_linked, false);
+        if link.unlinks == 0 {
+            self.links.remove(&who);
+        }
+        was_linked
+    }
+
+    /// The other peer knows of an unlink.
+    fn unlink_known(&mut self, who: ProcessId) {
+        let Some(link) = self.links.get_mut(&who) else { return };
+        link.unlinks = link.unlinks.saturating_sub(1);
+        if link.unlinks == 0 && !link.is_linked {
+            self.links.remove(&who);
+        }
+    }
+
     fn has_room_for_link(&self, process: &Process) -> bool {
         self.links.len() + self.exits < process.spec.limits.links
     }
@@ -229,10 +250,8 @@ impl Process {
     fn link_broke(&self, from: ProcessId, reason: &ExitReason) {
         let Some(mut ties) = self.ties() else { return };
         let Some(tied) = ties.as_mut() else { return };
-        let Some(link) = tied.links.get_mut(&from).filter(|link| link.is_linked) else { return };
-        link.is_linked = false;
-        if link.unlinks == 0 {
-            tied.links.remove(&from);
+        if !tied.break_link(from) {
+            return;
         }
         // Under the lock: whoever has taken the link away gets no signal of it afterwards.
         if self.traps_exits.load(Acquire) {
@@ -243,17 +262,6 @@ impl Process {
         } else if !reason.is_normal() {
             drop(ties);
             self.end_with(from, reason);
-        }
-    }
-
-    /// A link was not made after all.
-    fn forget_link(&self, who: ProcessId) {
-        let Some(mut ties) = self.ties() else { return };
-        let Some(tied) = ties.as_mut() else { return };
-        let Some(link) = tied.links.get_mut(&who) else { return };
-        link.is_linked = false;
-        if link.unlinks == 0 {
-            tied.links.remove(&who);
         }
     }
 
@@ -314,24 +322,14 @@ impl Inner {
         if who == process.id {
             return Ok(());
         }
-        // What is full is told when its ties are not held any more.
-        let made = self.make_link(process, who).inspect_err(|_| self.links_full(process, Some(who)))?;
-        let told = match made {
-            Made::Done => return Ok(()),
-            Made::NoProcess => Err((SendError::NotFound, true)),
-            Made::Tell { is_new } => {
-                self.host.tie_remote(process.id, who, Tie::Link).map_err(|error| (error, is_new))
+        let made = self.make_link(process, who).inspect_err(|errno| {
+            // Told when its ties are not held any more.
+            if *errno == Errno::Limit {
+                self.links_full(process, Some(who));
             }
-        };
-        match told {
-            Err((SendError::Full, is_new)) => {
-                if is_new {
-                    process.forget_link(who);
-                }
-                return Err(Errno::Full);
-            }
-            Err((error, _)) => process.link_broke(who, &no_such(error)),
-            Ok(()) => {}
+        })?;
+        if let Made::Not(error) = made {
+            process.link_broke(who, &no_such(error));
         }
         Ok(())
     }
@@ -358,12 +356,20 @@ impl Inner {
                 return Err(Errno::Full);
             }
             let is_new = !std::mem::replace(&mut link.is_linked, true);
-            return Ok(Made::Tell { is_new });
+            return match self.host.tie_remote(process.id, who, Tie::Link) {
+                Ok(()) => Ok(Made::Done),
+                Err(SendError::Full) => {
+                    if is_new {
+                        mine.break_link(who);
+                    }
+                    Err(Errno::Full)
+                }
+                Err(error) => Ok(Made::Not(error)),
+            };
         }
         let (Some(other), Some(mut theirs)) = (other.as_ref(), theirs) else {
-            // Noted, so that the signal has its place.
             mine.links.entry(who).or_default().is_linked = true;
-            return Ok(Made::NoProcess);
+            return Ok(Made::Not(SendError::NotFound));
         };
         let theirs = theirs.get_or_insert_default();
         if !theirs.has_room_for_link(other) {
@@ -381,14 +387,10 @@ impl Inner {
             _ => (process.ties(), None),
         };
         let Some(mut mine) = mine else { return };
-        let Some(link) = mine.as_mut().and_then(|tied| tied.links.get_mut(&who)) else { return };
-        if !std::mem::take(&mut link.is_linked) {
-            return;
-        }
+        let Some(mine) = mine.as_mut() else { return };
+        let Some(link) = mine.links.get_mut(&who).filter(|link| link.is_linked) else { return };
         if self.is_here(who) {
-            if let Some(tied) = mine.as_mut() {
-                tied.links.remove(&who);
-            }
+            mine.links.remove(&who);
             if let Some(mut theirs) = theirs
                 && let Some(tied) = theirs.as_mut()
             {
@@ -396,60 +398,33 @@ impl Inner {
             }
             return;
         }
+        link.is_linked = false;
         link.unlinks += 1;
-        drop(mine);
         if self.host.tie_remote(process.id, who, Tie::Unlink).is_err() {
             // The other knows, or will learn, that this peer is not to be reached.
-            self.unlink_known(process, who);
-        }
-    }
-
-    /// The other peer knows of an unlink.
-    fn unlink_known(&self, process: &Process, who: ProcessId) {
-        let Some(mut ties) = process.ties() else { return };
-        let Some(tied) = ties.as_mut() else { return };
-        let Some(link) = tied.links.get_mut(&who) else { return };
-        link.unlinks = link.unlinks.saturating_sub(1);
-        if link.unlinks == 0 && !link.is_linked {
-            tied.links.remove(&who);
+            mine.unlink_known(who);
         }
     }
 
     fn monitor(&self, process: &Process, run: &Arc<Run>, who: ProcessId, tag: u64) -> Result<(), Errno> {
         let made = self.make_monitor(process, run, who, tag);
-        if made == Err(Errno::Limit) {
+        if matches!(made, Err(Errno::Limit)) {
             self.monitors_full(process, run);
         }
-        let Some((number, is_made)) = made? else { return Ok(()) };
-        let told = match is_made {
-            true => Ok(()),
-            false if self.is_here(who) => Err(SendError::NotFound),
-            false => self.host.tie_remote(process.id, who, Tie::Monitor(number)),
-        };
-        match told {
-            Err(SendError::Full) => {
-                if let Some(mut ties) = process.ties()
-                    && let Some(tied) = ties.as_mut()
-                {
-                    tied.unwatch(number);
-                }
-                return Err(Errno::Full);
-            }
-            Err(error) => process.went_down(who, number, &no_such(error)),
-            Ok(()) => {}
+        if let Some((number, Made::Not(error))) = made? {
+            process.went_down(who, number, &no_such(error));
         }
         Ok(())
     }
 
-    /// Notes a monitor on the side of who makes it: its number, and whether the other side knows. `None` if
-    /// the process has ended.
+    /// Notes a monitor on both sides: its number, and what became of it. `None` if the process has ended.
     fn make_monitor(
         &self,
         process: &Process,
         run: &Arc<Run>,
         who: ProcessId,
         tag: u64,
-    ) -> Result<Option<(u64, bool)>, Errno> {
+    ) -> Result<Option<(u64, Made)>, Errno> {
         // A process that monitors itself hears nothing of it, but may take it away.
         let is_self = who == process.id;
         let other = if self.is_here(who) && !is_self { self.directory.get(who) } else { None };
@@ -465,14 +440,29 @@ impl Inner {
         if mine.watching.len() + run.downs.load(Relaxed) as usize >= process.spec.limits.monitors {
             return Err(Errno::Limit);
         }
-        let Some(mut theirs) = theirs else { return Ok(Some((mine.watch(who, run, tag), is_self))) };
+        let Some(mut theirs) = theirs else {
+            let number = mine.watch(who, run, tag);
+            let told = match is_self {
+                true => Ok(()),
+                false if self.is_here(who) => Err(SendError::NotFound),
+                false => self.host.tie_remote(process.id, who, Tie::Monitor(number)),
+            };
+            return match told {
+                Ok(()) => Ok(Some((number, Made::Done))),
+                Err(SendError::Full) => {
+                    mine.unwatch(number);
+                    Err(Errno::Full)
+                }
+                Err(error) => Ok(Some((number, Made::Not(error)))),
+            };
+        };
         let theirs = theirs.get_or_insert_default();
         if theirs.watchers.len() >= WATCHERS_MAX {
             return Err(Errno::Limit);
         }
         let number = mine.watch(who, run, tag);
         theirs.watchers.insert((process.id, number));
-        Ok(Some((number, true)))
+        Ok(Some((number, Made::Done)))
     }
 
     fn demonitor(&self, process: &Process, run: &Arc<Run>, tag: u64) -> Result<(), Errno> {
@@ -586,14 +576,18 @@ impl Inner {
                 }
             }
             Tie::Unlink => {
-                if let Some(process) = process {
-                    process.forget_link(from);
+                if let Some(mut ties) = process.as_ref().and_then(|process| process.ties())
+                    && let Some(tied) = ties.as_mut()
+                {
+                    tied.break_link(from);
                 }
                 let _ = self.host.tie_remote(to, from, Tie::Unlinked);
             }
             Tie::Unlinked => {
-                if let Some(process) = process {
-                    self.unlink_known(&process, from);
+                if let Some(mut ties) = process.as_ref().and_then(|process| process.ties())
+                    && let Some(tied) = ties.as_mut()
+                {
+                    tied.unlink_known(from);
                 }
             }
             Tie::Monitor(number) => {
@@ -758,6 +752,18 @@ impl Processes {
     pub fn monitor(&self, by: ProcessId, who: ProcessId, tag: u64) -> Result<(), Errno> {
         let process = self.0.directory.get(by).ok_or(Errno::NotFound)?;
         Context::new(self.0.clone(), process).monitor(who, tag)
+    }
+
+    /// Whether a process of this peer has a monitor of this tag, of which nothing has come yet. When something has, its signal
+    /// may be in the mailbox still.
+    pub fn is_monitoring(&self, by: ProcessId, tag: u64) -> bool {
+        let has = |process: &Process| {
+            let key = (tag, key(&process.current()));
+            process
+                .ties()
+                .is_some_and(|ties| ties.as_ref().is_some_and(|tied| tied.by_tag.contains_key(&key)))
+        };
+        self.0.directory.get(by).is_some_and(|process| has(&process))
     }
 
     /// What another peer says about a link or a monitor between a process of its own and one of this peer.

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! How fast processes exchange messages, begin and end, and what an idle one costs, beside Erlang.
 //!
-//! `cargo bench -p hearth-wasm --bench processes [-- [QUICK] [ALONE] [ROW]...]` prints a table, or these rows of it. All
+//! `cargo bench -p hearth-wasm --bench processes [-- [QUICK] [ALONE] [TEXT] [ROW]...]` prints a table, or these rows of it. All
 //! rates are per second of processor time, on one worker thread, so that they can be compared on a machine that does
 //! other things too. With `erl` on the path, and without `ALONE`, the same is done in Erlang on one scheduler that does
 //! not spin.
+//!
+//! The rows `ping-pong`, `ring`, `fan-in` and `spawn` are of guests in WebAssembly text, in C, in AssemblyScript and in Rust
+//! with its standard library. The last three are compiled first (`guests`), if their compilers are here: `clang` with
+//! `wasm-ld`, `asc` (on the path, or named by the variable `HEARTH_ASC`), `rustc`. What is missing is said. With `TEXT`
+//! they are left out.
 //!
 //! These rows are of wall time, or of memory, and have nobody beside them: `latency` (a pair that exchanges messages beside
 //! 1000 infinite loops, on as many workers as there are processors), `kill` (of an infinite loop), `make` (a process of a
@@ -13,12 +18,16 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
+    clippy::print_stderr,
     missing_docs,
     reason = "a program for people, which fails by panicking"
 )]
 
+mod guests;
+
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use guests::{Guests, Role};
 use hearth_abi::{
     EntityId, Errno, LumpId, PeerId, ProcessId, TerminalId, scene::ComponentKind, signal::encode_args,
     terminal,
@@ -307,6 +316,35 @@ impl World {
         id
     }
 
+    /// The module of a role, and how it is told what to do.
+    fn script(&self, guests: &Guests, role: Role) -> (LumpId, impl Fn(&[u8]) -> Vec<u8> + use<>) {
+        let (module, told) = match guests {
+            Guests::Text => {
+                let body = match role {
+                    Role::Echo => ECHO,
+                    Role::Ping => PING,
+                    Role::Node => NODE,
+                    Role::Flood => FLOOD,
+                    Role::Count => COUNT,
+                    Role::Child => CHILD,
+                    Role::Parent => PARENT,
+                };
+                (self.module(body), Vec::new())
+            }
+            Guests::Built(_, bytes) => {
+                let id = LumpId(*blake3::hash(bytes).as_bytes());
+                self.peer.lumps.lock().insert(id, bytes.clone());
+                (id, (role as u64).to_le_bytes().to_vec())
+            }
+        };
+        (module, move |arg: &[u8]| [&told[..], arg].concat())
+    }
+
+    fn spawn_as(&self, guests: &Guests, role: Role, arg: &[u8]) -> ProcessId {
+        let (module, told) = self.script(guests, role);
+        self.spawn(module, &told(arg))
+    }
+
     fn spawn(&self, module: LumpId, arg: &[u8]) -> ProcessId {
         let args = encode_args([arg]).into();
         self.processes.spawn(spec(&self.wasm, module, HERE, args)).unwrap()
@@ -317,16 +355,23 @@ impl World {
         assert!(reason.is_normal(), "{reason}");
     }
 
-    async fn ping_pong(&self, echo: &str, ping: &str, rounds: u64) {
-        let echo = self.spawn(self.module(echo), &[]);
-        let ping = self.spawn(self.module(ping), &two(echo.to_bits(), rounds));
+    async fn ping_pong_blocking(&self, rounds: u64) {
+        let echo = self.spawn(self.module(ECHO_BLOCKING), &[]);
+        let ping = self.spawn(self.module(PING_BLOCKING), &two(echo.to_bits(), rounds));
         self.end(ping).await;
         self.processes.kill(None, echo, "").unwrap();
     }
 
-    async fn ring(&self, size: usize, hops: u64) {
-        let module = self.module(NODE);
-        let nodes: Vec<_> = (0..size).map(|_| self.spawn(module, &[])).collect();
+    async fn ping_pong(&self, guests: &Guests, rounds: u64) {
+        let echo = self.spawn_as(guests, Role::Echo, &[]);
+        let ping = self.spawn_as(guests, Role::Ping, &two(echo.to_bits(), rounds));
+        self.end(ping).await;
+        self.processes.kill(None, echo, "").unwrap();
+    }
+
+    async fn ring(&self, guests: &Guests, size: usize, hops: u64) {
+        let (module, told) = self.script(guests, Role::Node);
+        let nodes: Vec<_> = (0..size).map(|_| self.spawn(module, &told(&[]))).collect();
         for (n, node) in nodes.iter().enumerate() {
             let next = nodes[(n + 1) % size].to_bits().to_le_bytes();
             self.processes.send(*node, *node, Bytes::copy_from_slice(&next)).unwrap();
@@ -339,20 +384,20 @@ impl World {
         }
     }
 
-    async fn fan_in(&self, senders: u64, each: u64) {
-        let count = self.spawn(self.module(COUNT), &two(0, senders * each));
-        let flood = self.module(FLOOD);
+    async fn fan_in(&self, guests: &Guests, senders: u64, each: u64) {
+        let count = self.spawn_as(guests, Role::Count, &two(0, senders * each));
+        let (flood, told) = self.script(guests, Role::Flood);
         for _ in 0..senders {
-            self.spawn(flood, &two(count.to_bits(), each));
+            self.spawn(flood, &told(&two(count.to_bits(), each)));
         }
         self.end(count).await;
     }
 
-    async fn spawn_waves(&self, waves: u64) {
-        let child = self.module(CHILD);
+    async fn spawn_waves(&self, guests: &Guests, waves: u64) {
+        let (child, _) = self.script(guests, Role::Child);
         let mut args = child.0.to_vec();
         args.extend(waves.to_le_bytes());
-        let parent = self.spawn(self.module(PARENT), &args);
+        let parent = self.spawn_as(guests, Role::Parent, &args);
         self.end(parent).await;
     }
 
@@ -519,7 +564,8 @@ async fn alone(wants: impl Fn(&str) -> bool, rounds: u64) {
         let mut rates = Vec::new();
         for workers in [1, 2] {
             let world = World::new(workers);
-            let pairs = || futures::future::join_all((0..8).map(|_| world.ping_pong(ECHO, PING, rounds / 8)));
+            let pairs =
+                || futures::future::join_all((0..8).map(|_| world.ping_pong(&Guests::Text, rounds / 8)));
             pairs().await;
             let began = Instant::now();
             pairs().await;
@@ -580,22 +626,27 @@ fn main() {
     // Cargo passes `--bench`.
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let has = |word: &str| args.iter().any(|arg| arg == word);
-    let wants = |row: &str| has(row) || args.iter().all(|arg| arg == "QUICK" || arg == "ALONE");
+    let wants =
+        |row: &str| has(row) || args.iter().all(|arg| ["QUICK", "ALONE", "TEXT"].contains(&arg.as_str()));
     let scale = if has("QUICK") { 20 } else { 1 };
     let (rounds, hops, each, waves, idle) =
         (1_000_000 / scale, 2_000_000 / scale, 5000 / scale, 1000 / scale, 20_000 / scale);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let counts = [rounds, hops, each, waves, idle];
     let erlang = if has("ALONE") { None } else { erlang(&counts) }.unwrap_or_default();
-    println!("per second of processor time   {:>12} {:>12} {:>7}", "Hearth", "Erlang", "ratio");
+    let guests = if has("TEXT") { vec![Guests::Text] } else { Guests::all() };
+    println!(
+        "per second of processor time                      {:>12} {:>12} {:>7}",
+        "Hearth", "Erlang", "ratio"
+    );
     let row = |name: &str, count: u64, time: Duration, theirs: &str| {
         let ours = rate(count, time.as_micros() as f64);
         match erlang.get(theirs) {
             Some(micros) => {
                 let theirs = rate(count, *micros);
-                println!("{name:<30} {ours:>12.0} {theirs:>12.0} {:>7.2}", ours / theirs);
+                println!("{name:<48} {ours:>12.0} {theirs:>12.0} {:>7.2}", ours / theirs);
             }
-            None => println!("{name:<30} {ours:>12.0} {:>12} {:>7}", "-", "-"),
+            None => println!("{name:<48} {ours:>12.0} {:>12} {:>7}", "-", "-"),
         }
     };
     runtime.block_on(async {
@@ -609,28 +660,30 @@ fn main() {
             for (what, ours) in [("parked", parked), ("hibernated", hibernated)] {
                 let ratio = theirs.map_or("-".into(), |bytes| format!("{:.2}", ours as f64 / bytes));
                 let theirs = theirs.map_or("-".into(), |bytes| format!("{bytes:.0}"));
-                println!("{:<30} {ours:>12} {theirs:>12} {ratio:>7}", format!("bytes per process, {what}"));
+                println!("{:<48} {ours:>12} {theirs:>12} {ratio:>7}", format!("bytes per process, {what}"));
             }
         }
-        if wants("ping-pong") {
-            let time = measure(|| world.ping_pong(ECHO, PING, rounds)).await;
-            row("ping-pong, parked, round trips", rounds, time, "ping-pong");
-        }
         if wants("blocking") {
-            let time = measure(|| world.ping_pong(ECHO_BLOCKING, PING_BLOCKING, rounds)).await;
+            let time = measure(|| world.ping_pong_blocking(rounds)).await;
             row("ping-pong, blocking", rounds, time, "ping-pong");
         }
-        if wants("ring") {
-            let time = measure(|| world.ring(1000, hops)).await;
-            row("ring of 1000, hops", hops, time, "ring");
-        }
-        if wants("fan-in") {
-            let time = measure(|| world.fan_in(100, each)).await;
-            row("fan-in 100 to 1, messages", 100 * each, time, "fan-in");
-        }
-        if wants("spawn") {
-            let time = measure(|| world.spawn_waves(waves)).await;
-            row("spawn, message, exit", 100 * waves, time, "spawn");
+        for guests in &guests {
+            if wants("ping-pong") {
+                let time = measure(|| world.ping_pong(guests, rounds)).await;
+                row(&guests.row("ping-pong, parked, round trips"), rounds, time, "ping-pong");
+            }
+            if wants("ring") {
+                let time = measure(|| world.ring(guests, 1000, hops)).await;
+                row(&guests.row("ring of 1000, hops"), hops, time, "ring");
+            }
+            if wants("fan-in") {
+                let time = measure(|| world.fan_in(guests, 100, each)).await;
+                row(&guests.row("fan-in 100 to 1, messages"), 100 * each, time, "fan-in");
+            }
+            if wants("spawn") {
+                let time = measure(|| world.spawn_waves(guests, waves)).await;
+                row(&guests.row("spawn, message, exit"), 100 * waves, time, "spawn");
+            }
         }
         world.processes.shutdown().await;
         alone(wants, rounds).await;

@@ -23,8 +23,9 @@ mod space;
 
 use hearth_abi::ProcessId;
 use hearth_process::{ExitKind, ExitReason};
-use hearth_protocol::control::DirectoryOp;
+use hearth_protocol::control::{DirectoryOp, Failure};
 use model::Model;
+use puppet::Hand;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 use space::{Idle, Space};
 use std::{
@@ -291,14 +292,19 @@ async fn history(seed: u64, idle: Idle, trace: &mut Trace) {
     history.run(trace).await;
 }
 
+/// Runs it on one thread, which tells when it has nothing to do.
+fn on_one_thread(what: impl AsyncFnOnce(Idle)) {
+    let idle = Idle::default();
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().on_thread_park(idle.told()).build().unwrap();
+    runtime.block_on(what(idle));
+}
+
 /// Runs one, and gives what has happened and why it failed, if it did.
 fn run(seed: u64) -> (String, Option<String>) {
     let mut trace = Trace::default();
     let ran = catch_unwind(AssertUnwindSafe(|| {
-        let idle = Idle::default();
-        let mut builder = tokio::runtime::Builder::new_current_thread();
-        let runtime = builder.enable_all().on_thread_park(idle.told()).build().unwrap();
-        runtime.block_on(history(seed, idle, &mut trace));
+        on_one_thread(async |idle| history(seed, idle, &mut trace).await);
     }));
     let failure = ran.err().map(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
@@ -349,4 +355,67 @@ fn seeded_spaces_keep_the_promises_of_otp() {
              to run it alone: HEARTH_SEED={seed} cargo xtask test seeded_spaces -- --nocapture"
         );
     }
+}
+
+/// Asks for something about the names of the space for a process of a client, which has an answer.
+async fn asks(space: &Space, hand: &Hand, op: DirectoryOp, name: &str) -> Result<Vec<ProcessId>, Failure> {
+    let peer = space.clients.iter().find(|client| client.inner.me == hand.id.peer()).unwrap().inner.clone();
+    let (name, id) = (name.to_owned(), hand.id);
+    let asked = tokio::spawn(async move { peer.directory(op, name, id).await });
+    space.settle().await;
+    asked.await.unwrap()
+}
+
+#[test]
+fn names_of_the_space_outlive_the_server() {
+    on_one_thread(async |idle| {
+        let mut space = Space::start(2, idle.clone()).await;
+        let [one, other, ends] =
+            [1, 2, 2].map(|home| Hand::spawn(&space.peer(home).processes, space.peer(home).me));
+        idle.wait().await;
+        for (hand, op, name) in [
+            (&one, DirectoryOp::Register, "ash"),
+            (&one, DirectoryOp::Register, "birch"),
+            (&one, DirectoryOp::Join, "trees"),
+            (&other, DirectoryOp::Join, "trees"),
+            (&ends, DirectoryOp::Register, "cedar"),
+        ] {
+            assert_eq!(asks(&space, hand, op, name).await, Ok(vec![]));
+        }
+        assert_eq!(asks(&space, &one, DirectoryOp::Unregister, "birch").await, Ok(vec![]));
+        space.restart_server().await;
+        assert!(space.server.inner.directory.names().is_empty());
+        ends.ends(ExitReason::normal());
+        space.clients.iter().for_each(|client| client.line.open());
+        space.settle().await;
+        // What was given up, and what was of one that has ended, is not asked for again.
+        let directory = || &space.server.inner.directory;
+        assert_eq!(Vec::from_iter(directory().names()), [("ash".to_owned(), one.id)]);
+        let trees = Vec::from_iter(directory().groups().remove("trees").unwrap());
+        assert_eq!(trees, [one.id, other.id]);
+        assert_eq!(asks(&space, &other, DirectoryOp::Whereis, "ash").await, Ok(vec![one.id]));
+        // The server gives a client up, and another takes a name of its process.
+        space.clients[0].line.cut(true);
+        space.settle().await;
+        space.give_up(0, true);
+        space.settle().await;
+        assert!(directory().names().is_empty());
+        assert_eq!(asks(&space, &other, DirectoryOp::Register, "ash").await, Ok(vec![]));
+        space.clients[0].line.open();
+        space.settle().await;
+        assert_eq!(Vec::from_iter(directory().names()), [("ash".to_owned(), other.id)]);
+        assert_eq!(directory().groups()["trees"].len(), 2);
+        let log = space.peer(1).processes.log_lines(one.id, 10).unwrap();
+        assert!(log.iter().any(|line| line.text.contains("the name `ash` of the space is lost")));
+        // It is not asked for any more when it is free.
+        assert_eq!(asks(&space, &other, DirectoryOp::Unregister, "ash").await, Ok(vec![]));
+        space.clients[0].line.cut(true);
+        space.settle().await;
+        space.give_up(0, false);
+        space.settle().await;
+        space.clients[0].line.open();
+        space.settle().await;
+        assert!(directory().names().is_empty());
+        assert_eq!(directory().groups()["trees"].len(), 2);
+    });
 }

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! What the processes of a client have of the names and groups of the space. The server keeps those, and forgets them
+//! when it is started again, and when one of the two has given the other up. As soon as they are there for each other
+//! again, the client asks for the same once more.
+//!
+//! What somebody else has got meanwhile is theirs: whoever had it finds that in its log.
+
+use crate::node::Inner;
+use hearth_abi::{Errno, ProcessId};
+use hearth_process::Level;
+use hearth_protocol::control::{DirectoryOp, Failure};
+use parking_lot::Mutex;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+/// How often something is asked for again that the server has no time for.
+const TRIES_MAX: u32 = 20;
+/// How long to wait before that.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A name, or a group, of a process.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Claim {
+    process: ProcessId,
+    is_group: bool,
+    name: String,
+}
+
+/// What the processes of this peer have. The server has allowed each, so its limits bound them.
+pub(crate) struct Claims(Mutex<State>);
+
+struct State {
+    held: BTreeSet<Claim>,
+    /// How often all was asked for again.
+    round: u64,
+    /// Whether all is to be asked for again when the server has said how it goes on.
+    is_due: bool,
+}
+
+impl Default for Claims {
+    fn default() -> Claims {
+        // What is asked for before the server has said so for the first time may be asked of the one before.
+        Claims(Mutex::new(State { held: BTreeSet::new(), round: 0, is_due: true }))
+    }
+}
+
+impl Claims {
+    /// The server forgets what it kept, or may have.
+    pub(crate) fn are_forgotten(&self) {
+        self.0.lock().is_due = true;
+    }
+
+    /// A process has ended.
+    pub(crate) fn ended(&self, process: ProcessId) {
+        let mut state = self.0.lock();
+        let first = Claim { process, is_group: false, name: String::new() };
+        let all = state.held.range(first..).take_while(|claim| claim.process == process);
+        let all: Vec<Claim> = all.cloned().collect();
+        for claim in all {
+            state.held.remove(&claim);
+        }
+    }
+
+    fn round(&self) -> u64 {
+        self.0.lock().round
+    }
+
+    fn has(&self, claim: &Claim) -> bool {
+        self.0.lock().held.contains(claim)
+    }
+
+    fn remove(&self, claim: &Claim) {
+        self.0.lock().held.remove(claim);
+    }
+
+    /// Notes what the server has allowed; `false` if it was asked for before all was asked for again, so that nobody knows
+    /// whether the server has it still.
+    fn note(&self, claim: Claim, round: u64) -> bool {
+        let mut state = self.0.lock();
+        let is_sure = state.round == round;
+        if is_sure {
+            state.held.insert(claim);
+        }
+        is_sure
+    }
+
+    /// All that is to be asked for again now.
+    fn due(&self) -> Vec<Claim> {
+        let mut state = self.0.lock();
+        if !std::mem::take(&mut state.is_due) {
+            return Vec::new();
+        }
+        state.round += 1;
+        state.held.iter().cloned().collect()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.0.lock().held.len()
+    }
+}
+
+impl Inner {
+    /// Asks the server for something about the names and groups of the space, and notes what a process has of it.
+    ///
+    /// # Errors
+    /// The server refuses, or is not to be reached.
+    pub(crate) async fn claim(
+        &self,
+        op: DirectoryOp,
+        name: String,
+        process: ProcessId,
+    ) -> Result<Vec<ProcessId>, Failure> {
+        let is_group = matches!(op, DirectoryOp::Join | DirectoryOp::Leave);
+        let claim = Claim { process, is_group, name: name.clone() };
+        if matches!(op, DirectoryOp::Unregister | DirectoryOp::Leave) {
+            // First: what is asked for again meanwhile is given back when this is seen.
+            self.claims.remove(&claim);
+        }
+        loop {
+            let round = self.claims.round();
+            let ids = self.ask_server(op, &name, process).await?;
+            let is_given = matches!(op, DirectoryOp::Register | DirectoryOp::Join);
+            if !is_given {
+                return Ok(ids);
+            }
+            if self.claims.note(claim.clone(), round) {
+                // If it has ended since, nobody else takes that away.
+                if self.processes.info(process).is_none() {
+                    self.claims.remove(&claim);
+                }
+                return Ok(ids);
+            }
+        }
+    }
+
+    /// The server has said how what was between it and this client goes on: whatever it has forgotten is asked for again.
+    pub(crate) fn claim_again(self: &Arc<Self>) {
+        let claims = self.claims.due();
+        if claims.is_empty() {
+            return;
+        }
+        let inner = self.clone();
+        tokio::spawn(async move {
+            for claim in claims {
+                if !inner.renew(claim).await {
+                    // When the server is there again, from the beginning.
+                    return inner.claims.are_forgotten();
+                }
+            }
+        });
+    }
+
+    /// Asks for one thing again; `false` if the server is not to be reached.
+    async fn renew(&self, claim: Claim) -> bool {
+        let (gives, takes) = match claim.is_group {
+            false => (DirectoryOp::Register, DirectoryOp::Unregister),
+            true => (DirectoryOp::Join, DirectoryOp::Leave),
+        };
+        for _ in 0..TRIES_MAX {
+            if !self.claims.has(&claim) {
+                return true;
+            }
+            let asked = self.ask_server(gives, &claim.name, claim.process).await;
+            match asked.map_err(|failure| (Errno::from_number(failure.errno), failure.reason)) {
+                Ok(_) if self.claims.has(&claim) => return true,
+                // It was given up meanwhile, perhaps before it was had again.
+                Ok(_) => return self.ask_server(takes, &claim.name, claim.process).await.is_ok(),
+                Err((Some(Errno::NoPeer), _)) => return false,
+                Err((Some(Errno::Taken | Errno::Invalid), reason)) => {
+                    self.claims.remove(&claim);
+                    let what = if claim.is_group { "group" } else { "name" };
+                    let text = format!("the {what} `{}` of the space is lost: {reason}", claim.name);
+                    self.processes.log(claim.process, Level::Warn, "host", &text);
+                    return true;
+                }
+                // It answers too many already, or is slow, or its clerk has just ended.
+                Err(_) => tokio::time::sleep(PAUSE).await,
+            }
+        }
+        self.claims.remove(&claim);
+        let text = format!("`{}` of the space is lost: the server does not answer", claim.name);
+        self.processes.log(claim.process, Level::Warn, "host", &text);
+        true
+    }
+}
