@@ -330,7 +330,7 @@ impl Context {
     /// `false` if the call must be left at once.
     pub fn tick_here(&self) -> bool {
         let Context { table, process, .. } = self;
-        if !process.slice.tick_here(&table.scheduler, &table.lane, process) {
+        if !process.slice.tick_here(table, process) {
             return false;
         }
         if process.change.is_asked() && process.slice.has_overrun() {

@@ -4,6 +4,7 @@
 use crate::{
     Code, ExitKind, ExitReason, Limit, Limits, OriginLimits, Spec,
     accounts::{Account, Place, Spawned},
+    budget::Meter,
     life::{Change, History},
     log::Log,
     mailbox::Mailbox,
@@ -38,6 +39,9 @@ pub enum State {
     Waiting = 2,
     /// It has returned to the host and waits for a signal without a stack.
     Parked = 3,
+    /// It has used up its processor time, or that of its peer of origin, and goes on when there is some again. Never stored: a process is
+    /// one of the others besides.
+    Throttled = 4,
 }
 
 impl State {
@@ -48,6 +52,7 @@ impl State {
             State::Running => "running",
             State::Waiting => "waiting",
             State::Parked => "parked",
+            State::Throttled => "throttled",
         }
     }
 
@@ -103,6 +108,8 @@ pub struct ProcessInfo {
     pub memory_bytes: u64,
     /// Processor time in nanoseconds: measured for long turns, estimated from samples for short ones.
     pub cpu_ns: u64,
+    /// How long it was held up because it, or its peer of origin, had used up its processor time, in nanoseconds.
+    pub throttled_ns: u64,
     /// The lump of its module, if it has one.
     pub module: Option<LumpId>,
     /// The peer whose authority it has.
@@ -210,6 +217,7 @@ impl Kill {
 impl Process {
     pub(crate) fn new(id: ProcessId, spec: Arc<Spec>, place: Place) -> Process {
         let code = Code { program: spec.program.clone(), module: spec.module, origin: spec.origin };
+        let meter = Meter::new(spec.limits.cpu_percent, place.account());
         Process {
             id,
             started_at: SystemTime::now(),
@@ -225,7 +233,7 @@ impl Process {
             state: AtomicU8::new(State::Starting as u8),
             has_started: AtomicBool::new(false),
             is_restarting: AtomicBool::new(false),
-            slice: Slice::default(),
+            slice: Slice::new(meter),
             lane: AtomicU8::new(Lane::Fiber as u8),
             memory_bytes: AtomicU64::new(0),
             received: AtomicU64::new(0),
@@ -283,6 +291,13 @@ impl Process {
         Spec { program, module, origin, ..(*self.spec).clone() }
     }
 
+    fn state(&self) -> State {
+        match self.slice.meter() {
+            Some(meter) if meter.is_held_up() => State::Throttled,
+            _ => State::from_number(self.state.load(Relaxed)),
+        }
+    }
+
     fn lane(&self) -> Lane {
         match self.lane.load(Relaxed) {
             _ if self.slice.in_hog_lane() => Lane::Hog,
@@ -302,12 +317,13 @@ impl Process {
         ProcessInfo {
             id: self.id,
             names: self.names.lock().clone().unwrap_or_default(),
-            state: State::from_number(self.state.load(Relaxed)),
+            state: self.state(),
             lane: self.lane(),
             mailbox_len,
             mailbox_bytes,
             memory_bytes: self.memory_bytes.load(Relaxed),
             cpu_ns: self.slice.cpu_ns(),
+            throttled_ns: self.slice.meter().map_or(0, Meter::held_up_ns),
             module: run.code.module,
             origin: run.code.origin,
             parent: self.spec.parent,

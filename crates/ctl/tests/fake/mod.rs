@@ -281,6 +281,7 @@ fn processes() -> Vec<ProcessInfo> {
         mailbox_bytes: 2048,
         memory_bytes: 1_179_648,
         cpu_ns: 12_345_678,
+        throttled_ns: 0,
         module: Some(lump()),
         origin: PeerId::SERVER,
         parent: Some(process(1)),

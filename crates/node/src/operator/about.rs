@@ -21,12 +21,14 @@ pub(super) fn brief(inner: &Inner, known: &Known) -> ProcessInfo {
             State::Running => ProcessState::Running,
             State::Waiting => ProcessState::Waiting,
             State::Parked => ProcessState::Parked,
+            State::Throttled => ProcessState::Throttled,
         },
         lane: known.lane.name().into(),
         mailbox_signals: known.mailbox_len as u64,
         mailbox_bytes: known.mailbox_bytes as u64,
         memory_bytes: known.memory_bytes,
         cpu_ns: known.cpu_ns,
+        throttled_ns: known.throttled_ns,
         module: known.module,
         origin: known.origin,
         parent: known.parent,
@@ -75,9 +77,11 @@ fn limits(inner: &Inner, known: &Known) -> BTreeMap<String, LimitInfo> {
             Limit::Children => (Some(known.children), Some(own.children as u64)),
             Limit::Spawns => (None, own.spawns_per_s.map(u64::from)),
             Limit::Entities => (Some(entities as u64), Some(own.entities as u64)),
+            Limit::CpuPercent => (None, own.cpu_percent.map(u64::from)),
             Limit::OriginProcesses => (Some(origin.processes), Some(origin.limits.processes as u64)),
             Limit::OriginMemoryBytes => (Some(origin.memory_bytes), Some(origin.limits.memory_bytes)),
             Limit::OriginEntities => (Some(of_origin as u64), Some(origin.limits.entities as u64)),
+            Limit::OriginCpuPercent => (None, origin.limits.cpu_percent.map(u64::from)),
         };
         let reached = known.reached.iter().find(|(reached, _)| *reached == limit);
         (limit.name().to_owned(), LimitInfo { used, max, reached: reached.map_or(0, |(_, times)| *times) })
