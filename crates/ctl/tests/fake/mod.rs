@@ -459,6 +459,7 @@ impl Peer {
                 info.history_index = Some(1);
                 info.memory_bytes_max = Some(64 << 20);
                 info.mailbox_signals_max = Some(1000);
+                info.throttled_ns = 1_500_000_000;
                 io.reply(&info).await?;
             }
             Request::Tail { id, lines, follow } => return self.tail(id, lines, follow, io).await,
