@@ -149,7 +149,7 @@ fn processes_are_listed() {
     fake.forget();
     fake.check(&["ps", "--peer", "ann"], "", 0, third, "");
     assert_eq!(fake.saw().0, Request::ListPeers {});
-    assert_eq!(fake.saw().0, Request::ListProcesses { peer: PeerId::new(3) });
+    assert_eq!(fake.saw().0, Request::ListProcesses { peer: PeerId::new(3), after: None });
     fake.check(
         &["list-processes", "--peer", "3", "--json"],
         "",

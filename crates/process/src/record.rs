@@ -377,6 +377,30 @@ impl Directory {
         }
     }
 
+    /// The first of those behind a process, in the order of their ids; none only if there are none.
+    pub(crate) fn after(&self, after: Option<ProcessId>, most: usize) -> Vec<Arc<Process>> {
+        let mut after = after.map(ProcessId::to_bits);
+        loop {
+            let mut ids = Vec::new();
+            for shard in &self.shards {
+                ids.extend(shard.read().keys().copied().filter(|id| after.is_none_or(|after| *id > after)));
+            }
+            if ids.len() > most {
+                ids.select_nth_unstable(most);
+                ids.truncate(most);
+            }
+            ids.sort_unstable();
+            let Some(last) = ids.last() else { return Vec::new() };
+            after = Some(*last);
+            let found = ids.iter().filter_map(|id| self.get(ProcessId::from_bits(*id)));
+            let found: Vec<_> = found.collect();
+            // All of them may have ended meanwhile.
+            if !found.is_empty() {
+                return found;
+            }
+        }
+    }
+
     pub(crate) fn all(&self) -> Vec<Arc<Process>> {
         let mut all: Vec<_> =
             self.shards.iter().flat_map(|shard| shard.read().values().cloned().collect::<Vec<_>>()).collect();

@@ -21,7 +21,8 @@ const TEXT_BYTES_MAX: usize = 64 << 20;
 
 pub(super) async fn list(peer: &Peer, place: &Place, output: &mut Output) -> Result<()> {
     let number = peer.number_of(place).await?;
-    let processes: Vec<ProcessInfo> = peer.list(&Request::ListProcesses { peer: number }).await?;
+    let processes: Vec<ProcessInfo> =
+        peer.list(&Request::ListProcesses { peer: number, after: None }).await?;
     let columns = [
         left("ID"),
         left("NAME"),

@@ -393,15 +393,19 @@ impl Peer {
                 io.reply(&asset("Mesh", AssetState::Ready, 1_500_000)).await?;
                 io.reply(&AssetInfo { reason, ..asset("Scene", AssetState::Failed, 0) }).await?;
             }
-            Request::ListProcesses { peer: None } => io.reply_all(processes()).await?,
-            Request::ListProcesses { peer: Some(id) } if id.number() == 3 => {
+            Request::ListProcesses { peer: None, .. } => io.reply_all(processes()).await?,
+            Request::ListProcesses { peer: Some(id), .. } if id.number() == 3 => {
                 io.reply_all(&processes()[1..]).await?
             }
-            Request::ListProcesses { peer: Some(id) } if id.number() == 5 => io.reply_all(family().1).await?,
-            Request::ListServices { peer: Some(id) } if id.number() == 5 => io.reply_all(family().0).await?,
-            Request::ListServices { peer: None } => {}
-            Request::ListServices { peer: Some(id) } => return Err(Failure::no_peer(id)),
-            Request::ListProcesses { peer: Some(id) } => return Err(Failure::no_peer(id)),
+            Request::ListProcesses { peer: Some(id), .. } if id.number() == 5 => {
+                io.reply_all(family().1).await?
+            }
+            Request::ListServices { peer: Some(id), .. } if id.number() == 5 => {
+                io.reply_all(family().0).await?
+            }
+            Request::ListServices { peer: None, .. } => {}
+            Request::ListServices { peer: Some(id), .. } => return Err(Failure::no_peer(id)),
+            Request::ListProcesses { peer: Some(id), .. } => return Err(Failure::no_peer(id)),
             Request::Spawn { name, module, .. } => match name.as_deref() {
                 Some("taken") => {
                     return Err(Failure::new(ErrorCode::Taken, "the name `taken` is in use"));

@@ -7,8 +7,13 @@ use hearth_process::{Limit, ProcessInfo as Known, State};
 use hearth_protocol::operator::{LimitInfo, ProcessInfo, ProcessState};
 use std::collections::BTreeMap;
 
+/// Most links of a process that are told of: what is told of one fits a frame between peers.
+const LINKS_TOLD: usize = 1024;
+
 /// What a list tells of a process.
 pub(super) fn brief(inner: &Inner, known: &Known) -> ProcessInfo {
+    let mut links = inner.processes.links(known.id).unwrap_or_default();
+    links.truncate(LINKS_TOLD);
     let mut limits = limits(inner, known);
     limits.retain(|_, limit| limit.reached > 0 || limit.used.is_some_and(|used| used > 0));
     // Of those of its origin there is as much to say of each process.
@@ -32,7 +37,7 @@ pub(super) fn brief(inner: &Inner, known: &Known) -> ProcessInfo {
         module: known.module,
         origin: known.origin,
         parent: known.parent,
-        links: inner.processes.links(known.id).unwrap_or_default(),
+        links,
         started_ms: millis(known.started),
         messages_received: known.signals_received,
         limits,

@@ -53,7 +53,7 @@ async fn info(space: &Space, id: ProcessId) -> ProcessInfo {
 
 async fn listed(space: &Space, id: ProcessId) -> ProcessInfo {
     let client = Client::connect(&space.server.socket).await.unwrap();
-    let request = Request::ListProcesses { peer: None };
+    let request = Request::ListProcesses { peer: None, after: None };
     let all: Vec<ProcessInfo> = soon("an operator's answer", client.list(&request)).await.unwrap();
     all.into_iter().find(|info| info.id == id).unwrap()
 }
