@@ -107,6 +107,7 @@ pub(crate) const CALLS: &[Call] = &[
     writing("recv", "iii", 0),
     call("sleep", "I", "i"),
     call("keyboard_leave", "i", "i"),
+    call("throttled", "", "I"),
 ];
 
 impl Call {

@@ -146,6 +146,8 @@ HEARTH_IMPORT(peer_name) int32_t hearth_peer_name(uint32_t peer, char *out, size
 
 HEARTH_IMPORT(clock_monotonic) uint64_t hearth_clock_monotonic(void); /* nanoseconds */
 HEARTH_IMPORT(clock_wall) uint64_t hearth_clock_wall(void);           /* nanoseconds since 1970 UTC */
+/* Nanoseconds for which this process was held up because it, or its peer of origin, had used up its processor time. */
+HEARTH_IMPORT(throttled) uint64_t hearth_throttled(void);
 /* A signal of kind HEARTH_TIMEOUT with this tag after so many nanoseconds. */
 HEARTH_IMPORT(timer) int32_t hearth_timer(uint64_t after, uint64_t tag);
 HEARTH_IMPORT(cancel_timer) int32_t hearth_cancel_timer(uint64_t tag);

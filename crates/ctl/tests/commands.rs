@@ -149,7 +149,7 @@ fn processes_are_listed() {
     fake.forget();
     fake.check(&["ps", "--peer", "ann"], "", 0, third, "");
     assert_eq!(fake.saw().0, Request::ListPeers {});
-    assert_eq!(fake.saw().0, Request::ListProcesses { peer: PeerId::new(3) });
+    assert_eq!(fake.saw().0, Request::ListProcesses { peer: PeerId::new(3), after: None });
     fake.check(
         &["list-processes", "--peer", "3", "--json"],
         "",
@@ -248,7 +248,7 @@ fn processes_are_killed_restarted_and_looked_at() {
         0,
         &format!(
             "id\t0.17\nname\tsky,weather\nstate\tparked\nlane\tfiber\nmailbox\t3\nmailbox-bytes\t2048\n\
-             memory\t1179648\ncpu\t0.012345678\nreceived\t99\nmodule\t{LUMP}\n\
+             memory\t1179648\ncpu\t0.012345678\nthrottled\t1.500000000\nreceived\t99\nmodule\t{LUMP}\n\
              history\t{},*{LUMP},{}\norigin\t0\nparent\t0.1\n\
              started\t2026-11-23T05:00:00.123Z\nmailbox-max\t1000\nmemory-max\t67108864\n\
              limits.children\t65536/65536/2\nlimits.memory_bytes\t1179648/67108864/0\n\

@@ -48,7 +48,7 @@ fn tables_are_aligned_and_have_a_header() {
         &format!(
             "id                   0.17\nname                 sky,weather\nstate                parked\n\
              lane                 fiber\nmailbox              3 of 1000\nmailbox-bytes        2.0 KiB\n\
-             memory               1.1 MiB of 64.0 MiB\ncpu                  12.3 ms\nreceived             99\n\
+             memory               1.1 MiB of 64.0 MiB\ncpu                  12.3 ms\nthrottled            1.50 s\nreceived             99\n\
              module               {LUMP}\nhistory              010101010101,*0a0a0a0a0a0a,030303030303\n\
              origin               0\nparent               0.1\nstarted              2026-11-23T05:00:00.123Z\n\
              limits.children      65536 of 65536, reached 2 times\nlimits.memory_bytes  1.1 MiB of 64.0 MiB\n\

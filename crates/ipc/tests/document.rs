@@ -30,10 +30,16 @@ fn requests() -> Vec<(Request, Value)> {
         (Request::Unpin { id }, json!({"op": "unpin", "id": lump})),
         (Request::ListLumps {}, json!({"op": "list-lumps"})),
         (Request::ListAssets {}, json!({"op": "list-assets"})),
-        (Request::ListProcesses { peer: None }, json!({"op": "list-processes"})),
-        (Request::ListProcesses { peer }, json!({"op": "list-processes", "peer": 3})),
-        (Request::ListServices { peer: None }, json!({"op": "list-services"})),
-        (Request::ListServices { peer }, json!({"op": "list-services", "peer": 3})),
+        (Request::ListProcesses { peer: None, after: None }, json!({"op": "list-processes"})),
+        (
+            Request::ListProcesses { peer, after: Some(who) },
+            json!({"op": "list-processes", "peer": 3, "after": "0.17"}),
+        ),
+        (Request::ListServices { peer: None, after: None }, json!({"op": "list-services"})),
+        (
+            Request::ListServices { peer, after: Some("sky".into()) },
+            json!({"op": "list-services", "peer": 3, "after": "sky"}),
+        ),
         (spawn(None, None, &[]), json!({"op": "spawn", "module": lump})),
         (
             spawn(peer, Some("n"), &["a", ""]),

@@ -25,7 +25,11 @@ impl Default for PeerLimits {
         PeerLimits {
             process: Limits::default(),
             own: OriginLimits::OWN,
-            others: OriginLimits { memory_bytes: others.memory_bytes.min(half), ..others },
+            others: OriginLimits {
+                memory_bytes: others.memory_bytes.min(half),
+                cpu_percent: Some(half_of_processors()),
+                ..others
+            },
         }
     }
 }
@@ -35,6 +39,12 @@ fn machine_bytes() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let kib: u64 = text.strip_prefix("MemTotal:")?.split_whitespace().next()?.parse().ok()?;
     kib.checked_mul(1024)
+}
+
+/// Half of the processors of this machine, but at least one, in percent of one.
+fn half_of_processors() -> u32 {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    (processors.min(2000) as u32 * 50).max(100)
 }
 
 /// Makes a table of limits that may be left out, and the way from it to the limits themselves.
@@ -96,6 +106,7 @@ macro_rules! process_table {
                 spawns_per_s: u32, 1, 10_000_000;
                 spawn_burst: u32, 1, 10_000_000;
                 entities: usize, 0, 100_000;
+                cpu_percent: u32, 1, 100_000;
             } and { $($inner),* }
         }
     };
@@ -117,6 +128,7 @@ table! {
         processes: usize, 1, 1 << 20;
         memory_bytes: u64, 65_536, 1 << 50;
         entities: usize, 0, 100_000;
+        cpu_percent: u32, 1, 100_000;
     } and {}
 }
 

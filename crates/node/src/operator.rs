@@ -3,6 +3,7 @@
 
 mod about;
 mod grants;
+mod lists;
 mod terminals;
 
 use crate::{
@@ -115,13 +116,8 @@ impl Door {
             Request::Unpin { id } => io.reply(&self.pin(id, false).await?).await?,
             Request::ListLumps {} => self.list_lumps(io).await?,
             Request::ListAssets {} => self.list_assets(io).await?,
-            Request::ListProcesses { peer: Some(peer) } if peer != inner.me => {
-                let values = ask(inner, peer, &Request::ListProcesses { peer: None }).await?;
-                io.reply_all(values).await?;
-            }
-            Request::ListServices { peer: Some(peer) } if peer != inner.me => {
-                let values = ask(inner, peer, &Request::ListServices { peer: None }).await?;
-                io.reply_all(values).await?;
+            Request::ListProcesses { .. } | Request::ListServices { .. } => {
+                lists::send(inner, request, io).await?;
             }
             Request::Kill { ids, reason } => {
                 for id in ids {
@@ -501,12 +497,7 @@ impl Door {
 fn answer_here(inner: &Arc<Inner>, request: Request) -> Result<Vec<serde_json::Value>, Failure> {
     let processes = &inner.processes;
     match request {
-        Request::ListProcesses { .. } => {
-            let mut listed = processes.list();
-            listed.sort_by_key(|info| info.id);
-            listed.iter().map(|info| json(&about::brief(inner, info))).collect()
-        }
-        Request::ListServices { .. } => inner.root.services().iter().map(json).collect(),
+        Request::ListProcesses { .. } | Request::ListServices { .. } => lists::page(inner, &request),
         Request::Info { id } => {
             let info = processes.info(id).ok_or_else(|| Failure::no_such_process(id))?;
             one(about::whole(inner, &info))

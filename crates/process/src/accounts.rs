@@ -5,7 +5,10 @@
 //! Each count is held by a value that gives it back when it is dropped: a [`Place`] by the record of a process until its
 //! end, a [`MemoryShare`] by whoever has the memory.
 
-use crate::{Limit, Limits, OriginLimits, SpawnError, Spec, reached::Reached, record::Process, table::Inner};
+use crate::{
+    Limit, Limits, OriginLimits, SpawnError, Spec, budget::Budget, reached::Reached, record::Process,
+    table::Inner,
+};
 use hearth_abi::{PeerId, ProcessId};
 use parking_lot::{Mutex, RwLock};
 use std::{
@@ -29,17 +32,20 @@ pub(crate) struct Account {
     pub(crate) limits: OriginLimits,
     processes: AtomicU64,
     memory_bytes: AtomicU64,
+    /// What they may use of the processors, if that is bounded.
+    pub(crate) cpu: Option<Budget>,
     /// What was refused where no process of this peer can be told.
     pub(crate) reached: Reached,
 }
 
 impl Account {
-    fn new(origin: PeerId, limits: OriginLimits) -> Account {
+    pub(crate) fn new(origin: PeerId, limits: OriginLimits) -> Account {
         Account {
             origin,
             limits,
             processes: AtomicU64::new(0),
             memory_bytes: AtomicU64::new(0),
+            cpu: limits.cpu_percent.map(Budget::new),
             reached: Reached::default(),
         }
     }
@@ -178,6 +184,11 @@ impl Place {
         Ok(place)
     }
 
+    /// The account in which it counts.
+    pub(crate) fn account(&self) -> Option<&Arc<Account>> {
+        self.account.as_ref()
+    }
+
     /// The process begins.
     pub(crate) fn settle(&mut self) {
         self.is_new = false;
@@ -275,6 +286,9 @@ impl Inner {
     pub(crate) fn belongs_to(&self, process: &Process, origin: PeerId) {
         if let Some(place) = process.place.lock().as_mut() {
             place.belongs_to(self.accounts.of(origin));
+            if let Some(account) = place.account() {
+                self.meter_by(process, account);
+            }
         }
     }
 
@@ -295,9 +309,11 @@ impl Inner {
             Limit::Children => limits.children as u64,
             Limit::Spawns => limits.spawns_per_s.unwrap_or(u32::MAX).into(),
             Limit::Entities => limits.entities as u64,
+            Limit::CpuPercent => limits.cpu_percent.unwrap_or(u32::MAX).into(),
             Limit::OriginProcesses => of_origin().processes as u64,
             Limit::OriginMemoryBytes => of_origin().memory_bytes,
             Limit::OriginEntities => of_origin().entities as u64,
+            Limit::OriginCpuPercent => of_origin().cpu_percent.unwrap_or(u32::MAX).into(),
         }
     }
 }

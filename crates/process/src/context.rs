@@ -2,8 +2,9 @@
 //! What a program sees of its process.
 
 use crate::{
-    Level, Limit, Limits, MemoryShare, Processes, RegisterError, ReplyTo, SendError, Signal, Tick, inbox,
-    life,
+    Level, Limit, Limits, MemoryShare, Processes, RegisterError, ReplyTo, SendError, Signal, Tick,
+    budget::Meter,
+    inbox, life,
     record::{Process, State},
     run::{Code, Run},
     table::Inner,
@@ -324,7 +325,7 @@ impl Context {
     /// `false` if the call must be left at once.
     pub fn tick_here(&self) -> bool {
         let Context { table, process, .. } = self;
-        if !process.slice.tick_here(&table.scheduler, &table.lane, process) {
+        if !process.slice.tick_here(table, process) {
             return false;
         }
         if process.change.is_asked() && process.slice.has_overrun() {
@@ -333,6 +334,11 @@ impl Context {
             return life::replace_here(self);
         }
         true
+    }
+
+    /// How long the process was held up because it, or its peer of origin, had used up its processor time.
+    pub fn throttled(&self) -> Duration {
+        Duration::from_nanos(self.process.slice.meter().map_or(0, Meter::held_up_ns))
     }
 
     /// Time since the table was made.

@@ -17,13 +17,15 @@
 //! How processes share the processors is in `scheduler`. Those that park between their turns are entered by plain
 //! calls in the *fast lane* (`lane`), the others are Tokio tasks in the *fiber lane*, and a process that overruns its
 //! slices goes to the *hog lane*, which has one thread fewer than there are, so that the others are never
-//! without one. Which lane a process is in changes nothing else for it.
+//! without one. Which lane a process is in changes nothing else for it. Who may use only so much of a processor in the
+//! long run is held up when it has (`budget`).
 //!
 //! Those that have waited for a while hibernate (`hibernation`).
 //!
 //! This crate must not depend on `wasm`, `net`, `scene` or `store`: it carries opaque bytes.
 
 mod accounts;
+mod budget;
 mod context;
 mod error;
 mod exit;

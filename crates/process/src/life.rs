@@ -290,6 +290,8 @@ pub(crate) struct Life {
     soon_over: u8,
     /// Whether it has had its first turn, and so has one for signals alone.
     has_begun: bool,
+    /// Until when it is held up, if it is: it has used up its processor time.
+    held_up: Option<Pin<Box<Sleep>>>,
 }
 
 /// Turns that a process takes aside after one that overran.
@@ -322,6 +324,7 @@ pub(crate) fn begin(table: &Arc<Inner>, process: Arc<Process>) {
         turns_aside: 0,
         soon_over: 0,
         has_begun: false,
+        held_up: None,
     });
     match life.running {
         Running::Turns(_) => {
@@ -346,6 +349,7 @@ pub(crate) fn replace_here(context: &Context) -> bool {
         turns_aside: TURNS_ASIDE,
         soon_over: 0,
         has_begun: true,
+        held_up: None,
     });
     life.replace(wanted);
     life.start_task();
@@ -392,6 +396,10 @@ impl Life {
             // It was only to look around: no turn without a signal.
             return self.park(Fills::NONE);
         }
+        if process.slice.meter().is_some() && self.must_wait() {
+            return self.start_driving();
+        }
+        let process = &self.process;
         let lane = &self.table.lane;
         let Running::Turns(turns) = &mut self.running else { return self.start_task() };
         if self.turns_aside > 0
@@ -492,14 +500,48 @@ impl Life {
 
     /// Goes on as a task: in the fiber lane.
     fn start_task(mut self: Box<Self>) {
-        self.first_back();
         self.process.lane.store(Lane::Fiber as u8, Relaxed);
         self.process.runs_now();
         if self.trial.is_none() {
             self.running = std::mem::replace(&mut self.running, Running::Nothing).aside();
         }
+        self.start_driving();
+    }
+
+    /// Goes on as a task, with its turns as they are.
+    fn start_driving(mut self: Box<Self>) {
+        self.first_back();
         let table = self.table.clone();
         table.scheduler.start(self.drive());
+    }
+
+    /// Whether it has used up its processor time; then it is held up, which its task sees to.
+    fn must_wait(&mut self) -> bool {
+        let Some(until) = self.table.must_wait(&self.process) else { return false };
+        let _runtime = self.table.scheduler.enter();
+        self.held_up = Some(Box::pin(tokio::time::sleep_until(until.into())));
+        true
+    }
+
+    /// Ready when there is processor time for it. New code begins at once, and pays later, so that a script that uses too much can be
+    /// mended while it is held up; from its first overrun on it is held up as well.
+    fn poll_held_up(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
+        if self.trial.is_some() && !self.process.slice.has_overrun() {
+            if self.held_up.take().is_some() {
+                self.process.slice.go_on();
+            }
+            return Poll::Ready(());
+        }
+        loop {
+            if let Some(held_up) = &mut self.held_up {
+                task::ready!(held_up.as_mut().poll(cx));
+                self.held_up = None;
+                self.process.slice.go_on();
+            }
+            if self.process.slice.meter().is_none() || !self.must_wait() {
+                return Poll::Ready(());
+            }
+        }
     }
 
     async fn drive(mut self: Box<Self>) {
@@ -532,7 +574,14 @@ impl Life {
         if let Some(wanted) = process.change.take() {
             self.replace(wanted);
         }
+        if self.held_up.is_some() && matches!(self.running, Running::Turns(_)) {
+            // Its turn was put off, and comes now.
+            return self.poll_held_up(cx).map(|()| Outcome::Ready);
+        }
         loop {
+            if matches!(self.running, Running::Whole(_) | Running::Aside(_)) {
+                task::ready!(self.poll_held_up(cx));
+            }
             let timed = process.slice.begin().map(|stands_for| (Instant::now(), stands_for));
             let ended = match &mut self.running {
                 Running::Nothing => return Poll::Pending,

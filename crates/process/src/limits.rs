@@ -36,6 +36,10 @@ pub struct Limits {
     pub spawn_burst: u32,
     /// Entities that belong to it. Against one that fills the scene. The host enforces it.
     pub entities: usize,
+    /// Processor time that it may use in the long run, in percent of one processor; `None` for all that others leave. Against one that
+    /// computes without end and need not. Who has used it up is held up until there is some again; what is not used is
+    /// kept for a second.
+    pub cpu_percent: Option<u32>,
 }
 
 impl Default for Limits {
@@ -55,6 +59,7 @@ impl Default for Limits {
             spawns_per_s: None,
             spawn_burst: 1000,
             entities: 20_000,
+            cpu_percent: None,
         }
     }
 }
@@ -63,7 +68,7 @@ impl Limits {
     /// The smaller of the two, for each limit.
     #[must_use]
     pub fn at_most(&self, other: &Limits) -> Limits {
-        let spawns_per_s = match (self.spawns_per_s, other.spawns_per_s) {
+        let least = |one: Option<u32>, other: Option<u32>| match (one, other) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
@@ -79,9 +84,10 @@ impl Limits {
             log_lines_per_s: self.log_lines_per_s.min(other.log_lines_per_s),
             log_burst: self.log_burst.min(other.log_burst),
             children: self.children.min(other.children),
-            spawns_per_s,
+            spawns_per_s: least(self.spawns_per_s, other.spawns_per_s),
             spawn_burst: self.spawn_burst.min(other.spawn_burst),
             entities: self.entities.min(other.entities),
+            cpu_percent: least(self.cpu_percent, other.cpu_percent),
         }
     }
 }
@@ -96,15 +102,18 @@ pub struct OriginLimits {
     pub memory_bytes: u64,
     /// Entities that belong to them. Against scripts that leave no room in the scene. The host enforces it.
     pub entities: usize,
+    /// Processor time that they may use in the long run, in percent of one processor; `None` for all that others leave. Against
+    /// scripts that each compute little, and together without end.
+    pub cpu_percent: Option<u32>,
 }
 
 impl OriginLimits {
-    /// For the processes of each other peer.
+    /// For the processes of each other peer. How much of the processors they may use is for whoever knows how many there are.
     pub const OTHERS: OriginLimits =
-        OriginLimits { processes: 65_536, memory_bytes: 4 << 30, entities: 50_000 };
+        OriginLimits { processes: 65_536, memory_bytes: 4 << 30, entities: 50_000, cpu_percent: None };
     /// For those of the peer itself: its owner's, but as wrong as others.
     pub const OWN: OriginLimits =
-        OriginLimits { processes: 262_144, memory_bytes: 64 << 30, entities: 100_000 };
+        OriginLimits { processes: 262_144, memory_bytes: 64 << 30, entities: 100_000, cpu_percent: None };
 }
 
 /// A limit that can be reached.
@@ -135,17 +144,21 @@ pub enum Limit {
     Spawns,
     /// [`Limits::entities`].
     Entities,
+    /// [`Limits::cpu_percent`].
+    CpuPercent,
     /// [`OriginLimits::processes`].
     OriginProcesses,
     /// [`OriginLimits::memory_bytes`].
     OriginMemoryBytes,
     /// [`OriginLimits::entities`].
     OriginEntities,
+    /// [`OriginLimits::cpu_percent`].
+    OriginCpuPercent,
 }
 
 impl Limit {
     /// All of them.
-    pub const ALL: [Limit; 15] = [
+    pub const ALL: [Limit; 17] = [
         Limit::MemoryBytes,
         Limit::TableElements,
         Limit::MailboxSignals,
@@ -158,9 +171,11 @@ impl Limit {
         Limit::Children,
         Limit::Spawns,
         Limit::Entities,
+        Limit::CpuPercent,
         Limit::OriginProcesses,
         Limit::OriginMemoryBytes,
         Limit::OriginEntities,
+        Limit::OriginCpuPercent,
     ];
 
     /// Its name, as in a manifest; of those of an origin with `origin_` before it.
@@ -178,9 +193,11 @@ impl Limit {
             Limit::Children => "children",
             Limit::Spawns => "spawns_per_s",
             Limit::Entities => "entities",
+            Limit::CpuPercent => "cpu_percent",
             Limit::OriginProcesses => "origin_processes",
             Limit::OriginMemoryBytes => "origin_memory_bytes",
             Limit::OriginEntities => "origin_entities",
+            Limit::OriginCpuPercent => "origin_cpu_percent",
         }
     }
 
@@ -190,6 +207,7 @@ impl Limit {
         const SPAWNS: [&str; 2] = ["spawn", "spawns"];
         const BATCHES: [&str; 2] = ["batch", "batches"];
         const ONES: [&str; 2] = ["more", "more"];
+        const TURNS: [&str; 2] = ["turn", "turns"];
         match self {
             Limit::MemoryBytes => ("memory used up", "bytes", MORE),
             Limit::TableElements => ("tables full", "elements", MORE),
@@ -203,9 +221,13 @@ impl Limit {
             Limit::Children => ("as many children alive as may be", "processes", SPAWNS),
             Limit::Spawns => ("too many spawns at once", "spawns a second", SPAWNS),
             Limit::Entities => ("as many things in the scene as may be", "entities", BATCHES),
+            Limit::CpuPercent => ("processor time used up", "percent of a processor", TURNS),
             Limit::OriginProcesses => ("its peer of origin has as many as may be", "processes", SPAWNS),
             Limit::OriginMemoryBytes => ("memory of its peer of origin used up", "bytes", MORE),
             Limit::OriginEntities => ("its peer of origin has as many as may be", "entities", BATCHES),
+            Limit::OriginCpuPercent => {
+                ("processor time of its peer of origin used up", "percent of a processor", TURNS)
+            }
         }
     }
 
@@ -213,6 +235,10 @@ impl Limit {
     pub(crate) fn text(self, max: u64, times: u64) -> String {
         let (what, unit, refused) = self.words();
         let refused = refused[usize::from(times != 1)];
-        format!("{what}: {max} {unit}; {times} {refused} refused (limit `{}`)", self.name())
+        let how = match self {
+            Limit::CpuPercent | Limit::OriginCpuPercent => "held up",
+            _ => "refused",
+        };
+        format!("{what}: {max} {unit}; {times} {refused} {how} (limit `{}`)", self.name())
     }
 }

@@ -106,7 +106,13 @@ impl Inner {
             Note::Later(due) => self.unsaid.0.lock().push_back((due, process.id, limit)),
             Note::Nothing => {}
         }
-        if matches!(limit, Limit::OriginProcesses | Limit::OriginMemoryBytes | Limit::OriginEntities) {
+        if matches!(
+            limit,
+            Limit::OriginProcesses
+                | Limit::OriginMemoryBytes
+                | Limit::OriginEntities
+                | Limit::OriginCpuPercent
+        ) {
             self.origin_reached(process.current().code.origin, limit, max);
         }
     }
@@ -215,6 +221,11 @@ mod tests {
         let text = Limit::MailboxSignals.text(4096, 17);
         assert_eq!(text, "mailbox full: 4096 signals; 17 messages refused (limit `mailbox_signals`)");
         assert!(Limit::Children.text(8, 1).contains("8 processes; 1 spawn refused (limit `children`)"));
+        let text = Limit::CpuPercent.text(10, 2);
+        assert_eq!(
+            text,
+            "processor time used up: 10 percent of a processor; 2 turns held up (limit `cpu_percent`)"
+        );
         // Each has a name of its own, in the order of its number.
         for (index, limit) in Limit::ALL.into_iter().enumerate() {
             assert_eq!(limit as usize, index);

@@ -4,6 +4,7 @@
 use crate::{
     Code, ExitKind, ExitReason, Limit, Limits, OriginLimits, Spec,
     accounts::{Account, Place, Spawned},
+    budget::Meter,
     hibernation::Seen,
     life::{Change, History},
     lock::{AtomicBool as Flag, AtomicUsize, RwLock},
@@ -42,6 +43,9 @@ pub enum State {
     Parked = 3,
     /// It has done so for a while, and has given back what it does not need for that.
     Hibernated = 4,
+    /// It has used up its processor time, or that of its peer of origin, and goes on when there is some again. Never stored: a process is
+    /// one of the others besides.
+    Throttled = 5,
 }
 
 impl State {
@@ -53,6 +57,7 @@ impl State {
             State::Waiting => "waiting",
             State::Parked => "parked",
             State::Hibernated => "hibernated",
+            State::Throttled => "throttled",
         }
     }
 
@@ -109,6 +114,8 @@ pub struct ProcessInfo {
     pub memory_bytes: u64,
     /// Processor time in nanoseconds: measured for long turns, estimated from samples for short ones.
     pub cpu_ns: u64,
+    /// How long it was held up because it, or its peer of origin, had used up its processor time, in nanoseconds.
+    pub throttled_ns: u64,
     /// The lump of its module, if it has one.
     pub module: Option<LumpId>,
     /// The peer whose authority it has.
@@ -219,6 +226,7 @@ impl Kill {
 impl Process {
     pub(crate) fn new(id: ProcessId, spec: Arc<Spec>, place: Place) -> Process {
         let code = Code { program: spec.program.clone(), module: spec.module, origin: spec.origin };
+        let meter = Meter::new(spec.limits.cpu_percent, place.account());
         Process {
             id,
             started_at: SystemTime::now(),
@@ -234,7 +242,7 @@ impl Process {
             state: AtomicU8::new(State::Starting as u8),
             has_started: AtomicBool::new(false),
             is_restarting: AtomicBool::new(false),
-            slice: Slice::default(),
+            slice: Slice::new(meter),
             lane: AtomicU8::new(Lane::Fiber as u8),
             memory_bytes: AtomicU64::new(0),
             seen: Seen::default(),
@@ -280,6 +288,13 @@ impl Process {
         Spec { program, module, origin, ..(*self.spec).clone() }
     }
 
+    fn state(&self) -> State {
+        match self.slice.meter() {
+            Some(meter) if meter.is_held_up() => State::Throttled,
+            _ => State::from_number(self.state.load(Relaxed)),
+        }
+    }
+
     fn lane(&self) -> Lane {
         match self.lane.load(Relaxed) {
             _ if self.slice.in_hog_lane() => Lane::Hog,
@@ -296,12 +311,13 @@ impl Process {
         ProcessInfo {
             id: self.id,
             names: self.names.list(),
-            state: State::from_number(self.state.load(Relaxed)),
+            state: self.state(),
             lane: self.lane(),
             mailbox_len,
             mailbox_bytes,
             memory_bytes: self.memory_bytes.load(Relaxed),
             cpu_ns: self.slice.cpu_ns(),
+            throttled_ns: self.slice.meter().map_or(0, Meter::held_up_ns),
             module: run.code.module,
             origin: run.code.origin,
             parent: self.spec.parent,
@@ -420,6 +436,30 @@ impl<P: Listed> Directory<P> {
     /// Whoever has removed one after [`close`](Directory::close) and [`all`](Directory::all) sees it.
     pub(crate) fn is_closed(&self) -> bool {
         self.is_closed.load(Relaxed)
+    }
+
+    /// The first of those behind a process, in the order of their ids; none only if there are none.
+    pub(crate) fn after(&self, after: Option<ProcessId>, most: usize) -> Vec<Arc<P>> {
+        let mut after = after.map(ProcessId::to_bits);
+        loop {
+            let mut ids = Vec::new();
+            for shard in &self.shards {
+                ids.extend(shard.read().keys().copied().filter(|id| after.is_none_or(|after| *id > after)));
+            }
+            if ids.len() > most {
+                ids.select_nth_unstable(most);
+                ids.truncate(most);
+            }
+            ids.sort_unstable();
+            let Some(last) = ids.last() else { return Vec::new() };
+            after = Some(*last);
+            let found = ids.iter().filter_map(|id| self.get(ProcessId::from_bits(*id)));
+            let found: Vec<_> = found.collect();
+            // All of them may have ended meanwhile.
+            if !found.is_empty() {
+                return found;
+            }
+        }
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<P>> {

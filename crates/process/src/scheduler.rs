@@ -13,7 +13,11 @@
 //! Slices are measured by the thread's own processor clock: by the wall clock, a process whose thread
 //! the operating system took away would wrongly be sent behind the hogs.
 
-use crate::{lane::FastLane, record::Process};
+use crate::{
+    budget::{self, Meter},
+    record::Process,
+    table::Inner,
+};
 use parking_lot::Mutex;
 use std::{
     future::{Future, poll_fn},
@@ -82,6 +86,8 @@ pub(crate) struct Slice {
     place: OnceLock<Arc<Mutex<Place>>>,
     cpu_ns: AtomicU64,
     turns: AtomicU64,
+    /// Made for who has a budget, which most have not.
+    meter: OnceLock<Box<Meter>>,
 }
 
 /// Where a process stands in the hog lane.
@@ -113,6 +119,37 @@ impl Place {
 const SAMPLED: u64 = 16;
 
 impl Slice {
+    /// Of one that has the budgets of this meter.
+    pub(crate) fn new(meter: Option<Meter>) -> Slice {
+        let slice = Slice::default();
+        slice.set_meter(meter);
+        slice
+    }
+
+    /// The budgets that it has, if any.
+    pub(crate) fn meter(&self) -> Option<&Meter> {
+        self.meter.get().map(|meter| &**meter)
+    }
+
+    /// It has budgets from now on, if it had none.
+    pub(crate) fn set_meter(&self, meter: Option<Meter>) {
+        if let Some(meter) = meter {
+            let _ = self.meter.set(Box::new(meter));
+        }
+    }
+
+    /// What a turn takes it, about.
+    pub(crate) fn mean_ns(&self) -> u64 {
+        self.cpu_ns() / self.turns.load(Relaxed).max(1)
+    }
+
+    fn charge(&self, cpu_ns: u64) {
+        self.cpu_ns.fetch_add(cpu_ns, Relaxed);
+        if let Some(meter) = self.meter() {
+            meter.charge(cpu_ns);
+        }
+    }
+
     /// A turn begins. The result is whether to time it, and for how many turns it stands.
     pub(crate) fn begin(&self) -> Option<u64> {
         self.noted_ns.store(0, Relaxed);
@@ -122,6 +159,8 @@ impl Slice {
         self.turns.store(turn + 1, Relaxed);
         match turn {
             0..SAMPLED => Some(1),
+            // Of one that has a budget each: what is not timed could be used for nothing.
+            _ if self.meter().is_some() => Some(1),
             _ if turn.is_multiple_of(SAMPLED) => Some(SAMPLED),
             _ => None,
         }
@@ -129,9 +168,11 @@ impl Slice {
 
     /// A turn that was timed has ended.
     pub(crate) fn end(&self, wall_ns: u64, stands_for: u64) {
-        // A turn that had ticks was measured by them.
-        if self.noted_ns.load(Relaxed) == 0 {
-            self.cpu_ns.fetch_add(wall_ns * stands_for, Relaxed);
+        match self.noted_ns.load(Relaxed) {
+            0 => self.charge(wall_ns * stands_for),
+            // A turn that had ticks was measured by them, but for what came after the last.
+            noted if self.meter().is_some() => self.charge(thread_cpu_ns().saturating_sub(noted)),
+            _ => {}
         }
     }
 
@@ -141,7 +182,7 @@ impl Slice {
         let noted = self.noted_ns.load(Relaxed);
         if noted == 0 {
             // Up to a tick has passed before this one; half of it is the best guess.
-            self.cpu_ns.fetch_add(500_000, Relaxed);
+            self.charge(500_000);
             self.noted_ns.store(now, Relaxed);
             return Tick::Continue;
         }
@@ -149,7 +190,8 @@ impl Slice {
         if used < SLICE_NS {
             return Tick::Continue;
         }
-        self.cpu_ns.fetch_add(used, Relaxed);
+        // If that was the last of its budget, it is held up before it is polled again.
+        self.charge(used);
         self.noted_ns.store(now, Relaxed);
         if self.overruns.load(Relaxed) == 0 {
             self.overruns.store(1, Relaxed);
@@ -166,7 +208,8 @@ impl Slice {
     }
 
     /// See [`crate::Context::tick_here`]. Returns when the plain call may go on; `false` if it must not.
-    pub(crate) fn tick_here(&self, scheduler: &Scheduler, lane: &FastLane, process: &Process) -> bool {
+    pub(crate) fn tick_here(&self, table: &Inner, process: &Process) -> bool {
+        let Inner { scheduler, lane, .. } = table;
         let is_over = || process.kill.asked.load(Acquire) || lane.is_stopped();
         if is_over() {
             return false;
@@ -175,7 +218,7 @@ impl Slice {
         let noted = self.noted_ns.load(Relaxed);
         if noted == 0 {
             // As in `tick`.
-            self.cpu_ns.fetch_add(500_000, Relaxed);
+            self.charge(500_000);
             self.noted_ns.store(now, Relaxed);
             self.is_long.store(true, Relaxed);
             lane.share_queue();
@@ -185,7 +228,7 @@ impl Slice {
         if used < SLICE_NS {
             return true;
         }
-        self.cpu_ns.fetch_add(used, Relaxed);
+        self.charge(used);
         self.noted_ns.store(now, Relaxed);
         if !lane.leave() {
             // There is no thread for the others: they wait for the next tick, which tries again.
@@ -194,10 +237,17 @@ impl Slice {
         self.overruns.store(2, Relaxed);
         // Whoever waits for the permit goes first.
         self.leave_place();
+        let is_needed = || is_over() || process.change.is_asked();
+        while !is_needed()
+            && let Some(until) = table.must_wait(process)
+        {
+            budget::hold_thread(process, until, is_needed);
+            self.go_on();
+        }
         let mut permit = pin!(scheduler.hogs.clone().acquire_owned());
         let permit = futures::executor::block_on(poll_fn(|cx| {
             process.kill.waker.register(cx.waker());
-            if is_over() || process.change.is_asked() {
+            if is_needed() {
                 return Poll::Ready(None);
             }
             permit.as_mut().poll(cx).map(Result::ok)
@@ -233,9 +283,19 @@ impl Slice {
         }
     }
 
-    /// The process has ended: others get its place.
+    /// It was held up, and is no longer.
+    pub(crate) fn go_on(&self) {
+        if let Some(meter) = self.meter() {
+            meter.go_on();
+        }
+    }
+
+    /// The process has ended: others get its place, and what it has of a budget.
     pub(crate) fn finish(&self) {
         self.leave_place();
+        if let Some(meter) = self.meter() {
+            meter.finish();
+        }
     }
 
     fn leave_place(&self) {

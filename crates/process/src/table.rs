@@ -449,6 +449,11 @@ impl Processes {
         self.0.directory.all().iter().map(|process| process.info()).collect()
     }
 
+    /// The first `most` of those whose ids are behind this one, by id; of all, if that is `None`.
+    pub fn list_after(&self, after: Option<ProcessId>, most: usize) -> Vec<ProcessInfo> {
+        self.0.directory.after(after, most.max(1)).iter().map(|process| process.info()).collect()
+    }
+
     /// A process of this peer that has not ended.
     pub fn info(&self, id: ProcessId) -> Option<ProcessInfo> {
         self.0.directory.get(id).map(|process| process.info())

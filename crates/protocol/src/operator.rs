@@ -101,17 +101,25 @@ pub enum Request {
     ListLumps {},
     /// What this peer has made of lumps for its picture. Answer: one [`AssetInfo`] for each.
     ListAssets {},
-    /// The processes of one peer. Answer: one [`ProcessInfo`] for each.
+    /// The processes of one peer, in the order of their ids. Answer: one [`ProcessInfo`] for each. To another peer the answer is as many as
+    /// fit a frame, and none at the end of the list.
     ListProcesses {
         /// Which peer's; this one's if absent.
         #[serde(default, with = "text::number_option", skip_serializing_if = "Option::is_none")]
         peer: Option<PeerId>,
+        /// Those behind this one alone.
+        #[serde(default, with = "text::option", skip_serializing_if = "Option::is_none")]
+        after: Option<ProcessId>,
     },
-    /// The services of one peer, in the order in which they start. Answer: one [`ServiceInfo`] for each.
+    /// The services of one peer, in the order in which they start. Answer: one [`ServiceInfo`] for each; to another peer as for
+    /// [`Request::ListProcesses`].
     ListServices {
         /// Which peer's; this one's if absent.
         #[serde(default, with = "text::number_option", skip_serializing_if = "Option::is_none")]
         peer: Option<PeerId>,
+        /// Those behind the one of this name alone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<String>,
     },
     /// Start a process. Answer: [`Spawned`].
     Spawn {

@@ -300,7 +300,12 @@ impl World {
 
     fn hibernating(workers: usize, hibernate_after: Option<Duration>) -> World {
         let peer = Arc::new(Peer::default());
-        let all = OriginLimits { processes: usize::MAX, memory_bytes: u64::MAX, entities: usize::MAX };
+        let all = OriginLimits {
+            processes: usize::MAX,
+            memory_bytes: u64::MAX,
+            entities: usize::MAX,
+            cpu_percent: None,
+        };
         let config = Config { own: all, hibernate_after, ..Config::new(HERE, 1, workers) };
         let processes = Processes::new(config, peer.clone());
         let wasm = Wasm::new(WasmConfig::default(), peer.clone()).unwrap();

@@ -52,6 +52,27 @@ const GROWER: &str = r#"
         (drop (call $send (i64.load (i32.const 8)) (i32.const 100) (i32.const 8)))
         (br $next)))))"#;
 
+/// Computes until it was held up for longer than it had been, each time that it is told to, and answers for how long.
+const BUSY: &str = r#"
+    (func (export "start"))
+    (func (export "wake") (local $before i64) (loop $next
+      (if (i32.gt_s (call $try_recv (i32.const 0) (i32.const 32)) (i32.const 0)) (then
+        (local.set $before (call $throttled))
+        (loop $compute (br_if $compute (i64.eq (local.get $before) (call $throttled))))
+        (i64.store (i32.const 100) (call $throttled))
+        (drop (call $send (i64.load (i32.const 8)) (i32.const 100) (i32.const 8)))
+        (br $next)))))"#;
+
+/// The same on a stack of its own.
+const BUSY_FIBER: &str = r#"
+    (func (export "start") (local $before i64) (loop $next
+      (drop (call $recv (i32.const 0) (i32.const 32) (i32.const -1)))
+      (local.set $before (call $throttled))
+      (loop $compute (br_if $compute (i64.eq (local.get $before) (call $throttled))))
+      (i64.store (i32.const 100) (call $throttled))
+      (drop (call $send (i64.load (i32.const 8)) (i32.const 100) (i32.const 8)))
+      (br $next)))"#;
+
 const PAGE: u64 = 65_536;
 
 /// A world in which the guests of another peer may have this together.
@@ -181,6 +202,32 @@ async fn the_memory_of_one_origin_is_bounded_and_others_have_theirs() {
     eventually(|| world.state(id) == Some(hearth_process::State::Parked)).await;
     assert_eq!(world.processes.origin(elsewhere()).memory_bytes, 10 * PAGE);
     assert_eq!(world.processes.info(id).unwrap().memory_bytes, 2 * PAGE);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guest_of_some_percent_is_held_up_and_sees_it_and_its_neighbour_is_not() {
+    let world = World::new();
+    let mut probe = world.probe();
+    // Little enough that it has that much on a busy machine too.
+    let limits = Limits { cpu_percent: Some(2), ..Limits::default() };
+    let neighbour = world.spawn_with(ECHO, with(HERE, Limits::default()));
+    for text in [BUSY, BUSY_FIBER] {
+        let busy = world.spawn_with(text, with(HERE, limits));
+        let mut before = 0;
+        for round in 1..=3 {
+            let held_up = probe.ask(busy, 0).await;
+            assert!(held_up > before, "{held_up} ns after {before} ns");
+            assert!(world.processes.info(busy).unwrap().throttled_ns >= held_up);
+            assert!(times(&world, busy, Limit::CpuPercent) >= round);
+            before = held_up;
+        }
+        assert!(log(&world, busy).contains("processor time used up: 2 percent of a processor"));
+        for number in 0..100 {
+            assert_eq!(probe.ask(neighbour, number).await, number + 1);
+        }
+        let info = world.processes.info(neighbour).unwrap();
+        assert_eq!((info.throttled_ns, info.reached), (0, vec![]));
+    }
 }
 
 /// Has one page, and may have two.

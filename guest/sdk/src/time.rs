@@ -19,6 +19,13 @@ pub fn wall() -> Duration {
     Duration::from_nanos(sys::clock_wall())
 }
 
+/// How long this process was held up so far because it, or all processes of its peer of origin together, had used up its processor
+/// time: the limit `cpu_percent`. A script whose work may be put off looks at it before and after a piece of that, and does
+/// less if it grows.
+pub fn throttled() -> Duration {
+    Duration::from_nanos(sys::throttled())
+}
+
 fn nanos(duration: Duration) -> u64 {
     // Above it: 292 years. The contract's number is signed.
     duration.as_nanos().min(i64::MAX as u128) as u64

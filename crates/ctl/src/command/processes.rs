@@ -21,7 +21,8 @@ const TEXT_BYTES_MAX: usize = 64 << 20;
 
 pub(super) async fn list(peer: &Peer, place: &Place, output: &mut Output) -> Result<()> {
     let number = peer.number_of(place).await?;
-    let processes: Vec<ProcessInfo> = peer.list(&Request::ListProcesses { peer: number }).await?;
+    let processes: Vec<ProcessInfo> =
+        peer.list(&Request::ListProcesses { peer: number, after: None }).await?;
     let columns = [
         left("ID"),
         left("NAME"),
@@ -197,6 +198,11 @@ pub(super) async fn info(peer: &Peer, id: ProcessId, output: &mut Output) -> Res
         _ => value,
     };
     let text = |value: Option<u64>| value.map(|value| value.to_string());
+    let throttled = match info.throttled_ns {
+        0 => String::new(),
+        time if pretty => span(time),
+        time => seconds(time),
+    };
     let mut fields = vec![
         ("id", info.id.to_string()),
         ("name", info.names.join(",")),
@@ -206,6 +212,7 @@ pub(super) async fn info(peer: &Peer, id: ProcessId, output: &mut Output) -> Res
         ("mailbox-bytes", of(bytes(info.mailbox_bytes), info.mailbox_bytes_max.map(bytes))),
         ("memory", of(bytes(info.memory_bytes), info.memory_bytes_max.map(bytes))),
         ("cpu", if pretty { span(info.cpu_ns) } else { seconds(info.cpu_ns) }),
+        ("throttled", throttled),
         ("received", info.messages_received.to_string()),
         ("module", info.module.map(|id| id.to_string()).unwrap_or_default()),
         ("history", history(&info, pretty)),

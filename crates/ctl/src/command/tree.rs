@@ -42,8 +42,9 @@ enum Node {
 
 pub(super) async fn tree(peer: &Peer, place: &Place, output: &mut Output) -> Result<()> {
     let number = peer.number_of(place).await?;
-    let services: Vec<ServiceInfo> = peer.list(&Request::ListServices { peer: number }).await?;
-    let processes: Vec<ProcessInfo> = peer.list(&Request::ListProcesses { peer: number }).await?;
+    let services: Vec<ServiceInfo> = peer.list(&Request::ListServices { peer: number, after: None }).await?;
+    let processes: Vec<ProcessInfo> =
+        peer.list(&Request::ListProcesses { peer: number, after: None }).await?;
     let rows = rows(services, processes);
     if output.pretty() {
         return draw(&rows).iter().try_for_each(|line| output.line(line));

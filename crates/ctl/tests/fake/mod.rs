@@ -281,6 +281,7 @@ fn processes() -> Vec<ProcessInfo> {
         mailbox_bytes: 2048,
         memory_bytes: 1_179_648,
         cpu_ns: 12_345_678,
+        throttled_ns: 0,
         module: Some(lump()),
         origin: PeerId::SERVER,
         parent: Some(process(1)),
@@ -392,15 +393,19 @@ impl Peer {
                 io.reply(&asset("Mesh", AssetState::Ready, 1_500_000)).await?;
                 io.reply(&AssetInfo { reason, ..asset("Scene", AssetState::Failed, 0) }).await?;
             }
-            Request::ListProcesses { peer: None } => io.reply_all(processes()).await?,
-            Request::ListProcesses { peer: Some(id) } if id.number() == 3 => {
+            Request::ListProcesses { peer: None, .. } => io.reply_all(processes()).await?,
+            Request::ListProcesses { peer: Some(id), .. } if id.number() == 3 => {
                 io.reply_all(&processes()[1..]).await?
             }
-            Request::ListProcesses { peer: Some(id) } if id.number() == 5 => io.reply_all(family().1).await?,
-            Request::ListServices { peer: Some(id) } if id.number() == 5 => io.reply_all(family().0).await?,
-            Request::ListServices { peer: None } => {}
-            Request::ListServices { peer: Some(id) } => return Err(Failure::no_peer(id)),
-            Request::ListProcesses { peer: Some(id) } => return Err(Failure::no_peer(id)),
+            Request::ListProcesses { peer: Some(id), .. } if id.number() == 5 => {
+                io.reply_all(family().1).await?
+            }
+            Request::ListServices { peer: Some(id), .. } if id.number() == 5 => {
+                io.reply_all(family().0).await?
+            }
+            Request::ListServices { peer: None, .. } => {}
+            Request::ListServices { peer: Some(id), .. } => return Err(Failure::no_peer(id)),
+            Request::ListProcesses { peer: Some(id), .. } => return Err(Failure::no_peer(id)),
             Request::Spawn { name, module, .. } => match name.as_deref() {
                 Some("taken") => {
                     return Err(Failure::new(ErrorCode::Taken, "the name `taken` is in use"));
@@ -458,6 +463,7 @@ impl Peer {
                 info.history_index = Some(1);
                 info.memory_bytes_max = Some(64 << 20);
                 info.mailbox_signals_max = Some(1000);
+                info.throttled_ns = 1_500_000_000;
                 io.reply(&info).await?;
             }
             Request::Tail { id, lines, follow } => return self.tail(id, lines, follow, io).await,

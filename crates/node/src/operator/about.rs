@@ -7,8 +7,13 @@ use hearth_process::{Limit, ProcessInfo as Known, State};
 use hearth_protocol::operator::{LimitInfo, ProcessInfo, ProcessState};
 use std::collections::BTreeMap;
 
+/// Most links of a process that are told of: what is told of one fits a frame between peers.
+const LINKS_TOLD: usize = 1024;
+
 /// What a list tells of a process.
 pub(super) fn brief(inner: &Inner, known: &Known) -> ProcessInfo {
+    let mut links = inner.processes.links(known.id).unwrap_or_default();
+    links.truncate(LINKS_TOLD);
     let mut limits = limits(inner, known);
     limits.retain(|_, limit| limit.reached > 0 || limit.used.is_some_and(|used| used > 0));
     // Of those of its origin there is as much to say of each process.
@@ -22,16 +27,18 @@ pub(super) fn brief(inner: &Inner, known: &Known) -> ProcessInfo {
             State::Waiting => ProcessState::Waiting,
             State::Parked => ProcessState::Parked,
             State::Hibernated => ProcessState::Hibernated,
+            State::Throttled => ProcessState::Throttled,
         },
         lane: known.lane.name().into(),
         mailbox_signals: known.mailbox_len as u64,
         mailbox_bytes: known.mailbox_bytes as u64,
         memory_bytes: known.memory_bytes,
         cpu_ns: known.cpu_ns,
+        throttled_ns: known.throttled_ns,
         module: known.module,
         origin: known.origin,
         parent: known.parent,
-        links: inner.processes.links(known.id).unwrap_or_default(),
+        links,
         started_ms: millis(known.started),
         messages_received: known.signals_received,
         limits,
@@ -76,9 +83,11 @@ fn limits(inner: &Inner, known: &Known) -> BTreeMap<String, LimitInfo> {
             Limit::Children => (Some(known.children), Some(own.children as u64)),
             Limit::Spawns => (None, own.spawns_per_s.map(u64::from)),
             Limit::Entities => (Some(entities as u64), Some(own.entities as u64)),
+            Limit::CpuPercent => (None, own.cpu_percent.map(u64::from)),
             Limit::OriginProcesses => (Some(origin.processes), Some(origin.limits.processes as u64)),
             Limit::OriginMemoryBytes => (Some(origin.memory_bytes), Some(origin.limits.memory_bytes)),
             Limit::OriginEntities => (Some(of_origin as u64), Some(origin.limits.entities as u64)),
+            Limit::OriginCpuPercent => (None, origin.limits.cpu_percent.map(u64::from)),
         };
         let reached = known.reached.iter().find(|(reached, _)| *reached == limit);
         (limit.name().to_owned(), LimitInfo { used, max, reached: reached.map_or(0, |(_, times)| *times) })

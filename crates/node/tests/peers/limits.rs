@@ -10,7 +10,7 @@ use hearth_abi::{
 use hearth_ipc::Client;
 use hearth_node::{Flaw, Manifest, ManifestError, Node, ServerOptions, StartError, serve};
 use hearth_process::Limit;
-use hearth_protocol::operator::{LimitInfo, ProcessInfo, Request};
+use hearth_protocol::operator::{LimitInfo, ProcessInfo, ProcessState, Request};
 use std::{
     path::Path,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
@@ -53,7 +53,7 @@ async fn info(space: &Space, id: ProcessId) -> ProcessInfo {
 
 async fn listed(space: &Space, id: ProcessId) -> ProcessInfo {
     let client = Client::connect(&space.server.socket).await.unwrap();
-    let request = Request::ListProcesses { peer: None };
+    let request = Request::ListProcesses { peer: None, after: None };
     let all: Vec<ProcessInfo> = soon("an operator's answer", client.list(&request)).await.unwrap();
     all.into_iter().find(|info| info.id == id).unwrap()
 }
@@ -93,7 +93,7 @@ async fn of(client: &Node, space: &Space, module: Bytes) -> Guest {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_manifest_changes_what_processes_may_use() {
     let manifest = "[limits]\ntimers = 7\nmemory_bytes = 1_048_576\n\n[limits.own]\nprocesses = 1000\n\n\
-        [[service]]\nname = 'low'\nmodule = 'spawner.wasm'\n\n[service.limits]\nchildren = 1\ntimers = 3\n\n\
+        [[service]]\nname = 'low'\nmodule = 'spawner.wasm'\n\n[service.limits]\nchildren = 1\ntimers = 3\ncpu_percent = 80\n\n\
         [[service]]\nname = 'high'\nmodule = 'spawner.wasm'\n\n[service.limits]\ntimers = 99\nspawns_per_s = 50\n";
     let space = Space::start_in(folder(manifest), |options| options.boot = true).await;
     let (node, processes) = (space.node(), space.node().processes());
@@ -104,11 +104,12 @@ async fn a_manifest_changes_what_processes_may_use() {
     }
     let (of_low, of_high) = (info(&space, low).await, info(&space, high).await);
     let limits = |info: &ProcessInfo| {
-        ["timers", "memory_bytes", "children", "spawns_per_s", "origin_processes"]
+        ["timers", "memory_bytes", "children", "spawns_per_s", "origin_processes", "cpu_percent"]
             .map(|limit| max(info, limit))
     };
-    assert_eq!(limits(&of_low), [Some(3), Some(1 << 20), Some(1), None, Some(1000)]);
-    assert_eq!(limits(&of_high), [Some(99), Some(1 << 20), Some(65_536), Some(50), Some(1000)]);
+    assert_eq!(limits(&of_low), [Some(3), Some(1 << 20), Some(1), None, Some(1000), Some(80)]);
+    assert_eq!(limits(&of_high), [Some(99), Some(1 << 20), Some(65_536), Some(50), Some(1000), None]);
+    assert_eq!(max(&of_low, "origin_cpu_percent"), None, "the peer's own have what others leave");
     assert_eq!(of_low.memory_bytes_max, Some(1 << 20));
 
     // Its children have no more than it has, and no more than every process.
@@ -121,7 +122,8 @@ async fn a_manifest_changes_what_processes_may_use() {
         let mut children = processes.list().into_iter().filter(|info| info.parent == Some(parent));
         children.next_back().unwrap().id
     };
-    assert_eq!(max(&info(&space, child_of(low).await).await, "timers"), Some(3));
+    let of_child = info(&space, child_of(low).await).await;
+    assert_eq!((max(&of_child, "timers"), max(&of_child, "cpu_percent")), (Some(3), Some(80)));
     assert_eq!(limits(&info(&space, child_of(high).await).await)[0], Some(7));
 
     // The second child of the one that may have one: refused, seen from outside, and the neighbour has another.
@@ -182,6 +184,38 @@ async fn the_scripts_of_a_stranger_have_a_bound_of_their_own() {
     assert_eq!(processes.origin(ada.node.id()).memory_bytes, 80 << 16);
     leave(ada).await;
     leave(bob).await;
+    stop(space.server).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_that_computes_without_end_has_its_share_and_everybody_sees_it() {
+    let space = Space::start_in(folder("[limits.origin]\ncpu_percent = 5\n"), |_| {}).await;
+    let ada = space.join("ada").await;
+    let processes = space.node().processes();
+    let text =
+        r#"(module (memory (export "memory") 1) (func (export "start") (loop $for_ever (br $for_ever))))"#;
+    let hog = of(&ada.node, &space, wat::parse_str(text).unwrap().into()).await;
+    soon("it is held up", async {
+        while listed(&space, hog.id).await.state != ProcessState::Throttled {
+            tokio::time::sleep(Duration::from_millis(3)).await;
+        }
+    })
+    .await;
+    let seen = info(&space, hog.id).await;
+    assert!(seen.throttled_ns > 0 && seen.cpu_ns > 0, "{seen:?}");
+    let of_origin = seen.limits["origin_cpu_percent"];
+    assert!(of_origin.max == Some(5) && of_origin.reached > 0, "{of_origin:?}");
+    assert_eq!(seen.limits["cpu_percent"], LimitInfo::default());
+    let log = processes.log_lines(hog.id, 10).unwrap();
+    assert!(log.iter().any(|line| line.text.contains("5 percent of a processor")), "{log:?}");
+    // Its neighbours speak as before, and it is killed as any other.
+    let theirs = Guest::start(space.node(), echo()).await;
+    let mut post = Guest::start(&ada.node, post()).await;
+    round_trip(&mut post, theirs.id, "as before").await;
+    assert_eq!(info(&space, theirs.id).await.throttled_ns, 0);
+    ada.node.processes().kill(None, hog.id, "enough").unwrap();
+    soon("its end", processes.exited(hog.id)).await;
+    leave(ada).await;
     stop(space.server).await;
 }
 
@@ -299,6 +333,11 @@ fn ranges_of_limits_are_explained() {
         Err("`memory_bytes` is 65535, and must be from 65536 to 4294967296"),
     );
     check("[limits]\nspawns_per_s = 0", Err("`spawns_per_s` is 0, and must be from 1 to 10000000"));
+    check(
+        "[limits]\ncpu_percent = 150\n[limits.own]\ncpu_percent = 1\n[limits.origin]\ncpu_percent = 100_000",
+        Ok(()),
+    );
+    check("[limits.origin]\ncpu_percent = 0", Err("`cpu_percent` is 0, and must be from 1 to 100000"));
     check("[limits.own]\nprocesses = 0", Err("`processes` is 0, and must be from 1 to 1048576"));
     check(
         "[[service]]\nname = 'a'\nmodule = 'm'\n[service.limits]\nmailbox_signals = 0",

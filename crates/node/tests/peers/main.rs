@@ -9,6 +9,7 @@ mod alone;
 mod directory;
 mod keyboard;
 mod limits;
+mod lists;
 mod lumps;
 mod messages;
 mod pointers;

@@ -222,7 +222,7 @@ async fn a_service_that_ends_too_often_is_given_up_and_the_others_go_on() {
     tell(node, weak, b"x");
     logs(node, root, "`weak` is given up (it ended 3 times").await;
     assert_eq!((processes.whereis("weak"), children(node, root)), (None, 0));
-    let services: Vec<ServiceInfo> = operate(&space, &Request::ListServices { peer: None })
+    let services: Vec<ServiceInfo> = operate(&space, &Request::ListServices { peer: None, after: None })
         .await
         .unwrap()
         .into_iter()

@@ -21,6 +21,8 @@ pub enum ProcessState {
     Parked,
     /// It has done so for a while: of its memory only what it has written is kept.
     Hibernated,
+    /// It has used up its processor time, or that of its peer of origin, and goes on when there is some again.
+    Throttled,
     /// It is being ended.
     Ending,
     /// A state that this version does not know.
@@ -37,6 +39,7 @@ impl ProcessState {
             ProcessState::Waiting => "waiting",
             ProcessState::Parked => "parked",
             ProcessState::Hibernated => "hibernated",
+            ProcessState::Throttled => "throttled",
             ProcessState::Ending => "ending",
             ProcessState::Unknown => "unknown",
         }
@@ -65,6 +68,9 @@ pub struct ProcessInfo {
     pub memory_bytes: u64,
     /// CPU time that it has used, in nanoseconds.
     pub cpu_ns: u64,
+    /// How long it was held up because it, or its peer of origin, had used up its processor time, in nanoseconds.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub throttled_ns: u64,
     /// The lump that is its module; absent for what is no module.
     #[serde(default, with = "text::option", skip_serializing_if = "Option::is_none")]
     pub module: Option<LumpId>,

@@ -94,6 +94,7 @@ pub(crate) const CALLS: &[CallType] = &[
     call("group_members", &[I32, I32, I64], I32),
     call("clock_monotonic", &[], I64),
     call("clock_wall", &[], I64),
+    call("throttled", &[], I64),
     call("timer", &[I64, I64], I32),
     call("cancel_timer", &[I64], I32),
     call("random", &[I32, I32], I32),
@@ -165,6 +166,7 @@ pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         since.map_or(0, |time| time.as_nanos() as i64)
     })?;
+    linker.func_wrap(m, "throttled", |call: Call<'_>| call.data().context.throttled().as_nanos() as i64)?;
     linker
         .func_wrap(m, "timer", |call: Call<'_>, after: i64, tag: u64| returned(timer(&call, after, tag)))?;
     linker.func_wrap(m, "cancel_timer", |call: Call<'_>, tag: u64| {

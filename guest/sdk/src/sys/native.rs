@@ -329,6 +329,11 @@ pub fn clock_wall() -> u64 {
     host(|host| host.now_ns)
 }
 
+pub fn throttled() -> u64 {
+    // Natively nothing is bounded.
+    0
+}
+
 pub fn timer(after_ns: u64, tag: u64) -> i32 {
     host(|host| host.timers.insert(tag, host.now_ns.saturating_add(after_ns)));
     0

@@ -64,6 +64,7 @@ mod import {
         pub(super) fn whereis(name: *const u8, len: usize) -> i64;
         pub(super) fn clock_monotonic() -> u64;
         pub(super) fn clock_wall() -> u64;
+        pub(super) fn throttled() -> u64;
         pub(super) fn timer(after: u64, tag: u64) -> i32;
         pub(super) fn cancel_timer(tag: u64) -> i32;
         pub(super) fn random(ptr: *mut u8, len: usize) -> i32;
@@ -287,6 +288,12 @@ pub fn clock_monotonic() -> u64 {
 pub fn clock_wall() -> u64 {
     // SAFETY: no pointers.
     unsafe { import::clock_wall() }
+}
+
+/// Nanoseconds for which this process was held up.
+pub fn throttled() -> u64 {
+    // SAFETY: no pointers.
+    unsafe { import::throttled() }
 }
 
 /// A timeout signal after so many nanoseconds.
