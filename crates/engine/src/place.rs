@@ -41,6 +41,8 @@ struct Entry {
     mesh: Option<MeshSource>,
     material: Option<Box<scene::Material>>,
     model: Option<LumpId>,
+    /// What its model plays, if that is not one of its own clips.
+    animation: Option<LumpId>,
     environment: Option<LumpId>,
     sound: Option<LumpId>,
     /// The face of its text.
@@ -258,6 +260,7 @@ impl Place {
             mesh: None,
             material: None,
             model: None,
+            animation: None,
             environment: None,
             sound: None,
             font: None,
@@ -389,6 +392,8 @@ impl Place {
                 self.use_anew(store, id);
             }
             Component::Animation(animation) => {
+                let lump = animation.lump;
+                let before = std::mem::replace(&mut entry.animation, lump);
                 let now_ns = world.resource::<Clock>().now(world.resource());
                 let mut entity = world.entity_mut(entity);
                 if let Some(mut playing) = entity.get_mut::<Playing>() {
@@ -397,6 +402,9 @@ impl Place {
                     entity.insert(Playing::new(*animation, now_ns));
                 }
                 self.unasked.insert(id);
+                if before != lump {
+                    self.use_anew(store, id);
+                }
             }
             Component::Node(node) => {
                 if world.entity(entity).contains::<Tied>() {
@@ -525,6 +533,9 @@ impl Place {
             }
             ComponentKind::Animation => {
                 world.entity_mut(entity).remove::<Playing>();
+                if entry.animation.take().is_some() {
+                    self.use_anew(store, id);
+                }
             }
             ComponentKind::Node => model::untie(world, entity),
             ComponentKind::Environment => {
@@ -587,6 +598,7 @@ impl Place {
         }
         keys.extend(entry.material.iter().flat_map(|material| texture_keys(material)));
         keys.extend(entry.model.map(Key::Model));
+        keys.extend(entry.animation.map(Key::Animation));
         keys.extend(entry.sound.map(Key::Sound));
         keys.extend(entry.font.map(Key::Font));
         keys.extend(entry.environment.map(Key::Environment));
@@ -601,10 +613,16 @@ impl Place {
         entry.keys = keys;
     }
 
-    /// These assets look otherwise than before. A sound looks like nothing, and a font is the matter of `text`.
+    /// These assets look otherwise than before. A sound looks like nothing, a font is the matter of `text`, and what is
+    /// played is looked up for each picture.
     pub(crate) fn assets_changed(&mut self, store: &Store, keys: &BTreeSet<Key>) {
-        let seen = keys.iter().filter(|key| !matches!(key, Key::Sound(_) | Key::Font(_)));
-        self.dirty.extend(seen.flat_map(|key| store.users(*key)));
+        for key in keys {
+            match key {
+                Key::Sound(_) | Key::Font(_) => {}
+                Key::Animation(_) => self.unasked.extend(store.users(*key)),
+                _ => self.dirty.extend(store.users(*key)),
+            }
+        }
     }
 
     /// Makes the looks that are out of date.
@@ -629,7 +647,7 @@ impl Place {
             if let Some(lump) = entry.model
                 && let Sight::Ready(Loaded::Model(model)) = store.look(Key::Model(lump))
                 && let Some(playing) = world.get::<Playing>(entry.entity)
-                && let Some(reason) = model.lacks(playing.clip())
+                && let Some((lump, reason)) = playing.cannot(lump, model, store)
             {
                 store.complain(lump, id, reason);
             }
