@@ -19,7 +19,11 @@ use hearth_engine::{EngineConfig, Picture, Quality};
 use hearth_scene::Change;
 use image::{ImageBuffer, ImageFormat, Rgb, Rgba, RgbaImage};
 use serde_json::{Value, json};
-use std::{io::Cursor, time::Duration};
+use std::{
+    f32::consts::{FRAC_PI_2, PI},
+    io::Cursor,
+    time::Duration,
+};
 
 /// A stage with a day, a sun and a floor.
 fn stage() -> Stage {
@@ -537,6 +541,65 @@ fn options_of_a_material_have_textures() {
 }
 
 /// The box of [`Glb::cuboid`] as a lump of class `Mesh`, with tangents and second uvs of its own.
+/// A blue letter with a red corner at its left above, so that one sees how it lies.
+fn letter() -> RgbaImage {
+    RgbaImage::from_fn(64, 64, |x, y| {
+        let is_ink = (24..32).contains(&x) && (18..60).contains(&y)
+            || (24..58).contains(&x) && (18..26).contains(&y)
+            || (24..50).contains(&x) && (34..42).contains(&y);
+        match (x, y) {
+            (0..16, 0..16) => Rgba([230, 20, 10, 255]),
+            _ if is_ink => Rgba([10, 20, 230, 255]),
+            _ => Rgba([235, 225, 200, 255]),
+        }
+    })
+}
+
+/// Where the middle of all pixels of one hue is: of red, or of blue.
+fn middle(picture: &Picture, hue: usize) -> [f32; 2] {
+    let (mut sum, mut count) = ([0.0; 2], 0.0f32);
+    for (i, pixel) in picture.rgba.chunks_exact(4).enumerate() {
+        let others =
+            pixel[..3].iter().enumerate().filter(|(at, _)| *at != hue).map(|(_, value)| *value).max();
+        if pixel[hue] > 90 && others.is_some_and(|most| pixel[hue] / 2 > most) {
+            sum[0] += (i as u32 % picture.width) as f32;
+            sum[1] += (i as u32 / picture.width) as f32;
+            count += 1.0;
+        }
+    }
+    assert!(count > 50.0, "{count} pixels of hue {hue} are seen");
+    sum.map(|sum| sum / count)
+}
+
+#[test]
+fn a_texture_stands_upright_on_every_side_of_a_box() {
+    let mut stage = Stage::with(EngineConfig {
+        quality: Some(Quality::Low),
+        fixed_step: Some(Duration::ZERO),
+        ..EngineConfig::default()
+    });
+    let letter = stage.lump(encoded(&letter(), ImageFormat::Png));
+    let painted = Material { unlit: true, base_color_texture: Some(letter), ..color(1.0, 1.0, 1.0) };
+    let eye = Component::Camera(Camera::default());
+    stage.make_by(common::PEER, Scope::Local, [at(0.0, 0.0, 3.0), eye]);
+    let cube = stage.make([cuboid(1.0, 1.0, 1.0), look(painted)]);
+    // Each face in turn before the eye: front, right, back and left, the top as it comes down, the bottom as it comes up.
+    let (x, y) = ([1.0, 0.0, 0.0], [0.0, 1.0, 0.0]);
+    let turns = [(y, 0.0), (y, -FRAC_PI_2), (y, PI), (y, FRAC_PI_2), (x, FRAC_PI_2), (x, -FRAC_PI_2)];
+    for (axis, angle) in turns {
+        stage.set(cube, turned(0.0, 0.0, 0.0, about(axis, angle)));
+        stage.settle();
+        let picture = stage.picture();
+        let ([red_x, red_y], [blue_x, blue_y]) = (middle(&picture, 0), middle(&picture, 2));
+        let place = format!("turned by {angle} about {axis:?}: {red_x}, {red_y} and {blue_x}, {blue_y}");
+        assert!(red_x + 10.0 < blue_x && red_y + 10.0 < blue_y, "{place}");
+        // What is left and above of the letter is so of the middle too.
+        let [width, height] = [picture.width, picture.height].map(|size| size as f32 / 2.0);
+        assert!(red_x < width && red_y < height, "{place}");
+    }
+    assert_eq!(stage.failures, []);
+}
+
 fn lump_of_box() -> Vec<u8> {
     let mut mesh = hearth_abi::mesh::Mesh::default();
     for (axis, sign) in (0..3).flat_map(|axis| [(axis, 1.0f32), (axis, -1.0)]) {
