@@ -89,6 +89,7 @@ fn components() -> Vec<Component> {
         })),
         Component::Animation(Box::new(Animation { start_ns: 1, ..Animation::of("walk") })),
         Component::Animation(Box::new(Animation { blend: 0.5, paused: true, ..Animation::of(3) })),
+        Component::Animation(Box::new(Animation::of("walk").in_lump(lump))),
         Component::Node(Box::new(ModelNode::follow("hand.R"))),
         Component::Environment(Environment { lump, brightness: 1.0, ambient: 2.0, rotation: 3.0 }),
         Component::Pointer(Wants::HOVER.and(Wants::PRESS)),

@@ -584,6 +584,7 @@ impl Component {
             Component::Mesh(MeshSource::Lump(id)) | Component::Model(id) => found[0] = Some(*id),
             Component::Sound(sound) => found[0] = Some(sound.lump),
             Component::Environment(environment) => found[0] = Some(environment.lump),
+            Component::Animation(animation) => found[0] = animation.lump,
             Component::Particles(particles) => found[0] = particles.texture,
             Component::Text(text) => {
                 if let Face::Lump(id) = text.face {
@@ -737,6 +738,7 @@ mod tests {
             })),
             Component::Animation(Box::new(Animation::of(3))),
             Component::Animation(Box::new(Animation { paused: true, ..Animation::of("walk") })),
+            Component::Animation(Box::new(Animation::of("walk").in_lump(lump))),
             Component::Node(Box::new(ModelNode::follow("hand.L"))),
             Component::Environment(Environment { lump, brightness: 500.0, ambient: 300.0, rotation: 1.0 }),
             Component::Pointer(Wants::HOVER.and(Wants::PRESS)),

@@ -118,8 +118,8 @@ pub enum Command {
         /// As for [`Command::Screenshot`]. It fails if the entity has no view.
         done: Box<dyn FnOnce(Result<Picture, String>) + Send>,
     },
-    /// Loads a lump as an asset of a class (`Mesh`, `Texture`, `Scene`, `Environment`, `Sound`) and keeps it until
-    /// [`Command::Drop`]. `done` is called once, on a thread of the engine, and must be quick.
+    /// Loads a lump as an asset of a class (`Mesh`, `Texture`, `Scene`, `Animation`, `Environment`, `Sound`, `Font`) and
+    /// keeps it until [`Command::Drop`]. `done` is called once, on a thread of the engine, and must be quick.
     Load {
         /// Name of the class.
         class: String,

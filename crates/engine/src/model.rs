@@ -3,7 +3,10 @@
 //! and from entities that are tied to nodes.
 
 use crate::{
-    assets::gltf::{Clip, Decoded, Node, Parts, Pose},
+    assets::{
+        Key, Loaded, Sight, Store,
+        gltf::{Clip, Clips, Decoded, Node, Parts, Pose},
+    },
     light,
     motion::Motion,
     place::Facing,
@@ -17,10 +20,13 @@ use bevy::{
     },
     prelude::*,
 };
-use hearth_abi::scene::{self, ModelNode, NodeMode};
+use hearth_abi::{
+    LumpId,
+    scene::{self, ModelNode, NodeMode},
+};
 use std::{
     collections::HashMap,
-    sync::Arc,
+    sync::{Arc, Weak},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -92,24 +98,35 @@ impl Model {
         }
     }
 
-    fn clip(&self, clip: &scene::Clip) -> Option<&Clip> {
-        match clip {
-            scene::Clip::Number(number) => self.clips.get(*number as usize),
-            scene::Clip::Name(name) => self.clips.iter().find(|clip| clip.name == *name),
-        }
-    }
-
-    /// What is asked of the model and is not there, for people.
-    pub(crate) fn lacks(&self, clip: &scene::Clip) -> Option<String> {
-        if self.clip(clip).is_some() {
+    /// Why clips of a lump cannot be played, for people: there is no such clip, or it moves nothing that the model has.
+    fn cannot(&self, clips: &Clips, wanted: &scene::Clip) -> Option<String> {
+        let Some(clip) = Clip::find(&clips.clips, wanted) else {
+            return Clip::lacks(&clips.clips, wanted, "the lump");
+        };
+        let mut names: Vec<&str> = clip.moves().filter_map(|node| Some(&**clips.names.get(&node)?)).collect();
+        if names.is_empty() || names.iter().any(|name| self.names.contains_key(*name)) {
             return None;
         }
-        let names: Vec<_> = self.clips.iter().map(|clip| format!("`{}`", clip.name)).take(8).collect();
-        let wanted = match clip {
-            scene::Clip::Number(number) => format!("the model has no clip {number}"),
-            scene::Clip::Name(name) => format!("the model has no clip `{name}`"),
-        };
-        Some(format!("{wanted}; it has {}: {}", self.clips.len(), names.join(", ")))
+        names.dedup();
+        let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).take(8).collect();
+        Some(format!("the model has no node that `{}` moves: {}", clip.name, names.join(", ")))
+    }
+}
+
+/// Clips of a lump, for a model.
+#[derive(Clone, Debug)]
+struct Lent {
+    clips: Arc<Clips>,
+    model: Weak<Model>,
+    /// Which of the model's nodes stands for one that they move.
+    nodes: HashMap<usize, usize>,
+}
+
+impl Lent {
+    fn to(model: &Arc<Model>, clips: Arc<Clips>) -> Lent {
+        let stands = |(node, name): (&usize, &String)| Some((*node, *model.names.get(name)?));
+        let nodes = clips.names.iter().filter_map(stands).collect();
+        Lent { clips, model: Arc::downgrade(model), nodes }
     }
 }
 
@@ -219,8 +236,12 @@ impl Clock {
 }
 
 /// A clip that runs.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 struct Run {
+    /// What it is in, if not in the model.
+    lump: Option<LumpId>,
+    /// That, since it came.
+    lent: Option<Lent>,
     clip: scene::Clip,
     repeat: bool,
     paused: bool,
@@ -238,6 +259,47 @@ impl Run {
         }
         let since_ns = i128::from(now_ns) - i128::from(self.start_ns);
         self.offset + since_ns as f64 / 1e9 * self.speed
+    }
+
+    /// Has the clips of its lump, if it is in one, for this model. `false` while the lump is under way.
+    fn meet(&mut self, model: &Arc<Model>, store: &Store) -> bool {
+        let Some(lump) = self.lump else { return true };
+        let clips = match &self.lent {
+            Some(lent) if std::ptr::eq(lent.model.as_ptr(), Arc::as_ptr(model)) => return true,
+            Some(lent) => lent.clips.clone(),
+            None => match store.look(Key::Animation(lump)) {
+                Sight::Ready(Loaded::Animation(clips)) => clips.clone(),
+                Sight::Ready(_) | Sight::Failed => return true,
+                Sight::Pending => return false,
+            },
+        };
+        self.lent = Some(Lent::to(model, clips));
+        true
+    }
+
+    /// Whether its clips are known to be here.
+    fn is_here(&self) -> bool {
+        self.lump.is_none() || self.lent.is_some()
+    }
+
+    /// The pose of a model now.
+    fn pose(&self, model: &Model, now_ns: u64) -> Pose {
+        let mut pose = model.rest.clone();
+        match (self.lump, &self.lent) {
+            (None, _) => {
+                if let Some(clip) = Clip::find(&model.clips, &self.clip) {
+                    clip.apply(self.time(now_ns, clip.duration), &mut pose);
+                }
+            }
+            (Some(_), Some(lent)) => {
+                if let Some(clip) = Clip::find(&lent.clips.clips, &self.clip) {
+                    let time = self.time(now_ns, clip.duration);
+                    clip.apply_where(time, &mut pose, |node| lent.nodes.get(&node).copied());
+                }
+            }
+            (Some(_), None) => {}
+        }
+        pose
     }
 
     /// Seconds of the clip.
@@ -268,6 +330,8 @@ impl Playing {
 
     fn run(wanted: &scene::Animation, now_ns: u64) -> Run {
         Run {
+            lump: wanted.lump,
+            lent: None,
             clip: wanted.clip.clone(),
             repeat: wanted.repeat,
             paused: wanted.paused,
@@ -283,17 +347,24 @@ impl Playing {
             return;
         }
         let before = &self.wanted;
+        let is_other = wanted.clip != before.clip || wanted.lump != before.lump;
         let goes_on = wanted.start_ns == 0
             && before.start_ns == 0
-            && wanted.clip == before.clip
+            && !is_other
             && wanted.offset == before.offset
             && !wanted.paused
             && !before.paused;
         let mut run = Playing::run(&wanted, now_ns);
+        if wanted.lump == before.lump {
+            run.lent = self.run.lent.clone();
+        }
         if goes_on {
             run.offset = self.run.reached(now_ns);
-        } else if wanted.blend > 0.0 && wanted.clip != self.wanted.clip {
-            self.before = Some((self.run.clone(), now_ns));
+        } else if is_other && (wanted.blend > 0.0 || !run.is_here()) {
+            // What never came was not seen: what was before it goes on.
+            if self.run.is_here() || self.before.is_none() {
+                self.before = Some((self.run.clone(), now_ns));
+            }
         } else {
             self.before = None;
         }
@@ -301,25 +372,38 @@ impl Playing {
         self.wanted = wanted;
     }
 
-    /// Which clip.
-    pub(crate) fn clip(&self) -> &scene::Clip {
-        &self.wanted.clip
+    /// Why this cannot be played by a model that came from a lump, for people, and which lump is to blame.
+    pub(crate) fn cannot(&self, from: LumpId, model: &Model, store: &Store) -> Option<(LumpId, String)> {
+        let clip = &self.wanted.clip;
+        let Some(lump) = self.wanted.lump else {
+            return Clip::lacks(&model.clips, clip, "the model").map(|reason| (from, reason));
+        };
+        match store.look(Key::Animation(lump)) {
+            Sight::Ready(Loaded::Animation(clips)) => model.cannot(clips, clip).map(|reason| (lump, reason)),
+            _ => None,
+        }
     }
 
     /// The pose of a model now.
-    fn pose(&mut self, model: &Model, now_ns: u64) -> Pose {
-        let played = |run: &Run| {
-            let mut pose = model.rest.clone();
-            if let Some(clip) = model.clip(&run.clip) {
-                clip.apply(run.time(now_ns, clip.duration), &mut pose);
+    fn pose(&mut self, model: &Arc<Model>, store: &Store, now_ns: u64) -> Pose {
+        let is_here = self.run.meet(model, store);
+        if !is_here && self.wanted.start_ns == 0 {
+            // It is first shown when it is here.
+            self.run.start_ns = now_ns;
+        }
+        if let Some((before, since_ns)) = &mut self.before {
+            before.meet(model, store);
+            if !is_here {
+                *since_ns = now_ns;
             }
-            pose
-        };
+        }
+        let played = |run: &Run| run.pose(model, now_ns);
         let mut pose = played(&self.run);
         if let Some((run, since_ns)) = &self.before {
             let over = f64::from(self.wanted.blend.min(BLEND_MOST)) * 1e9;
             let part = now_ns.saturating_sub(*since_ns) as f64 / over;
-            if part < 1.0 {
+            if !is_here || part < 1.0 {
+                let part = if is_here { part } else { 0.0 };
                 let mut from = played(run);
                 from.blend(&pose, part as f32);
                 pose = from;
@@ -344,6 +428,7 @@ pub(crate) struct Tied(pub(crate) ModelNode);
 pub(crate) fn pose(
     time: Res<Time>,
     clock: Res<Clock>,
+    store: Res<Store>,
     tied: Query<(Entity, &Tied, Option<&ChildOf>, &Motion)>,
     mut owners: Query<(Entity, &mut Instance, Option<&mut Playing>)>,
     mut places: Query<&mut Transform>,
@@ -363,7 +448,7 @@ pub(crate) fn pose(
             continue;
         }
         let mut pose = match playing {
-            Some(mut playing) => playing.pose(&instance.model, now_ns),
+            Some(mut playing) => playing.pose(&instance.model, &store, now_ns),
             None => instance.model.rest.clone(),
         };
         for (mode, name, transform) in ties {
@@ -455,7 +540,16 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
 
     fn run(repeat: bool, speed: f64, offset: f64) -> Run {
-        Run { clip: 0.into(), repeat, paused: false, speed, offset, start_ns: 10 * SECOND }
+        Run {
+            lump: None,
+            lent: None,
+            clip: 0.into(),
+            repeat,
+            paused: false,
+            speed,
+            offset,
+            start_ns: 10 * SECOND,
+        }
     }
 
     #[test]

@@ -83,7 +83,10 @@ pub(crate) fn show(
         return;
     }
     let material = world.resource_mut::<Assets<StandardMaterial>>().add(material);
-    let mesh = world.resource_mut::<Assets<Mesh>>().add(squares(&[], Quat::IDENTITY));
+    // Hidden until one is alive. The renderer complains of a mesh without any vertices, as of memory that is used after it
+    // was given back: it makes no room for one, and then looks for that.
+    let none = Particle { at: Vec3::ZERO, size: 0.0, color: [0.0; 4] };
+    let mesh = world.resource_mut::<Assets<Mesh>>().add(squares(&[none], Quat::IDENTITY));
     // Its place is that of the source, without what turns and scales that.
     let drawn = world
         .spawn((

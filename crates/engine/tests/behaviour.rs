@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{Stage, about, at, color, cuboid, day, floor, glb::Glb, look, sun, turned};
+use common::{Stage, about, apart, at, color, cuboid, day, floor, glb::Glb, look, sun, turned};
 use hearth_abi::{
     EntityId, LumpId, PeerId, input,
     mesh::Mesh,
@@ -328,12 +328,6 @@ fn events_that_nobody_reads_are_bounded() {
     // The first ones are there, the last ones were dropped.
     events.retain(|event| matches!(event, Event::FrameShown { .. }));
     assert!(matches!(events[0], Event::FrameShown { number: 1, .. }));
-}
-
-/// How far two pictures are apart on average, of 255.
-fn apart(a: &Picture, b: &Picture) -> f64 {
-    let sum: u64 = a.rgba.iter().zip(&b.rgba).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
-    sum as f64 / a.rgba.len() as f64
 }
 
 /// A hilly cloth of so many squares along z from one row on, of which there are 300 along x.

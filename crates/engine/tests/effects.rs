@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Stage, about, at, color, cuboid, day, floor, look, pixel, sun, turned};
+use common::{Stage, about, apart, at, color, cuboid, day, floor, look, pixel, sun, turned};
 use hearth_abi::{
     EntityId, LumpId,
     mesh::{self, MorphTarget},
@@ -16,7 +16,12 @@ use hearth_abi::{
 };
 use hearth_engine::{Command, EngineConfig, Picture, Quality};
 use hearth_scene::Change;
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
+use tracing::{
+    Level, Metadata, Subscriber,
+    field::{Field, Visit},
+    span::{Attributes, Id, Record},
+};
 
 /// A row of pillars that goes far away, in the sun.
 fn avenue(stage: &mut Stage) {
@@ -32,12 +37,6 @@ fn avenue(stage: &mut Stage) {
             stage.make([at(x, 1.0, -5.0 * i as f32), cuboid(0.6, 2.0, 0.6), look(color(0.7, 0.1, 0.08))]);
         }
     }
-}
-
-/// Mean difference of two pictures, per channel.
-fn apart(a: &Picture, b: &Picture) -> f64 {
-    let sum: u64 = a.rgba.iter().zip(&b.rgba).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
-    sum as f64 / a.rgba.len() as f64
 }
 
 fn mean(picture: &Picture) -> [f64; 3] {
@@ -267,6 +266,72 @@ fn particles_fly_and_fade() {
             .sum()
     };
     assert_eq!(right(&ended), right(&gone));
+}
+
+/// Hears what the renderer says of memory that it has not.
+struct Ear;
+
+static HEARD: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+#[derive(Default)]
+struct Message(String);
+
+impl Visit for Message {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        if field.name() == "message" {
+            self.0 = format!("{value:?}");
+        }
+    }
+}
+
+impl Subscriber for Ear {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() == Level::ERROR
+    }
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut message = Message::default();
+        event.record(&mut message);
+        if message.0.contains("Use-after-free") {
+            HEARD.lock().unwrap().push(message.0);
+        }
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+#[test]
+fn what_shows_nothing_yet_is_no_mesh_without_vertices() {
+    // Bevy says "Use-after-free" of a mesh without vertices, which it makes no room for and then looks for.
+    tracing::subscriber::set_global_default(Ear).unwrap();
+    let mut stage = Stage::new();
+    stage.make(floor());
+    let particles = |value: Particles| Component::Particles(Box::new(value));
+    // Hidden from the first, out of sight, not born yet, and soon over.
+    let hidden = stage.make([at(0.0, 0.5, 1.0), particles(fire()), Component::Hidden(true)]);
+    stage.make([at(0.0, 0.5, 900.0), particles(fire())]);
+    stage.make([at(1.0, 0.5, 1.0), particles(Particles { count: 3, start_ns: u64::MAX / 2, ..fire() })]);
+    let burst = Particles { count: 3, rate: 1000.0, lifetime: [0.05, 0.05], ..fire() };
+    let burst = stage.make([at(-1.0, 0.5, 1.0), particles(burst)]);
+    // And what else may have nothing to show.
+    stage.make([Component::Text(Box::new(Text { text: " \n".into(), ..Text::default() }))]);
+    stage.make([Component::Lines(Box::new(Lines::through([[1.0; 3]; 4])))]);
+    let empty = stage.lump(hearth_abi::mesh::Mesh::default().encode());
+    stage.make([Component::Mesh(MeshSource::Lump(empty))]);
+    stage.settle();
+    (0..10).for_each(|_| drop(stage.step()));
+    stage.set(hidden, Component::Hidden(false));
+    unset(&mut stage, burst, ComponentKind::Particles);
+    (0..10).for_each(|_| drop(stage.step()));
+    assert_eq!(*HEARD.lock().unwrap(), [""; 0]);
+    assert_eq!(stage.failures, []);
 }
 
 #[test]

@@ -1,26 +1,29 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! Models, their animations and nodes, materials in full, and all formats of textures.
+//! Models, materials in full, and all formats of textures.
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking")]
 
 mod common;
 
 use common::{
-    Stage, about, at, color, cuboid, day, floor,
-    glb::{Glb, morphing_box, two_boxes, waving_bar},
+    Stage, about, apart, at, color, cuboid, day, floor, furnished,
+    glb::{Glb, two_boxes},
     look, sun, turned,
 };
 use hearth_abi::{
-    EntityId, LumpId,
+    LumpId,
     scene::{
-        Animation, Camera, Component, ComponentKind, Environment, Extra, Material, MeshSource, ModelNode,
-        Scope, TextureTransform, Transform,
+        Camera, Component, ComponentKind, Environment, Extra, Material, MeshSource, Scope, TextureTransform,
     },
 };
 use hearth_engine::{EngineConfig, Picture, Quality};
 use hearth_scene::Change;
 use image::{ImageBuffer, ImageFormat, Rgb, Rgba, RgbaImage};
 use serde_json::{Value, json};
-use std::{io::Cursor, time::Duration};
+use std::{
+    f32::consts::{FRAC_PI_2, PI},
+    io::Cursor,
+    time::Duration,
+};
 
 /// A stage with a day, a sun and a floor.
 fn stage() -> Stage {
@@ -34,34 +37,6 @@ fn still() -> Stage {
         fixed_step: Some(Duration::ZERO),
         ..EngineConfig::default()
     }))
-}
-
-fn furnished(mut stage: Stage) -> Stage {
-    stage.make([day()]);
-    stage.make(sun());
-    stage.make(floor());
-    stage
-}
-
-fn plays(animation: Animation) -> Component {
-    Component::Animation(Box::new(animation))
-}
-
-fn node(node: ModelNode) -> Component {
-    Component::Node(Box::new(node))
-}
-
-/// Makes an entity that hangs under another.
-fn under(stage: &mut Stage, parent: EntityId, components: impl IntoIterator<Item = Component>) -> EntityId {
-    let id = stage.make(components);
-    stage.change(Change::Reparented { id, parent: Some(parent) });
-    id
-}
-
-/// How far two pictures are apart on average, of 255.
-fn apart(a: &Picture, b: &Picture) -> f64 {
-    let sum: u64 = a.rgba.iter().zip(&b.rgba).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
-    sum as f64 / a.rgba.len() as f64
 }
 
 #[test]
@@ -566,6 +541,65 @@ fn options_of_a_material_have_textures() {
 }
 
 /// The box of [`Glb::cuboid`] as a lump of class `Mesh`, with tangents and second uvs of its own.
+/// A blue letter with a red corner at its left above, so that one sees how it lies.
+fn letter() -> RgbaImage {
+    RgbaImage::from_fn(64, 64, |x, y| {
+        let is_ink = (24..32).contains(&x) && (18..60).contains(&y)
+            || (24..58).contains(&x) && (18..26).contains(&y)
+            || (24..50).contains(&x) && (34..42).contains(&y);
+        match (x, y) {
+            (0..16, 0..16) => Rgba([230, 20, 10, 255]),
+            _ if is_ink => Rgba([10, 20, 230, 255]),
+            _ => Rgba([235, 225, 200, 255]),
+        }
+    })
+}
+
+/// Where the middle of all pixels of one hue is: of red, or of blue.
+fn middle(picture: &Picture, hue: usize) -> [f32; 2] {
+    let (mut sum, mut count) = ([0.0; 2], 0.0f32);
+    for (i, pixel) in picture.rgba.chunks_exact(4).enumerate() {
+        let others =
+            pixel[..3].iter().enumerate().filter(|(at, _)| *at != hue).map(|(_, value)| *value).max();
+        if pixel[hue] > 90 && others.is_some_and(|most| pixel[hue] / 2 > most) {
+            sum[0] += (i as u32 % picture.width) as f32;
+            sum[1] += (i as u32 / picture.width) as f32;
+            count += 1.0;
+        }
+    }
+    assert!(count > 50.0, "{count} pixels of hue {hue} are seen");
+    sum.map(|sum| sum / count)
+}
+
+#[test]
+fn a_texture_stands_upright_on_every_side_of_a_box() {
+    let mut stage = Stage::with(EngineConfig {
+        quality: Some(Quality::Low),
+        fixed_step: Some(Duration::ZERO),
+        ..EngineConfig::default()
+    });
+    let letter = stage.lump(encoded(&letter(), ImageFormat::Png));
+    let painted = Material { unlit: true, base_color_texture: Some(letter), ..color(1.0, 1.0, 1.0) };
+    let eye = Component::Camera(Camera::default());
+    stage.make_by(common::PEER, Scope::Local, [at(0.0, 0.0, 3.0), eye]);
+    let cube = stage.make([cuboid(1.0, 1.0, 1.0), look(painted)]);
+    // Each face in turn before the eye: front, right, back and left, the top as it comes down, the bottom as it comes up.
+    let (x, y) = ([1.0, 0.0, 0.0], [0.0, 1.0, 0.0]);
+    let turns = [(y, 0.0), (y, -FRAC_PI_2), (y, PI), (y, FRAC_PI_2), (x, FRAC_PI_2), (x, -FRAC_PI_2)];
+    for (axis, angle) in turns {
+        stage.set(cube, turned(0.0, 0.0, 0.0, about(axis, angle)));
+        stage.settle();
+        let picture = stage.picture();
+        let ([red_x, red_y], [blue_x, blue_y]) = (middle(&picture, 0), middle(&picture, 2));
+        let place = format!("turned by {angle} about {axis:?}: {red_x}, {red_y} and {blue_x}, {blue_y}");
+        assert!(red_x + 10.0 < blue_x && red_y + 10.0 < blue_y, "{place}");
+        // What is left and above of the letter is so of the middle too.
+        let [width, height] = [picture.width, picture.height].map(|size| size as f32 / 2.0);
+        assert!(red_x < width && red_y < height, "{place}");
+    }
+    assert_eq!(stage.failures, []);
+}
+
 fn lump_of_box() -> Vec<u8> {
     let mut mesh = hearth_abi::mesh::Mesh::default();
     for (axis, sign) in (0..3).flat_map(|axis| [(axis, 1.0f32), (axis, -1.0)]) {
@@ -709,138 +743,4 @@ fn surroundings_are_seen_and_give_light() {
     let fallen_back = stage.picture();
     stage.change(Change::Unset { id: around, kind: ComponentKind::Environment });
     assert!(apart(&fallen_back, &stage.picture()) < 0.01);
-}
-
-/// Bars in a row, each playing something.
-fn bars(stage: &mut Stage, lump: LumpId, played: &[Animation]) -> Vec<EntityId> {
-    let place = |i: usize| {
-        let x = (i as f32 - (played.len() - 1) as f32 / 2.0) * 1.4;
-        Component::Transform(Transform::at(x, 0.0, 1.0).scaled(1.8))
-    };
-    let made = played
-        .iter()
-        .enumerate()
-        .map(|(i, animation)| stage.make([place(i), Component::Model(lump), plays(animation.clone())]));
-    made.collect()
-}
-
-#[test]
-fn animations_are_where_their_start_says() {
-    let mut stage = still();
-    let lump = stage.lump(waving_bar().bytes());
-    let paused = |clip: &str, offset: f32| Animation { paused: true, offset, ..Animation::of(clip) };
-    // The clock stands at zero: a clip of 2 s that starts in 1.5 s and repeats is at 0.5 s.
-    let ahead = Animation { start_ns: 1_500_000_000, ..Animation::of("bend") };
-    let weak = Animation { weight: 0.5, ..paused("bend", 1.0) };
-    let ended = Animation { repeat: false, offset: 99.0, ..Animation::of(2) };
-    let played = [paused("bend", 0.0), ahead, paused("bend", 1.0), weak, ended];
-    let made = bars(&mut stage, lump, &played);
-    stage.settle();
-    assert_eq!(stage.failures, []);
-    stage.check("animation");
-    // One that comes later is where the others are.
-    let early = stage.picture();
-    stage.change(Change::Removed { id: made[1] });
-    let without = stage.picture();
-    let x = 1.4 - 2.8;
-    let place = Component::Transform(Transform::at(x, 0.0, 1.0).scaled(1.8));
-    stage.make([place, Component::Model(lump), plays(played[1].clone())]);
-    stage.settle();
-    let late = stage.picture();
-    assert!(apart(&early, &late) < 0.01, "{}", apart(&early, &late));
-    assert!(apart(&early, &without) > 0.3);
-    // Without an animation it is as it was made.
-    stage.change(Change::Unset { id: made[2], kind: ComponentKind::Animation });
-    stage.set(made[0], at(99.0, 0.0, 0.0));
-    stage.check("animation-unset");
-}
-
-#[test]
-fn clips_go_on_blend_and_stand_still() {
-    let mut stage = stage();
-    let lump = stage.lump(waving_bar().bytes());
-    let made = bars(&mut stage, lump, &[Animation { repeat: false, ..Animation::of("bend") }]);
-    stage.settle();
-    let first = stage.picture();
-    (0..40).for_each(|_| drop(stage.step()));
-    let later = stage.picture();
-    assert!(apart(&first, &later) > 0.3, "nothing moved");
-    (0..120).for_each(|_| drop(stage.step()));
-    let end = stage.picture();
-    assert!(apart(&end, &stage.picture()) < 0.01, "it goes on after its end");
-    // Another clip takes its place over half a second.
-    stage.set(made[0], plays(Animation { blend: 0.5, ..Animation::of("other") }));
-    stage.step();
-    let begun = stage.picture();
-    (0..15).for_each(|_| drop(stage.step()));
-    let half = stage.picture();
-    (0..30).for_each(|_| drop(stage.step()));
-    let there = stage.picture();
-    let [a, b, c] = [apart(&end, &begun), apart(&end, &half), apart(&end, &there)];
-    assert!(a < 0.4 * b && b < 0.9 * c, "it jumps: {a} {b} {c}");
-    assert!(apart(&there, &stage.picture()) < 0.01);
-}
-
-#[test]
-fn morph_targets_change_the_shape() {
-    let mut stage = still();
-    let lump = stage.lump(morphing_box().bytes());
-    for (x, offset) in [(-1.6, 0.0), (0.0, 0.5), (1.6, 1.0)] {
-        let grow = Animation { paused: true, offset, ..Animation::of("grow") };
-        let place = turned(x, 0.0, 1.0, about([0.0, 1.0, 0.0], 0.5));
-        stage.make([place, Component::Model(lump), plays(grow)]);
-    }
-    stage.settle();
-    assert_eq!(stage.failures, []);
-    stage.check("morph");
-}
-
-#[test]
-fn entities_move_nodes_and_go_with_them() {
-    let mut stage = still();
-    let lump = stage.lump(waving_bar().bytes());
-    let bent = Animation { paused: true, offset: 1.0, ..Animation::of("bend") };
-    let made = bars(&mut stage, lump, &[bent.clone(), bent.clone(), bent]);
-    let back = about([0.0, 0.0, 1.0], 1.2);
-    // The top alone: turned by itself, and on top of what it does.
-    let replaced = Component::Transform(Transform::at(0.0, 1.0 / 3.0, 0.0).rotated(back));
-    let tied = under(&mut stage, made[0], [replaced, node(ModelNode::replace("top"))]);
-    under(&mut stage, made[1], [turned(0.0, 0.0, 0.0, back), node(ModelNode::add("top"))]);
-    let flag = [at(0.15, 0.3, 0.0), cuboid(0.3, 0.12, 0.02), look(color(0.8, 0.1, 0.1))];
-    let follower = under(&mut stage, made[2], flag);
-    stage.set(follower, node(ModelNode::follow("top")));
-    let none = under(&mut stage, made[2], [at(0.0, 0.05, 0.4), cuboid(0.1, 0.1, 0.1)]);
-    stage.set(none, node(ModelNode::follow("nowhere")));
-    stage.settle();
-    assert_eq!(stage.failures, []);
-    stage.check("nodes");
-    // Untied, the first is bent again and the flag is at its own place; and what is tied to nothing does no harm.
-    stage.change(Change::Unset { id: tied, kind: ComponentKind::Node });
-    stage.change(Change::Unset { id: follower, kind: ComponentKind::Node });
-    stage.change(Change::Removed { id: made[1] });
-    stage.picture();
-    stage.check("nodes-untied");
-    stage.set(follower, node(ModelNode::follow("top")));
-    stage.change(Change::Unset { id: made[2], kind: ComponentKind::Model });
-    stage.picture();
-    stage.change(Change::Reparented { id: follower, parent: None });
-    stage.picture();
-    stage.change(Change::Removed { id: made[2] });
-    stage.picture();
-}
-
-#[test]
-fn a_clip_that_is_not_there_is_told() {
-    let mut stage = stage();
-    let lump = stage.lump(waving_bar().bytes());
-    let made = bars(&mut stage, lump, &[Animation::of("wave"), Animation::of(7), Animation::of("bend")]);
-    stage.settle();
-    let expect = |clip: &str| format!("the model has no clip {clip}; it has 3: `bend`, `other`, `spin`");
-    assert_eq!(stage.failures, [(vec![made[0]], lump, expect("`wave`")), (vec![made[1]], lump, expect("7"))]);
-    // Once for each time that it is set.
-    stage.picture();
-    assert_eq!(stage.failures.len(), 2);
-    stage.set(made[2], plays(Animation::of("dance")));
-    stage.picture();
-    assert_eq!(stage.failures.len(), 3);
 }

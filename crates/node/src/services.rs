@@ -443,10 +443,14 @@ pub(crate) async fn fetch_bounded(
     }
 }
 
+/// Classes of assets.
+const CLASSES: [&str; 8] =
+    ["Mesh", "Texture", "Scene", "Animation", "Environment", "Sound", "Font", "WebAssembly"];
+
 /// Loads a lump as an asset. Without a picture a peer can still tell whether a mesh or a module is one.
 pub(crate) async fn load_asset(inner: &Inner, class: &str, id: LumpId) -> Result<(), Failure> {
     let malformed = |reason: String| failure(Errno::Malformed, format!("lump {id}: {reason}"));
-    if !["Mesh", "Texture", "Scene", "Environment", "Sound", "Font", "WebAssembly"].contains(&class) {
+    if !CLASSES.contains(&class) {
         return Err(failure(Errno::Invalid, format!("`{class}` is no class of assets")));
     }
     match (class, inner.picture.get()) {

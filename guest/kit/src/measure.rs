@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! How wide a text will be, as near as a script can know: by the widths of the fonts that every peer has.
+//! How wide a text will be in the face of a theme, as near as a script can know: by the widths of the fonts that every peer
+//! has, and for others by what the theme says of them.
 //!
 //! Kerning is left out, which makes a line at most a little narrower than what is told here. In the face of
 //! one width nothing is left out: there a caret stands exactly.
 
+use crate::theme::Theme;
 use hearth_sdk::abi::scene::Face;
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -52,34 +54,41 @@ pub(crate) fn grapheme(grapheme: &str, face: Face, bold: bool) -> f32 {
     }
 }
 
-/// The width of a line without serifs, in heights of the font.
+/// The width of a line in the face of a theme, in heights of the font.
 ///
 /// ```
-/// let wide = hearth_kit::measure::line("WWW", false);
-/// assert!(wide > 2.0 * hearth_kit::measure::line("iii", false));
+/// use hearth_kit::{Theme, measure::line};
+/// let theme = Theme::dusk();
+/// assert!(line(&theme, "WWW", false) > 2.0 * line(&theme, "iii", false));
 /// ```
-pub fn line(text: &str, bold: bool) -> f32 {
-    text.graphemes(true).map(|part| grapheme(part, Face::Sans, bold)).sum()
+pub fn line(theme: &Theme, text: &str, bold: bool) -> f32 {
+    text.graphemes(true).map(|part| of(theme, part, bold)).sum()
+}
+
+/// The width of one grapheme in the face of a theme.
+fn of(theme: &Theme, part: &str, bold: bool) -> f32 {
+    grapheme(part, theme.face, bold) * theme.face_width
 }
 
 /// As much of a line as has room, with `…` where something was left out. The room is in heights of the font.
 ///
 /// ```
-/// use hearth_kit::measure::elided;
-/// assert_eq!(elided("a lamp", false, 9.0), "a lamp");
-/// assert_eq!(elided("a lamp above the hearth", false, 5.0), "a lamp…");
+/// use hearth_kit::{Theme, measure::elided};
+/// let theme = Theme::dusk();
+/// assert_eq!(elided(&theme, "a lamp", false, 9.0), "a lamp");
+/// assert_eq!(elided(&theme, "a lamp above the hearth", false, 5.0), "a lamp…");
 /// ```
-pub fn elided(text: &str, bold: bool, room: f32) -> String {
+pub fn elided(theme: &Theme, text: &str, bold: bool, room: f32) -> String {
     let text = text.lines().next().unwrap_or_default();
     // What was measured to fit must fit when it is measured again by other sums.
     let room = room + 1e-3;
-    if line(text, bold) <= room {
+    if line(theme, text, bold) <= room {
         return text.to_owned();
     }
-    let room = room - line(CUT, bold);
+    let room = room - line(theme, CUT, bold);
     let (mut width, mut short) = (0.0, String::new());
     for part in text.graphemes(true) {
-        width += grapheme(part, Face::Sans, bold);
+        width += of(theme, part, bold);
         if width > room {
             break;
         }
@@ -94,17 +103,17 @@ pub fn elided(text: &str, bold: bool, room: f32) -> String {
 /// heights of the font; there is at least one line.
 ///
 /// ```
-/// use hearth_kit::measure::wrapped;
-/// assert_eq!(wrapped("take what you like", false, 5.5), ["take what", "you like"]);
+/// use hearth_kit::{Theme, measure::wrapped};
+/// assert_eq!(wrapped(&Theme::dusk(), "take what you like", false, 5.5), ["take what", "you like"]);
 /// ```
-pub fn wrapped(text: &str, bold: bool, room: f32) -> Vec<String> {
+pub fn wrapped(theme: &Theme, text: &str, bold: bool, room: f32) -> Vec<String> {
     let room = room + 1e-3;
     let mut lines = Vec::new();
     for paragraph in text.split('\n') {
         let (mut current, mut width) = (String::new(), 0.0);
         for word in paragraph.split_word_bounds() {
             let is_blank = word.chars().all(char::is_whitespace);
-            let wide = line(word, bold);
+            let wide = line(theme, word, bold);
             if width + wide <= room || (is_blank && !current.is_empty()) {
                 current.push_str(word);
                 width += wide;
@@ -118,7 +127,7 @@ pub fn wrapped(text: &str, bold: bool, room: f32) -> Vec<String> {
                 continue;
             }
             for part in word.graphemes(true) {
-                let wide = grapheme(part, Face::Sans, bold);
+                let wide = of(theme, part, bold);
                 if width + wide > room && !current.is_empty() {
                     lines.push(std::mem::take(&mut current));
                     width = 0.0;
@@ -135,10 +144,12 @@ pub fn wrapped(text: &str, bold: bool, room: f32) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hearth_sdk::prelude::LumpId;
     use proptest::prelude::*;
 
     #[test]
     fn letters_are_as_wide_as_in_the_font() {
+        let theme = Theme::dusk();
         for (text, bold, width) in [
             ("A", false, 0.684),
             ("A", true, 0.774),
@@ -146,10 +157,15 @@ mod tests {
             ("я", false, 0.602),
             ("漢", false, 1.0),
         ] {
-            assert!((line(text, bold) - width).abs() < 2e-3, "{text}: {}", line(text, bold));
+            let wide = line(&theme, text, bold);
+            assert!((wide - width).abs() < 2e-3, "{text}: {wide}");
+            // A font of one's own is as wide as the theme says, and letters of one width are.
+            let own = Theme::dusk().in_face(Face::Lump(LumpId([7; 32])), 0.5);
+            assert!((line(&own, text, bold) - width * 0.5).abs() < 2e-3, "{text}");
         }
+        assert_eq!(line(&Theme::dusk().in_face(Face::Mono, 1.0), "iW", true), 2.0 * CELL);
         assert_eq!(grapheme("漢", Face::Mono, false), 1.2);
-        assert_eq!(line("", false), 0.0);
+        assert_eq!(line(&theme, "", false), 0.0);
     }
 
     #[test]
@@ -160,11 +176,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_made_to_fit_fits(text in "[a-zü漢 \n]{0,60}", room in 1.5f32..20.0, bold: bool) {
-            prop_assert!(line(&elided(&text, bold, room), bold) <= room + 2e-3);
-            let lines = wrapped(&text, bold, room);
+        fn what_was_made_to_fit_fits(
+            text in "[a-zü漢 \n]{0,60}",
+            room in 1.5f32..20.0,
+            wide in 0.5f32..1.3,
+            bold: bool,
+        ) {
+            let theme = Theme::dusk().in_face(Face::Sans, wide);
+            prop_assert!(line(&theme, &elided(&theme, &text, bold, room), bold) <= room + 2e-3);
+            let lines = wrapped(&theme, &text, bold, room);
             for one in &lines {
-                prop_assert!(line(one, bold) <= room + 2e-3, "{one}");
+                prop_assert!(line(&theme, one, bold) <= room + 2e-3, "{one}");
             }
             let letters = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
             prop_assert_eq!(letters(&lines.concat()), letters(&text));

@@ -24,16 +24,16 @@ pub struct Letters {
     pub color: Color,
     /// At which side of its rectangle it stands.
     pub align: Align,
-    /// The shapes of the letters.
-    pub face: Face,
+    /// The shapes of the letters; `None` for those of the theme.
+    pub face: Option<Face>,
     /// Heavier strokes.
     pub bold: bool,
 }
 
 impl Letters {
-    /// Without serifs, from the left.
+    /// In the face of the theme, from the left.
     pub fn new(size: f32, color: Color) -> Letters {
-        Letters { size, color, align: Align::Left, face: Face::Sans, bold: false }
+        Letters { size, color, align: Align::Left, face: None, bold: false }
     }
 
     /// In the middle.
@@ -45,7 +45,7 @@ impl Letters {
     /// All letters of one width.
     #[must_use]
     pub fn mono(self) -> Letters {
-        Letters { face: Face::Mono, ..self }
+        Letters { face: Some(Face::Mono), ..self }
     }
 
     /// With heavier strokes, or not.
@@ -212,7 +212,8 @@ impl<'a> Paint<'a> {
         if text.trim().is_empty() {
             self.skip(1);
         } else {
-            self.item(rect, What::Text(text, letters));
+            let face = letters.face.or(Some(self.theme.face));
+            self.item(rect, What::Text(text, Letters { face, ..letters }));
         }
     }
 

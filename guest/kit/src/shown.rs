@@ -12,7 +12,8 @@ use hearth_sdk::{
         EntityId,
         mesh::Mesh,
         scene::{
-            Align, Anchor, Component, ComponentKind, Material, MeshSource, TEXT_LEN_MAX, Text, Transform,
+            Align, Anchor, Component, ComponentKind, Face, Material, MeshSource, TEXT_LEN_MAX, Text,
+            Transform,
         },
     },
     scene::{Batch, Entity},
@@ -163,7 +164,7 @@ impl Shown {
             let [r, g, b] = letters.color;
             let text = Text {
                 text: text[..text.floor_char_boundary(TEXT_LEN_MAX)].to_owned(),
-                face: letters.face,
+                face: letters.face.unwrap_or(Face::Sans),
                 align: letters.align,
                 anchor: Anchor::Middle,
                 bold: letters.bold,

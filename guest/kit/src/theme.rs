@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! How an interface looks: one value, which may be exchanged while it is on show.
 
-use hearth_sdk::scene::srgb;
+use hearth_sdk::{abi::scene::Face, scene::srgb};
 
 /// A linear colour.
 pub type Color = [f32; 3];
@@ -39,6 +39,12 @@ pub struct Theme {
     pub press: f32,
     /// Part of the way to the ground that everything goes that is disabled, 0 to 1.
     pub disabled: f32,
+    /// The letters of everything but fields, which are written in the face of one width. A font of your own is
+    /// `Face::Lump`; while it is on its way, letters without serifs stand in for it.
+    pub face: Face,
+    /// How wide the letters of that face are: how often those without serifs. A script does not know the widths of a font
+    /// of its own, and lays out by this; see [`Theme::in_face`].
+    pub face_width: f32,
     /// Height of the font.
     pub text: f32,
     /// Height of the font of hints.
@@ -77,6 +83,8 @@ impl Theme {
             hover: 0.14,
             press: 0.32,
             disabled: 0.62,
+            face: Face::Sans,
+            face_width: 1.0,
             text: 0.026,
             small: 0.02,
             title: 0.036,
@@ -127,6 +135,20 @@ impl Theme {
         }
     }
 
+    /// Written in another face, whose letters are so many times as wide as those without serifs: 1 for [`Face::Sans`] and
+    /// [`Face::Mono`], 0.85 or so for most fonts with serifs. Of a line that is wider than it was thought to be the end
+    /// stands out; one that is narrower leaves room.
+    ///
+    /// ```
+    /// use hearth_kit::Theme;
+    /// use hearth_sdk::prelude::*;
+    /// let book = |serifs: Lump| Theme::paper().in_face(Face::Lump(serifs.0), 0.85);
+    /// ```
+    #[must_use]
+    pub fn in_face(self, face: Face, face_width: f32) -> Theme {
+        Theme { face, face_width, ..self }
+    }
+
     /// With every size so many times as large.
     #[must_use]
     pub fn scaled(mut self, factor: f32) -> Theme {
@@ -152,7 +174,7 @@ impl Theme {
     }
 
     /// Numbers that would make no interface are brought to the nearest that do: sizes to 0.1 mm to 10 m, parts to 0 to 1,
-    /// colours to 0 to 100.
+    /// colours to 0 to 100, the width of letters to 0.2 to 5.
     #[must_use]
     pub(crate) fn sound(mut self) -> Theme {
         let within = |value: f32, least: f32, most: f32| {
@@ -161,6 +183,7 @@ impl Theme {
         for size in self.sizes() {
             *size = within(*size, 1e-4, 10.0);
         }
+        self.face_width = within(self.face_width, 0.2, 5.0);
         for part in [&mut self.hover, &mut self.press, &mut self.disabled] {
             *part = within(*part, 0.0, 1.0);
         }
@@ -242,6 +265,8 @@ mod tests {
             Theme { text: f32::NAN, gap: -1.0, hover: 7.0, ink: [f32::INFINITY, -1.0, 0.5], ..Theme::dusk() };
         let sound = odd.sound();
         assert_eq!((sound.text, sound.gap, sound.hover, sound.ink), (1e-4, 1e-4, 1.0, [0.0, 0.0, 0.5]));
+        let widths = [f32::NAN, 0.0, 0.85, 1e9].map(|wide| Theme::dusk().in_face(Face::Mono, wide).sound());
+        assert_eq!(widths.map(|theme| theme.face_width), [0.2, 0.2, 0.85, 5.0]);
         assert_eq!(Theme::dusk().sound(), Theme::dusk());
         assert_eq!(Theme::dusk().scaled(2.0).text, 0.052);
     }

@@ -60,14 +60,15 @@ impl Toasts {
         let room = whole[0].max(theme.control * 6.0) - 2.0 * theme.gap;
         let mut places = Vec::with_capacity(self.toasts.len());
         for toast in &self.toasts {
-            let mut lines = measure::wrapped(&toast.text, false, room / theme.text);
+            let mut lines = measure::wrapped(theme, &toast.text, false, room / theme.text);
             if lines.len() > LINES_MAX {
                 lines.truncate(LINES_MAX);
                 if let Some(last) = lines.last_mut() {
-                    *last = measure::elided(&format!("{last} …"), false, room / theme.text);
+                    *last = measure::elided(theme, &format!("{last} …"), false, room / theme.text);
                 }
             }
-            let wide = lines.iter().map(|line| measure::line(line, false)).fold(0.0, f32::max) * theme.text;
+            let wide =
+                lines.iter().map(|line| measure::line(theme, line, false)).fold(0.0, f32::max) * theme.text;
             let (w, h) =
                 (wide + 2.0 * theme.gap, lines.len() as f32 * theme.text * measure::LINE + theme.gap);
             let rect = Rect::new((whole[0] - w) * 0.5, y, w, h);

@@ -98,8 +98,8 @@ impl Lump {
     }
 }
 
-/// A lump that this peer has loaded for a class: `Mesh`, `Texture`, `Scene`, `Environment`, `Sound`, `Font` or
-/// `WebAssembly`.
+/// A lump that this peer has loaded for a class: `Mesh`, `Texture`, `Scene`, `Animation`, `Environment`, `Sound`, `Font`
+/// or `WebAssembly`.
 ///
 /// Entities load what they refer to by themselves; load an asset to have it ready before it is shown,
 /// or to learn whether it is sound. Dropping this lets go of it.

@@ -15,8 +15,9 @@
 //! that the user points at sends `{"busy": true}` meanwhile, and `{"busy": false}` after. What the workshop said
 //! is forgotten when it ends. A script that the user types into sends `{"typing": MILLISECONDS}` again and again:
 //! for so long keys are not for the flight; 0 gives them back.
-//! `{"model": LUMP}` or `{"model": {"lump": LUMP, "height": 1.8}}` makes a glTF model the
-//! body, `{"model": null}` makes it the default figure again; a script calls [`wear`] for that.
+//! `{"model": LUMP}` or `{"model": {"lump": LUMP, "height": 1.8, "clips": LUMP}}` makes a glTF model the
+//! body, which moves with its own clips or with those of another file; `{"model": null}` makes it the default figure again. A
+//! script calls [`wear`] or [`wear_with`] for that.
 
 mod body;
 mod controls;
@@ -92,21 +93,24 @@ enum Order {
 #[serde(untagged)]
 enum Wear {
     Lump(String),
-    Sized { lump: String, height: Option<f32> },
+    Sized { lump: String, height: Option<f32>, clips: Option<String> },
 }
 
 impl Wear {
     fn read(self) -> Result<Worn, Error> {
-        let (lump, height) = match self {
-            Wear::Lump(lump) => (lump, None),
-            Wear::Sized { lump, height } => (lump, height),
+        let (lump, height, clips) = match self {
+            Wear::Lump(lump) => (lump, None, None),
+            Wear::Sized { lump, height, clips } => (lump, height, clips),
         };
         let [least, most] = HEIGHTS;
         if height.is_some_and(|height| !(least..=most).contains(&height)) {
             return Err(Error::new(Errno::Invalid, format!("a height is {least} to {most} metres")));
         }
-        let model = lump.parse().map_err(|_error| Error::new(Errno::Invalid, "a model is a lump's id"))?;
-        Ok(Worn { model, height })
+        let invalid = |what: &str| Error::new(Errno::Invalid, what);
+        let model = lump.parse().map_err(|_error| invalid("a model is a lump's id"))?;
+        let clips = clips.map(|clips| clips.parse()).transpose();
+        let clips = clips.map_err(|_error| invalid("clips are a lump's id"))?;
+        Ok(Worn { model, height, clips })
     }
 }
 
@@ -128,9 +132,31 @@ impl Wear {
 /// [`Errno::NotFound`] if no avatar runs on this peer; else as [`hearth_sdk::send`]. What is wrong with a model is
 /// in the avatar's log.
 pub fn wear(model: Option<LumpId>, height: Option<f32>) -> Result<(), Error> {
+    order(Order::Model(model.map(|lump| Wear::Sized { lump: lump.to_string(), height, clips: None })))
+}
+
+/// The same with the clips of another file, a lump of class `Animation`, whose nodes have the names of the model's: a hundred
+/// figures share what they can do.
+///
+/// ```
+/// # use hearth_sdk::prelude::*;
+/// # use hearth_std::avatar;
+/// # fn dress(knight: LumpId, moves: LumpId) -> Result<(), Error> {
+/// avatar::wear_with(knight, Some(1.8), moves)
+/// # }
+/// # assert_eq!(dress(LumpId([1; 32]), LumpId([2; 32])).unwrap_err().errno, Errno::NotFound);
+/// ```
+///
+/// # Errors
+/// Those of [`wear`].
+pub fn wear_with(model: LumpId, height: Option<f32>, clips: LumpId) -> Result<(), Error> {
+    let clips = Some(clips.to_string());
+    order(Order::Model(Some(Wear::Sized { lump: model.to_string(), height, clips })))
+}
+
+fn order(order: Order) -> Result<(), Error> {
     let avatar = whereis(AVATAR).ok_or_else(|| Error::new(Errno::NotFound, "no avatar runs here"))?;
-    let wear = model.map(|lump| Wear::Sized { lump: lump.to_string(), height });
-    hearth_sdk::send(avatar, &Order::Model(wear))
+    hearth_sdk::send(avatar, &order)
 }
 
 /// Where the eye is and looks.
@@ -216,7 +242,11 @@ type Chosen = Result<Option<(Worn, Rig)>, Error>;
 async fn choose(wear: Option<Wear>) -> Chosen {
     let Some(wear) = wear else { return Ok(None) };
     let worn = wear.read()?;
-    let rig = Rig::of(&Model::of(worn.model).await?);
+    let model = Model::of(worn.model).await?;
+    let mut rig = Rig::of(&model);
+    if let Some(clips) = worn.clips {
+        rig.lend(&Model::of(clips).await?, clips);
+    }
     Ok(Some((worn, rig)))
 }
 

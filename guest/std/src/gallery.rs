@@ -2,7 +2,8 @@
 //! The gallery: a bright hall with a numbered stand for each thing that a scene can show.
 //!
 //! Who enters stands at (0, 1.7, 6) and looks along −Z, down the walk. Odd numbers are on the left, even ones on the
-//! right, the last is at the end. All that is shown is made here: there are no files.
+//! right, the last is at the end. All that is shown is made here: there are no files. One terminal is opened, of the machine
+//! that this runs on.
 //!
 //! With the argument `still` nothing moves by itself, so that pictures of it can be compared.
 
@@ -67,7 +68,7 @@ pub async fn run() -> Result<(), Error> {
     options::options(15)?;
     bending::bending(16, motion)?;
     mirrors::mirrors(17)?;
-    terminals::terminals(18)?;
+    terminals::terminals(18, motion)?;
     broken::lumps(19)?;
     info!("the gallery is ready");
     std::future::pending().await

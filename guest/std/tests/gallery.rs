@@ -50,7 +50,8 @@ fn every_stand_is_made_at_a_bounded_cost() {
     assert!((20..80).contains(&lumps.len()) && bytes < 3 << 20, "{} lumps, {bytes} bytes", lumps.len());
 }
 
-/// Eye and ears are the visitor's, terminals are of their machines; what is hidden, heard or hazy comes when it is asked for.
+/// Eye and ears are the visitor's, a terminal comes when the machine has opened it; what is hidden, heard or hazy when it is
+/// asked for.
 const NOT_AT_FIRST: [&str; 6] = ["Camera", "Hidden", "Terminal", "Sound", "Fog", "Listener"];
 
 #[test]

@@ -8,15 +8,19 @@ use crate::{
 };
 use alloc::{string::String, vec::Vec};
 
-/// What the model of the entity plays. As bytes: `u8` flags (bit 0 repeat, bit 1 paused), four `f32` (speed, offset,
-/// weight, blend), `u64` start, `u8` 0 and `u32` number of the clip, or `u8` 1 and its name in UTF-8 to the end.
+/// What the model of the entity plays. As bytes: `u8` flags (bit 0 repeat, bit 1 paused, bit 2 a lump follows), four
+/// `f32` (speed, offset, weight, blend), `u64` start, with bit 2 the 32 bytes of the lump, `u8` 0 and `u32` number of
+/// the clip, or `u8` 1 and its name in UTF-8 to the end.
 ///
 /// At the time `now` the clip stands at `offset + (now − start) × speed` seconds: over and over if it repeats, else
 /// no farther than its ends. The start is a time of the clock on the wall, so that all peers whose clocks agree show
 /// the same pose, also those that join later.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Animation {
-    /// Which of the model's animations.
+    /// Lump of class `Animation` that the clip is in: it moves the model's nodes that have the names of those that it
+    /// moves in its own file. `None` if the clip is one of the model's.
+    pub lump: Option<LumpId>,
+    /// Which animation of the model, or of the lump.
     pub clip: Clip,
     /// Begins again at its end; else it stays there.
     pub repeat: bool,
@@ -34,7 +38,7 @@ pub struct Animation {
     pub start_ns: u64,
 }
 
-/// Which animation of a model.
+/// Which animation of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Clip {
     /// By its number, from 0.
@@ -64,6 +68,7 @@ impl Animation {
     /// ```
     pub fn of(clip: impl Into<Clip>) -> Animation {
         Animation {
+            lump: None,
             clip: clip.into(),
             repeat: true,
             paused: false,
@@ -75,10 +80,24 @@ impl Animation {
         }
     }
 
+    /// The same clip of this lump of class `Animation`, for a model that has it not itself.
+    ///
+    /// ```
+    /// # use hearth_abi::{LumpId, scene::Animation};
+    /// # let dances = LumpId([7; 32]);
+    /// let waltz = Animation::of("waltz").in_lump(dances);
+    /// ```
+    #[must_use]
+    pub fn in_lump(self, lump: LumpId) -> Animation {
+        Animation { lump: Some(lump), ..self }
+    }
+
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        out.push(u8::from(self.repeat) | u8::from(self.paused) << 1);
+        let has_lump = u8::from(self.lump.is_some());
+        out.push(u8::from(self.repeat) | u8::from(self.paused) << 1 | has_lump << 2);
         put_floats(out, &[self.speed, self.offset, self.weight, self.blend]);
         out.extend_from_slice(&self.start_ns.to_le_bytes());
+        self.lump.iter().for_each(|lump| out.extend_from_slice(&lump.0));
         match &self.clip {
             Clip::Number(number) => {
                 out.push(0);
@@ -94,7 +113,7 @@ impl Animation {
     pub(super) fn decode(r: &mut Reader<'_>) -> Result<Animation, DecodeError> {
         let unknown = r.error("unknown flag of an animation");
         let flags = r.u8()?;
-        if flags > 3 {
+        if flags > 7 {
             return Err(unknown);
         }
         let (speed, offset) = (r.finite()?, r.finite()?);
@@ -105,6 +124,7 @@ impl Animation {
         }
         let blend = at_least(r, 0.0)?;
         let start_ns = r.u64()?;
+        let lump = if flags & 4 != 0 { Some(LumpId(r.array()?)) } else { None };
         let unknown = r.error("unknown way to name a clip");
         let clip = match r.u8()? {
             0 => Clip::Number(r.u32()?),
@@ -112,7 +132,7 @@ impl Animation {
             _ => return Err(unknown),
         };
         let (repeat, paused) = (flags & 1 != 0, flags & 2 != 0);
-        Ok(Animation { clip, repeat, paused, speed, offset, weight, blend, start_ns })
+        Ok(Animation { lump, clip, repeat, paused, speed, offset, weight, blend, start_ns })
     }
 }
 
@@ -233,6 +253,12 @@ mod tests {
         expect.extend([7, 0, 0, 0, 0, 0, 0, 0, 1]);
         expect.extend(b"walk");
         assert_eq!(bytes_of(&walk), expect);
+        let lent = Animation { blend: 0.5, start_ns: 7, ..Animation::of("walk").in_lump(LumpId([5; 32])) };
+        let lent = Component::Animation(Box::new(lent));
+        expect[0] = 5;
+        expect.splice(25..25, [5; 32]);
+        assert_eq!(bytes_of(&lent), expect);
+        assert_eq!(Component::decode(ComponentKind::Animation, &expect), Ok(lent));
         let head = Component::Node(Box::new(ModelNode::add("head")));
         assert_eq!(bytes_of(&head), b"\x01head");
         let sky = Environment { lump: LumpId([9; 32]), brightness: 0.0, ambient: 2.0, rotation: -2.0 };
@@ -261,6 +287,10 @@ mod tests {
         let wrong = |kind, bytes: &[u8]| Component::decode(kind, bytes).unwrap_err().problem;
         assert_eq!(wrong(ComponentKind::Node, b"\x03head"), "unknown mode of a node");
         assert_eq!(wrong(ComponentKind::Node, b"\x00\xFF"), "text is not UTF-8");
-        assert_eq!(wrong(ComponentKind::Animation, &[4]), "unknown flag of an animation");
+        assert_eq!(wrong(ComponentKind::Animation, &[8]), "unknown flag of an animation");
+        // A lump is announced, and the bytes end in it.
+        let mut short = bytes_of(&animation(plain().in_lump(LumpId([5; 32]))));
+        short.truncate(40);
+        assert_eq!(wrong(ComponentKind::Animation, &short), "input ends early");
     }
 }

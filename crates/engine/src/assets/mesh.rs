@@ -3,6 +3,7 @@
 
 use super::vertices::{Target, Vertices, pieces};
 use bevy::{
+    asset::RenderAssetUsages,
     mesh::{Indices, PrimitiveTopology},
     prelude::*,
 };
@@ -119,7 +120,7 @@ pub(crate) fn add_tangents(mesh: &mut Mesh) {
 pub(crate) fn shape(source: &MeshSource) -> Option<Mesh> {
     let size = |value: f32| value.clamp(1e-6, SHAPE_SIZE_MAX);
     let mut mesh: Mesh = match *source {
-        MeshSource::Cuboid([x, y, z]) => Cuboid::new(size(x), size(y), size(z)).into(),
+        MeshSource::Cuboid([x, y, z]) => cuboid([x, y, z].map(size)),
         MeshSource::Sphere(radius) => Sphere::new(size(radius)).mesh().uv(40, 24),
         MeshSource::Cylinder(radius, height) => {
             Cylinder::new(size(radius), size(height)).mesh().resolution(40).build()
@@ -136,10 +137,74 @@ pub(crate) fn shape(source: &MeshSource) -> Option<Mesh> {
     Some(mesh)
 }
 
+/// A box about the origin. Each face shows a whole texture to who looks at it from outside: upright on the four sides; of
+/// the top and the bottom as it would be if the front were folded up to them.
+///
+/// The renderer's own box has it upside down at the front, lying at the right and left, and mirrored at the bottom.
+fn cuboid(size: [f32; 3]) -> Mesh {
+    let half = Vec3::from(size) * 0.5;
+    let (mut positions, mut normals, mut uvs, mut indices) = (vec![], vec![], vec![], vec![]);
+    // Its outside, and what is the texture's right and up.
+    for (normal, right, up) in [
+        (Vec3::Z, Vec3::X, Vec3::Y),
+        (Vec3::NEG_Z, Vec3::NEG_X, Vec3::Y),
+        (Vec3::X, Vec3::NEG_Z, Vec3::Y),
+        (Vec3::NEG_X, Vec3::Z, Vec3::Y),
+        (Vec3::Y, Vec3::X, Vec3::NEG_Z),
+        (Vec3::NEG_Y, Vec3::X, Vec3::Z),
+    ] {
+        let first = positions.len() as u32;
+        for [u, v] in [[0.0, 0.0], [0.0, 1.0], [1.0, 1.0], [1.0, 0.0]] {
+            let place = normal + right * (u * 2.0 - 1.0) + up * (1.0 - v * 2.0);
+            positions.push((place * half).to_array());
+            normals.push(normal.to_array());
+            uvs.push([u, v]);
+        }
+        indices.extend([0, 1, 2, 0, 2, 3].map(|corner| first + corner));
+    }
+    Mesh::new(PrimitiveTopology::TriangleList, RenderAssetUsages::default())
+        .with_inserted_attribute(Mesh::ATTRIBUTE_POSITION, positions)
+        .with_inserted_attribute(Mesh::ATTRIBUTE_NORMAL, normals)
+        .with_inserted_attribute(Mesh::ATTRIBUTE_UV_0, uvs)
+        .with_inserted_indices(Indices::U32(indices))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
+
+    #[test]
+    fn a_texture_stands_upright_on_the_sides_of_a_box() {
+        let size = Vec3::new(2.0, 3.0, 4.0);
+        let mesh = cuboid(size.to_array());
+        let of = |attribute| mesh.attribute(attribute).unwrap().as_float3().unwrap();
+        let (places, normals) = (of(Mesh::ATTRIBUTE_POSITION), of(Mesh::ATTRIBUTE_NORMAL));
+        let Some(bevy::mesh::VertexAttributeValues::Float32x2(uvs)) = mesh.attribute(Mesh::ATTRIBUTE_UV_0)
+        else {
+            panic!("a box has uvs");
+        };
+        let indices: Vec<usize> = mesh.indices().unwrap().iter().collect();
+        assert_eq!(indices.len(), 36);
+        for corners in indices.chunks_exact(3) {
+            let [a, b, c] = [0, 1, 2].map(|i| Vec3::from(places[corners[i]]));
+            let normal = Vec3::from(normals[corners[0]]);
+            assert!((b - a).cross(c - a).dot(normal) > 0.0, "it is seen from outside");
+            assert!((a * normal).abs().max_element() * 2.0 == (size * normal).abs().max_element());
+            // How places change with u and with v.
+            let [ua, ub, uc] = [0, 1, 2].map(|i| Vec2::from(uvs[corners[i]]));
+            let (s, t) = (ub - ua, uc - ua);
+            let area = s.perp_dot(t);
+            let right = ((b - a) * t.y - (c - a) * s.y) / area;
+            let down = ((c - a) * s.x - (b - a) * t.x) / area;
+            assert!(right.cross(-down).dot(normal) > 0.0, "nothing is mirrored: {normal}");
+            if normal.y == 0.0 {
+                assert_eq!(down, Vec3::NEG_Y * size.y, "{normal}");
+            } else {
+                assert_eq!(right, Vec3::X * size.x, "{normal}");
+            }
+        }
+    }
 
     #[test]
     fn a_mesh_without_normals_gets_flat_faces() {

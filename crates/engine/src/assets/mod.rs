@@ -54,6 +54,7 @@ pub(crate) enum Key {
     Sound(LumpId),
     Environment(LumpId),
     Font(LumpId),
+    Animation(LumpId),
 }
 
 impl Key {
@@ -65,6 +66,7 @@ impl Key {
             "Sound" => Some(Key::Sound(id)),
             "Environment" => Some(Key::Environment(id)),
             "Font" => Some(Key::Font(id)),
+            "Animation" => Some(Key::Animation(id)),
             _ => None,
         }
     }
@@ -72,7 +74,7 @@ impl Key {
     pub(crate) const fn lump(self) -> LumpId {
         match self {
             Key::Mesh(id) | Key::Texture(id, _) | Key::Model(id) => id,
-            Key::Environment(id) | Key::Sound(id) | Key::Font(id) => id,
+            Key::Environment(id) | Key::Sound(id) | Key::Font(id) | Key::Animation(id) => id,
         }
     }
 
@@ -84,6 +86,7 @@ impl Key {
             Key::Sound(_) => "Sound",
             Key::Environment(_) => "Environment",
             Key::Font(_) => "Font",
+            Key::Animation(_) => "Animation",
         }
     }
 }
@@ -99,6 +102,7 @@ pub(crate) enum Loaded {
     Environment([Handle<Image>; 3]),
     Sound(Arc<Clip>),
     Font(Font),
+    Animation(Arc<gltf::Clips>),
 }
 
 /// A mesh, and what bends it.
@@ -131,6 +135,7 @@ enum Decoded {
     Environment(Option<Box<Maps>>),
     Sound(Arc<Clip>),
     Font(Font),
+    Animation(Arc<gltf::Clips>),
 }
 
 impl Decoded {
@@ -143,7 +148,9 @@ impl Decoded {
             Decoded::Environment(maps) => {
                 (maps.take().map_or_else(Vec::new, |maps| maps.into_images()), Vec::new())
             }
-            Decoded::Mesh(None) | Decoded::Sound(_) | Decoded::Font(_) => (Vec::new(), Vec::new()),
+            Decoded::Mesh(None) | Decoded::Sound(_) | Decoded::Font(_) | Decoded::Animation(_) => {
+                (Vec::new(), Vec::new())
+            }
         };
         (self, Giving::new(images, meshes))
     }
@@ -169,6 +176,7 @@ impl Decoded {
             }
             Decoded::Sound(clip) => Loaded::Sound(clip),
             Decoded::Font(font) => Loaded::Font(font),
+            Decoded::Animation(clips) => Loaded::Animation(clips),
         }
     }
 }
@@ -500,7 +508,7 @@ impl Store {
                 self.keys.remove(&key.lump());
             }
         }
-        if matches!(key, Key::Model(_)) {
+        if matches!(key, Key::Model(_) | Key::Animation(_)) {
             self.forget_referred(key);
         }
         self.busy.remove(&key);
@@ -670,6 +678,13 @@ fn decode(job: Job, adapter: CompressedImageFormats) -> Result<Outcome, String> 
             gltf::Outcome::Whole(decoded) => {
                 let weight = decoded.weight;
                 Ok(Outcome::Whole(Decoded::Model(decoded), weight))
+            }
+            gltf::Outcome::Lacks(lacks) => Ok(Outcome::Lacks(Lacking { bytes: whole, beside, lacks })),
+        },
+        Key::Animation(_) => match gltf::decode_clips(bytes, &beside)? {
+            gltf::Outcome::Whole(clips) => {
+                let weight = clips.weight;
+                Ok(Outcome::Whole(Decoded::Animation(Arc::new(clips)), weight))
             }
             gltf::Outcome::Lacks(lacks) => Ok(Outcome::Lacks(Lacking { bytes: whole, beside, lacks })),
         },

@@ -50,7 +50,7 @@ pub struct Stage {
     lumps: HashMap<LumpId, Result<Vec<u8>, String>>,
     changes: Vec<Change>,
     serial: u64,
-    missing: usize,
+    pub missing: usize,
     pub entities: usize,
 }
 
@@ -337,4 +337,18 @@ pub fn floor() -> [Component; 2] {
         Component::Mesh(MeshSource::Plane([30.0, 30.0])),
         look(Material { roughness: 0.9, ..color(0.35, 0.36, 0.33) }),
     ]
+}
+
+/// With a day, a sun and a floor.
+pub fn furnished(mut stage: Stage) -> Stage {
+    stage.make([day()]);
+    stage.make(sun());
+    stage.make(floor());
+    stage
+}
+
+/// How far two pictures are apart on average, of 255.
+pub fn apart(a: &Picture, b: &Picture) -> f64 {
+    let sum: u64 = a.rgba.iter().zip(&b.rgba).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+    sum as f64 / a.rgba.len() as f64
 }

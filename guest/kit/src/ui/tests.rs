@@ -13,8 +13,9 @@ use hearth_sdk::{
         input::{Event, Press, key},
         pointer,
         pointer::Kind,
-        scene::Op,
+        scene::{Face, Op},
     },
+    prelude::LumpId,
     testing,
 };
 
@@ -322,6 +323,37 @@ fn a_theme_is_exchanged_at_once() {
     bench.ui.set_theme(Theme::paper().scaled(2.0));
     bench.settle();
     assert!((bench.ui.size()[0] / size[0] - 2.0).abs() < 1e-3);
+}
+
+#[test]
+fn a_theme_brings_its_letters() {
+    let lamp = Handle::new();
+    let content = col![title("lamp"), label("by the wall").handle(lamp), field("Ada")];
+    let mut bench: Bench<u32> = Bench::new(content.panel());
+    let faces = |bench: &Bench<u32>| -> Vec<(String, Face)> {
+        let text = |component: &Component| match component {
+            Component::Text(text) => Some((text.text.clone(), text.face)),
+            _ => None,
+        };
+        bench.world.0.values().flatten().filter_map(text).collect()
+    };
+    let wide = bench.ui.size()[0];
+    assert!(faces(&bench).contains(&("lamp".into(), Face::Sans)));
+    let own = Face::Lump(LumpId([7; 32]));
+    bench.ui.set_theme(Theme::dusk().in_face(own, 1.5));
+    assert_eq!(bench.settle(), 1, "all changes at once");
+    // Fields keep theirs, in which a caret stands where it is drawn.
+    for (text, face) in faces(&bench) {
+        assert_eq!(face, if text == "Ada" { Face::Mono } else { own }, "{text}");
+    }
+    assert!(bench.ui.size()[0] >= wide);
+    // What comes later is written in it too.
+    bench.ui.edit(lamp, |lamp| lamp.set("by the door")).unwrap();
+    bench.settle();
+    assert!(faces(&bench).contains(&("by the door".into(), own)));
+    bench.ui.set_theme(Theme::dusk());
+    bench.settle();
+    assert!(faces(&bench).contains(&("by the door".into(), Face::Sans)));
 }
 
 #[test]

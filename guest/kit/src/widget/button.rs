@@ -40,7 +40,7 @@ fn is_pressed(stroke: &Stroke) -> bool {
 
 impl<M: Clone + 'static> Widget<M> for Button<M> {
     fn width(&self, theme: &Theme) -> f32 {
-        (measure::line(&self.text, self.is_main) * theme.text + theme.control * 0.8).max(theme.control)
+        (measure::line(theme, &self.text, self.is_main) * theme.text + theme.control * 0.8).max(theme.control)
     }
 
     fn height(&self, theme: &Theme, _width: f32) -> f32 {
@@ -63,7 +63,7 @@ impl<M: Clone + 'static> Widget<M> for Button<M> {
         paint.plate(at.rect, theme.radius, at.surface(color));
         paint.up();
         let room = (at.rect.w - theme.control * 0.3).max(0.0);
-        let text = measure::elided(&self.text, self.is_main, room / theme.text);
+        let text = measure::elided(theme, &self.text, self.is_main, room / theme.text);
         // Dark letters on what is bright look thinner.
         paint.text(at.rect, text, Letters::new(theme.text, at.dim(ink)).centered().bold(self.is_main));
     }
@@ -115,7 +115,7 @@ impl<M> Toggle<M> {
 
 impl<M: Clone + 'static> Widget<M> for Toggle<M> {
     fn width(&self, theme: &Theme) -> f32 {
-        let text = measure::line(&self.text, false) * theme.text;
+        let text = measure::line(theme, &self.text, false) * theme.text;
         theme.control + if text > 0.0 { theme.gap * 0.75 + text } else { 0.0 }
     }
 
@@ -147,7 +147,7 @@ impl<M: Clone + 'static> Widget<M> for Toggle<M> {
         paint.disc(Rect { x, w: inner.h, ..inner }, at.dim(knob));
         let from = track.right() + theme.gap * 0.75;
         let text = Rect { x: from, w: (rect.right() - from).max(0.0), ..rect };
-        let writing = measure::elided(&self.text, false, text.w / theme.text);
+        let writing = measure::elided(theme, &self.text, false, text.w / theme.text);
         paint.text(text, writing, Letters::new(theme.text, at.dim(theme.ink)));
     }
 

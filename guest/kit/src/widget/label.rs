@@ -89,7 +89,7 @@ impl Label {
 impl<M: 'static> Widget<M> for Label {
     fn width(&self, theme: &Theme) -> f32 {
         let line = self.text.lines().next().unwrap_or_default();
-        measure::line(line, self.rank == Rank::Title) * self.rank.size(theme)
+        measure::line(theme, line, self.rank == Rank::Title) * self.rank.size(theme)
     }
 
     fn height(&self, theme: &Theme, _width: f32) -> f32 {
@@ -98,7 +98,11 @@ impl<M: 'static> Widget<M> for Label {
 
     fn paint(&self, at: &At<'_>, paint: &mut Paint<'_>) {
         let letters = Letters { align: self.align, ..self.rank.letters(at) };
-        paint.text(at.rect, measure::elided(&self.text, letters.bold, at.rect.w / letters.size), letters);
+        paint.text(
+            at.rect,
+            measure::elided(at.theme, &self.text, letters.bold, at.rect.w / letters.size),
+            letters,
+        );
     }
 }
 
@@ -140,12 +144,12 @@ impl<M: 'static> Widget<M> for Paragraph {
 
     fn height(&self, theme: &Theme, width: f32) -> f32 {
         let size = self.rank.size(theme);
-        measure::wrapped(&self.text, false, width / size).len() as f32 * size * measure::LINE
+        measure::wrapped(theme, &self.text, false, width / size).len() as f32 * size * measure::LINE
     }
 
     fn paint(&self, at: &At<'_>, paint: &mut Paint<'_>) {
         let letters = self.rank.letters(at);
-        let lines = measure::wrapped(&self.text, false, at.rect.w / letters.size);
+        let lines = measure::wrapped(at.theme, &self.text, false, at.rect.w / letters.size);
         // What has no room below is left out line by line.
         let line = letters.size * measure::LINE;
         let most = ((at.rect.h / line + 0.01) as usize).max(1);

@@ -124,7 +124,8 @@ pub(crate) fn row_height(theme: &Theme) -> f32 {
 
 impl<M: Clone + 'static> Widget<M> for List<M> {
     fn width(&self, theme: &Theme) -> f32 {
-        let widest = self.lines.iter().take(64).map(|line| measure::line(line, false)).fold(4.0, f32::max);
+        let widest =
+            self.lines.iter().take(64).map(|line| measure::line(theme, line, false)).fold(4.0, f32::max);
         widest.min(30.0) * theme.text + 3.0 * theme.gap
     }
 
@@ -170,7 +171,7 @@ impl<M: Clone + 'static> Widget<M> for List<M> {
             let rect = Rect { x: rect.x + theme.gap * 0.5, w: (rect.w - theme.gap).max(0.0), ..rect };
             // Dark letters on what is bright look thinner.
             let bold = self.chosen == Some(line);
-            let text = measure::elided(&self.lines[line], bold, rect.w / theme.text);
+            let text = measure::elided(theme, &self.lines[line], bold, rect.w / theme.text);
             paint.text(rect, text, Letters::new(theme.text, at.dim(ink)).bold(bold));
         }
         paint_bar(at.rect, &window, at, self.taken.is_some(), paint);

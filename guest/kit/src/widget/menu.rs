@@ -89,7 +89,8 @@ impl<M> Menu<M> {
     }
 
     fn widest<'a>(lines: impl Iterator<Item = &'a String>, theme: &Theme) -> f32 {
-        lines.take(256).map(|line| measure::line(line, false)).fold(2.0, f32::max).min(24.0) * theme.text
+        lines.take(256).map(|line| measure::line(theme, line, false)).fold(2.0, f32::max).min(24.0)
+            * theme.text
     }
 
     /// Below its button, or above it where more of the interface is above.
@@ -144,7 +145,7 @@ impl<M: Clone + 'static> Widget<M> for Menu<M> {
         let rect =
             Rect { x: at.rect.x + theme.control * 0.32, w: at.rect.w - theme.control * 1.0, ..at.rect };
         let letters = Letters::new(theme.text, at.dim(theme.ink));
-        paint.text(rect, measure::elided(text, false, rect.w / theme.text), letters);
+        paint.text(rect, measure::elided(theme, text, false, rect.w / theme.text), letters);
         let arrow = Rect { w: at.rect.w - theme.control * 0.32, ..at.rect };
         let up = if self.is_open { "▴" } else { "▾" };
         paint.text(arrow, up, Letters { align: Align::Right, ..letters });
@@ -172,7 +173,7 @@ impl<M: Clone + 'static> Widget<M> for Menu<M> {
             let place = row(line);
             let place = Rect { x: place.x + theme.gap * 0.5, w: place.w - theme.gap, ..place };
             let bold = self.hot == Some(line);
-            let text = measure::elided(&self.lines[line], bold, place.w / theme.text);
+            let text = measure::elided(theme, &self.lines[line], bold, place.w / theme.text);
             paint.text(place, text, Letters::new(theme.text, ink).bold(bold));
         }
         paint_bar(rect, &window, at, false, paint);

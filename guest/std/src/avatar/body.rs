@@ -70,6 +70,8 @@ pub(super) struct Worn {
     pub(super) model: LumpId,
     /// Its height in metres; `None` for as it is.
     pub(super) height: Option<f32>,
+    /// A lump with clips in the place of its own.
+    pub(super) clips: Option<LumpId>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -181,9 +183,9 @@ impl Body {
         let Some(clip) = self.rig.clip(deed) else {
             // It walks but has no way to stand: so it stands in its stride.
             let walk = self.rig.clip(Deed::Walk)?;
-            return Some(Animation { paused: true, blend: BLEND, ..Animation::of(walk) });
+            return Some(Animation { paused: true, blend: BLEND, ..self.rig.plays(walk) });
         };
-        Some(Animation { speed, repeat: deed != Deed::Jump, blend: BLEND, ..Animation::of(clip) })
+        Some(Animation { speed, repeat: deed != Deed::Jump, blend: BLEND, ..self.rig.plays(clip) })
     }
 
     /// What it does at a stance, and whether it goes backwards; and where the legs turn to.
@@ -290,6 +292,7 @@ fn place(stance: &Stance, facing: f32) -> Transform {
 fn default_rig() -> Rig {
     Rig {
         clips: [Some(0), Some(1), Some(2), Some(3), Some(4)],
+        lent: None,
         extent: Some([0.0, figure::HEIGHT]),
         head: Some((figure::HEAD_NODE.into(), Quat::IDENTITY)),
     }

@@ -30,6 +30,8 @@ const NAMES: [(Deed, &[&str]); 5] = [
 pub(super) struct Rig {
     /// The number of the clip for each [`Deed`].
     pub(super) clips: [Option<u32>; 5],
+    /// The lump that they are in, if they are not the model's own.
+    pub(super) lent: Option<LumpId>,
     /// Its lowest and highest point, if it tells.
     pub(super) extent: Option<[f32; 2]>,
     /// The name of its head, and how that is turned in the model.
@@ -39,10 +41,19 @@ pub(super) struct Rig {
 impl Rig {
     /// What a model is for a user.
     pub(super) fn of(model: &Model) -> Rig {
-        let names: Vec<&str> = model.clips().iter().map(|clip| &*clip.name).collect();
         let heights = model.extent().map(|[low, high]| [low.y, high.y]);
         let extent = heights.filter(|[low, high]| high - low > 1e-6);
-        Rig { clips: picked(&names), extent, head: head(model.nodes()) }
+        Rig { clips: clips(model), lent: None, extent, head: head(model.nodes()) }
+    }
+
+    /// Has it move with the clips of another file.
+    pub(super) fn lend(&mut self, from: &Model, lump: LumpId) {
+        (self.clips, self.lent) = (clips(from), Some(lump));
+    }
+
+    /// One of its clips, over and over.
+    pub(super) fn plays(&self, clip: u32) -> Animation {
+        Animation { lump: self.lent, ..Animation::of(clip) }
     }
 
     /// The clip for a deed, or the next best; `None` if the model glides.
@@ -73,6 +84,11 @@ fn words(name: &str) -> Vec<String> {
         before = letter;
     }
     words
+}
+
+/// Which clips of a file are for what.
+fn clips(model: &Model) -> [Option<u32>; 5] {
+    picked(&model.clips().iter().map(|clip| &*clip.name).collect::<Vec<_>>())
 }
 
 /// Which of the clips of these names are for what.
@@ -160,6 +176,18 @@ mod tests {
         masked["nodes"][1]["rotation"] = json!([1, 0, 0, 0]);
         let (_, turn) = read(masked.to_string().as_bytes()).head.unwrap();
         assert!((turn.rotate(Vec3::Y) + Vec3::Y).length() < 1e-5);
+    }
+
+    #[test]
+    fn clips_of_another_file_take_the_place_of_its_own() {
+        let file = |clips: Value| Lump::put(json!({ "animations": clips }).to_string().as_bytes()).unwrap();
+        let mut rig = read(json!({ "animations": [{ "name": "walk" }] }).to_string().as_bytes());
+        assert_eq!((rig.clip(Deed::Walk), rig.plays(0).lump), (Some(0), None));
+        let moves = file(json!([{ "name": "idle" }, { "name": "jog" }]));
+        let read = testing::run_for(Model::of(moves.0), Duration::from_secs(1)).unwrap();
+        rig.lend(&read.unwrap(), moves.0);
+        assert_eq!((rig.clip(Deed::Idle), rig.clip(Deed::Walk)), (Some(0), Some(1)));
+        assert_eq!(rig.plays(1), Animation::of(1).in_lump(moves.0));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use hearth_kit::*;
 use hearth_sdk::{peer_name, prelude::*};
 
 const TREES: [&str; 8] = ["alder", "ash", "beech", "birch", "elm", "hazel", "larch", "oak"];
-const THEMES: [&str; 3] = ["Dusk", "Paper", "Contrast"];
+const THEMES: [&str; 4] = ["Dusk", "Paper", "Contrast", "Typewriter"];
 
 #[derive(Clone, Debug)]
 enum Does {
@@ -20,8 +20,7 @@ enum Does {
 }
 
 pub(super) fn board(number: usize) -> Result<(), Error> {
-    let caption =
-        "Panels, buttons, sliders, fields, lists, menus: of the package hearth-kit, in three themes.";
+    let caption = "Panels, buttons, sliders, fields, lists, menus: of the package hearth-kit, in themes of colours and letters.";
     Build::new(number, "Interface kit", caption).done()?;
     let stand = Stand::number(number);
     let place = Place::at(stand.outside(vec3(0.0, 1.25, -0.7)), stand.turn()).scaled(2.7);
@@ -58,9 +57,10 @@ async fn serve(place: Place) -> Result<(), Error> {
                 ui.set_theme(match theme {
                     0 => Theme::dusk(),
                     1 => Theme::paper(),
-                    _ => Theme::contrast(),
+                    2 => Theme::contrast(),
+                    _ => Theme::paper().in_face(Face::Mono, 1.0),
                 });
-                format!("has chosen {}", THEMES[theme.min(2)])
+                format!("has chosen {}", THEMES[theme.min(3)])
             }
             Does::Level(level) => {
                 ui.edit(bar, |bar| bar.set(level))?;

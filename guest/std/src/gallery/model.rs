@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! Writes two glTF 2.0 files: a reed with a skin and two clips, and a ball with morph targets.
+//! Writes three glTF 2.0 files: a reed with a skin and a clip, another clip for it alone, and a ball with morph targets.
 
 use crate::glb::packed;
 use hearth_sdk::prelude::*;
@@ -73,7 +73,7 @@ fn turn(step: usize) -> f32 {
     step as f32 / STEPS as f32 * TAU
 }
 
-/// A stalk of one mesh that bends at joints `joint 0` to `joint 4`; clips `sway` (to the sides) and `bow` (forward).
+/// A stalk of one mesh that bends at joints `joint 0` to `joint 4`, and the clip `sway`, to the sides.
 pub(super) fn reed() -> Vec<u8> {
     let mut buffer = Buffer::default();
     let height = JOINT_STEP * JOINTS as f32;
@@ -118,19 +118,7 @@ pub(super) fn reed() -> Vec<u8> {
     let sway = clip(&mut buffer, "sway", |joint, angle| {
         Quat::about(Vec3::Z, 0.26 * (angle - joint as f32 * 0.8).sin())
     });
-    let bow = clip(&mut buffer, "bow", |joint, angle| {
-        let deep = 0.5 - 0.5 * angle.cos();
-        Quat::about(Vec3::X, deep * if joint == 0 { 0.1 } else { 0.42 })
-    });
-    let nodes = (0..JOINTS).map(|index| {
-        let step = if index == 0 { 0.0 } else { JOINT_STEP };
-        let mut node = json!({ "name": format!("joint {index}"), "translation": [0.0, step, 0.0] });
-        if index + 1 < JOINTS {
-            node["children"] = json!([index + 1]);
-        }
-        node
-    });
-    let mut nodes: Vec<Value> = nodes.collect();
+    let mut nodes = stalk();
     nodes.push(json!({ "name": "stalk", "mesh": 0, "skin": 0 }));
     let attributes = json!({
         "POSITION": position, "NORMAL": normal, "COLOR_0": color, "JOINTS_0": joint, "WEIGHTS_0": weight,
@@ -141,8 +129,31 @@ pub(super) fn reed() -> Vec<u8> {
         "skins": [{ "joints": (0..JOINTS).collect::<Vec<_>>(), "inverseBindMatrices": inverse }],
         "meshes": [{ "primitives": [{ "attributes": attributes, "indices": indices, "material": 0 }] }],
         "materials": [{ "pbrMetallicRoughness": { "metallicFactor": 0.0, "roughnessFactor": 0.6 } }],
-        "animations": [sway, bow],
+        "animations": [sway],
     }))
+}
+
+/// The joints, one on the other.
+fn stalk() -> Vec<Value> {
+    let nodes = (0..JOINTS).map(|index| {
+        let step = if index == 0 { 0.0 } else { JOINT_STEP };
+        let mut node = json!({ "name": format!("joint {index}"), "translation": [0.0, step, 0.0] });
+        if index + 1 < JOINTS {
+            node["children"] = json!([index + 1]);
+        }
+        node
+    });
+    nodes.collect()
+}
+
+/// The clip `bow`, forward, for whatever has joints of these names.
+pub(super) fn bow() -> Vec<u8> {
+    let mut buffer = Buffer::default();
+    let bow = clip(&mut buffer, "bow", |joint, angle| {
+        let deep = 0.5 - 0.5 * angle.cos();
+        Quat::about(Vec3::X, deep * if joint == 0 { 0.1 } else { 0.42 })
+    });
+    buffer.file(json!({ "scenes": [{ "nodes": [0] }], "nodes": stalk(), "animations": [bow] }))
 }
 
 /// A clip that turns each joint.
@@ -210,7 +221,7 @@ mod tests {
 
     #[test]
     fn the_chunks_are_as_long_as_they_say() {
-        for file in [reed(), ball()] {
+        for file in [reed(), bow(), ball()] {
             let number = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().unwrap()) as usize;
             assert_eq!(number(8), file.len());
             let text = number(12);

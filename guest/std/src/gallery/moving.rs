@@ -18,6 +18,7 @@ pub(super) fn models(number: usize, motion: Motion) -> Result<(), Error> {
         "glTF made by the script: a skin, clips that blend, nodes that are driven, targets that morph.";
     let mut stand = Build::new(number, "Models", caption);
     let reed = Lump::put(&model::reed())?;
+    let bow = Lump::put(&model::bow())?.0;
     let ball = Lump::put(&model::ball())?;
     let plays = |clip: &str, offset: f32| Animation {
         paused: motion.still,
@@ -27,6 +28,7 @@ pub(super) fn models(number: usize, motion: Motion) -> Result<(), Error> {
     };
     let names = [
         "sway",
+        // A clip of a file of its own.
         "bow, followed",
         if motion.still { "weight 0.5" } else { "blends" },
         "driven joints",
@@ -40,7 +42,7 @@ pub(super) fn models(number: usize, motion: Motion) -> Result<(), Error> {
         let model = Entity::new().at(x, TOP, 0.0);
         let model = match index {
             0 => model.model(reed.0).plays(plays("sway", 0.3)),
-            1 => model.model(reed.0).plays(plays("bow", 0.36)),
+            1 => model.model(reed.0).plays(plays("bow", 0.36).in_lump(bow)),
             2 => model.model(reed.0).plays(Animation { weight: 0.5, ..plays("sway", 0.3) }),
             3 => model.model(reed.0),
             _ => model.at(x, TOP + 0.55, 0.0).model(ball.0).plays(plays("change", 0.2)),
@@ -58,7 +60,7 @@ pub(super) fn models(number: usize, motion: Motion) -> Result<(), Error> {
     stand.done()?;
     if !motion.still {
         live("stand 4", drive(driven));
-        live("stand 4", blends(stood[2]));
+        live("stand 4", blends(stood[2], bow));
     }
     Ok(())
 }
@@ -86,10 +88,11 @@ async fn drive(joints: Vec<EntityId>) -> Result<(), Error> {
 }
 
 /// One clip after the other, each taking the place of the one before within a second.
-async fn blends(reed: EntityId) -> Result<(), Error> {
-    for clip in ["bow", "sway"].into_iter().cycle() {
+async fn blends(reed: EntityId, bow: LumpId) -> Result<(), Error> {
+    let clips = [Animation::of("bow").in_lump(bow), Animation::of("sway")];
+    for clip in clips.into_iter().cycle() {
         sleep(Duration::from_secs(4)).await;
-        scene::set(reed, Animation { start_ns: now(), blend: 1.0, ..Animation::of(clip) })?;
+        scene::set(reed, Animation { start_ns: now(), blend: 1.0, ..clip })?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use super::{
     json,
 };
 use bevy::prelude::*;
+use hearth_abi::scene;
 
 /// Most channels of all animations of a file together: each is looked at for every picture in which it plays.
 const CHANNELS_MAX: usize = 65_536;
@@ -57,20 +58,58 @@ pub(crate) struct Pose {
 impl Clip {
     /// Changes a pose to what this clip is at `time` seconds. What it does not move stays as it is.
     pub(crate) fn apply(&self, time: f32, pose: &mut Pose) {
+        self.apply_where(time, pose, Some);
+    }
+
+    /// The same for a pose of another model; `of` says which of its nodes stands for one of the clip's file. What it has
+    /// not is passed over.
+    pub(crate) fn apply_where(&self, time: f32, pose: &mut Pose, of: impl Fn(usize) -> Option<usize>) {
         let mut numbers = Vec::new();
         for channel in &self.channels {
+            let Some(node) = of(channel.node) else { continue };
             channel.sample(time, &mut numbers);
             let vector = || Vec3::new(numbers[0], numbers[1], numbers[2]);
             match channel.path {
-                Path::Translation => pose.transforms[channel.node].translation = vector(),
-                Path::Scale => pose.transforms[channel.node].scale = vector(),
+                Path::Translation => pose.transforms[node].translation = vector(),
+                Path::Scale => pose.transforms[node].scale = vector(),
                 Path::Rotation => {
-                    pose.transforms[channel.node].rotation =
+                    pose.transforms[node].rotation =
                         Quat::from_xyzw(numbers[0], numbers[1], numbers[2], numbers[3]);
                 }
-                Path::Weights => pose.weights[channel.node].copy_from_slice(&numbers),
+                Path::Weights => {
+                    let weights = &mut pose.weights[node];
+                    if weights.len() == numbers.len() {
+                        weights.copy_from_slice(&numbers);
+                    }
+                }
             }
         }
+    }
+
+    /// The nodes of its file that it moves, some more than once.
+    pub(crate) fn moves(&self) -> impl Iterator<Item = usize> {
+        self.channels.iter().map(|channel| channel.node)
+    }
+
+    /// Of clips the one that is meant.
+    pub(crate) fn find<'a>(clips: &'a [Clip], wanted: &scene::Clip) -> Option<&'a Clip> {
+        match wanted {
+            scene::Clip::Number(number) => clips.get(*number as usize),
+            scene::Clip::Name(name) => clips.iter().find(|clip| clip.name == *name),
+        }
+    }
+
+    /// That a clip is not there, for people; `whole` is what has the clips.
+    pub(crate) fn lacks(clips: &[Clip], wanted: &scene::Clip, whole: &str) -> Option<String> {
+        if Clip::find(clips, wanted).is_some() {
+            return None;
+        }
+        let names: Vec<_> = clips.iter().map(|clip| format!("`{}`", clip.name)).take(8).collect();
+        let wanted = match wanted {
+            scene::Clip::Number(number) => format!("{whole} has no clip {number}"),
+            scene::Clip::Name(name) => format!("{whole} has no clip `{name}`"),
+        };
+        Some(format!("{wanted}; it has {}: {}", clips.len(), names.join(", ")))
     }
 }
 

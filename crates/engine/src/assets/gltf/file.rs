@@ -127,10 +127,10 @@ fn lump(uri: &str) -> Option<Result<LumpId, String>> {
     Some(digits.parse().map_err(|_none| format!("`{uri}` names no lump")))
 }
 
-/// The lumps that a file refers to as its buffers and pictures.
-pub(super) fn lumps(root: &json::Root) -> Result<BTreeSet<LumpId>, String> {
-    let uris =
-        root.buffers.iter().map(|buffer| &buffer.uri).chain(root.images.iter().map(|image| &image.uri));
+/// The lumps that a file refers to as its buffers, and as its pictures if those are wanted.
+pub(super) fn lumps(root: &json::Root, with_pictures: bool) -> Result<BTreeSet<LumpId>, String> {
+    let pictures = root.images.iter().filter(|_| with_pictures).map(|image| &image.uri);
+    let uris = root.buffers.iter().map(|buffer| &buffer.uri).chain(pictures);
     let lumps: BTreeSet<LumpId> = uris.flatten().filter_map(|uri| lump(uri)).collect::<Result<_, _>>()?;
     match lumps.len() {
         0..=LUMPS_MAX => Ok(lumps),

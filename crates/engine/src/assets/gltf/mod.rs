@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! Lumps of class `Scene`: glTF 2.0, <https://registry.khronos.org/glTF/specs/2.0/glTF-2.0.html>, whose sections are
+//! Lumps of class `Scene`, and of class `Animation`: glTF 2.0, <https://registry.khronos.org/glTF/specs/2.0/glTF-2.0.html>, whose sections are
 //! named here. All of a file is read and checked away from the frame; what is broken is refused with the reason.
 
 mod accessor;
 mod animation;
 mod file;
 mod json;
+mod lent;
 mod material;
 mod mesh;
 
@@ -27,6 +28,7 @@ use hearth_abi::{
     LumpId,
     scene::{self, LightKind},
 };
+pub(crate) use lent::{Clips, decode as decode_clips};
 use material::{Part, Surface};
 use std::{
     borrow::Cow,
@@ -127,9 +129,9 @@ pub(crate) struct Parts {
 }
 
 /// What became of a file.
-pub(crate) enum Outcome {
+pub(crate) enum Outcome<T> {
     /// It was read.
-    Whole(Box<Decoded>),
+    Whole(T),
     /// It refers to these lumps, which are not here.
     Lacks(BTreeSet<LumpId>),
 }
@@ -139,9 +141,9 @@ pub(crate) fn decode(
     bytes: &[u8],
     beside: &Beside,
     adapter: CompressedImageFormats,
-) -> Result<Outcome, String> {
+) -> Result<Outcome<Box<Decoded>>, String> {
     let (root, binary) = file::parse(bytes)?;
-    let mut lacks = file::lumps(&root)?;
+    let mut lacks = file::lumps(&root, true)?;
     lacks.retain(|lump| !beside.contains_key(lump));
     if !lacks.is_empty() {
         return Ok(Outcome::Lacks(lacks));

@@ -337,12 +337,14 @@ fn strangers_do_not_panic() {
         read_bytes(&good).map(drop).unwrap();
         for cut in (0..good.len()).step_by(7) {
             let _ = read_bytes(&good[..cut]);
+            let _ = decode_clips(&good[..cut], &Beside::new());
         }
         for at in 0..good.len() {
             for flip in [0x01, 0x80, 0xFF] {
                 let mut bad = good.clone();
                 bad[at] ^= flip;
                 let _ = read_bytes(&bad);
+                let _ = decode_clips(&bad, &Beside::new());
             }
         }
     }
