@@ -103,7 +103,7 @@ impl Program for Lives {
 async fn while_given_up(
     before: impl Fn(&Context),
     what: impl Fn(&Context),
-    then: impl Fn(&Processes, ProcessId, &mut Halves) + Send,
+    then: impl Fn(&Processes, ProcessId, &mut Halves) + Sync,
 ) -> Halves {
     let peer = Arc::new(Peer::default());
     let table = Processes::new(Config::new(HERE, 1, 1), peer.clone());
@@ -124,14 +124,15 @@ async fn while_given_up(
     let (begin, begins) = sync_channel::<SyncSender<()>>(1);
     peer.0.lock().unwrap().gives_up = Some((begin, Duration::from_millis(300)));
     thread::scope(|threads| {
-        threads.spawn(|| {
+        let (peer, table, then) = (&peer, &table, &then);
+        threads.spawn(move || {
             let is_over = begins.recv().unwrap();
             peer.0.lock().unwrap().is_closed = true;
             table.peers_gone(|peer| peer == far().peer());
             let mut way = peer.0.lock().unwrap();
             // A new way, over which nothing was said.
             (way.is_closed, way.halves) = (false, Halves::default());
-            then(&table, id, &mut way.halves);
+            then(table, id, &mut way.halves);
             let _ = is_over.send(());
         });
         what(context);
