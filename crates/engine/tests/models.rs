@@ -5,9 +5,9 @@
 mod common;
 
 use common::{
-    Stage, about, apart, at, color, cuboid, day, floor, furnished,
+    Stage, about, apart, at, color, cuboid, furnished,
     glb::{Glb, two_boxes},
-    look, sun, turned,
+    look, turned,
 };
 use hearth_abi::{
     LumpId,
@@ -28,15 +28,6 @@ use std::{
 /// A stage with a day, a sun and a floor.
 fn stage() -> Stage {
     furnished(Stage::new())
-}
-
-/// The same, where time stands still.
-fn still() -> Stage {
-    furnished(Stage::with(EngineConfig {
-        quality: Some(Quality::Low),
-        fixed_step: Some(Duration::ZERO),
-        ..EngineConfig::default()
-    }))
 }
 
 #[test]

@@ -146,12 +146,12 @@ impl Change {
     }
 
     /// The new code, if there is some to be taken.
-    fn take(&self) -> Option<Box<Wanted>> {
+    fn take(&self) -> Option<Wanted> {
         if !self.is_asked() {
             return None;
         }
         self.asked.store(false, Relaxed);
-        self.wanted.lock().take()
+        self.wanted.lock().take().map(|wanted| *wanted)
     }
 
     /// Whoever waits for the new code to be taken waits no longer.
@@ -631,13 +631,13 @@ impl Life {
     }
 
     /// Lets new code run, and keeps the code before.
-    fn replace(&mut self, wanted: Box<Wanted>) {
+    fn replace(&mut self, wanted: Wanted) {
         let process = &self.process;
         let before = std::mem::replace(&mut self.running, Running::Nothing);
         if matches!(before, Running::Nothing) {
             return;
         }
-        let Wanted { code, place, tell } = *wanted;
+        let Wanted { code, place, tell } = wanted;
         process.slice.rest();
         self.table.host.replacing(process.id);
         let before_run = process.current();
@@ -700,19 +700,18 @@ impl Life {
         let trial = self.trial.take()?;
         match failed {
             None => {
-                self.accept(trial, &run);
+                self.accept(*trial, &run);
                 Some(result)
             }
             Some(reason) => {
-                self.go_back(trial, &run, reason);
+                self.go_back(*trial, &run, reason);
                 None
             }
         }
     }
 
     /// The new code has started: the code before goes, and what it has.
-    fn accept(&mut self, trial: Box<Trial>, run: &Run) {
-        let trial = *trial;
+    fn accept(&mut self, trial: Trial, run: &Run) {
         let process = &self.process;
         run.end_trial();
         trial.before_run.shut(process);
@@ -735,8 +734,7 @@ impl Life {
     }
 
     /// The new code did not start: it goes, and the code before goes on.
-    fn go_back(&mut self, trial: Box<Trial>, run: &Run, reason: ExitReason) {
-        let trial = *trial;
+    fn go_back(&mut self, trial: Trial, run: &Run, reason: ExitReason) {
         let process = &self.process;
         self.running = Running::Nothing;
         run.shut(process);

@@ -51,21 +51,16 @@ impl Spares {
         if pages.len() > PAGES_MAX {
             return None;
         }
-        let (runs, bytes) = changed(original, memory, &pages, self.touched().page_len())?;
-        let memory_bytes = memory.len();
-        let globals = recyclable.changed_globals(original, store);
+        let mut image = changed(original, memory, &pages, self.touched().page_len())?;
+        image.globals = recyclable.changed_globals(original, store);
         let occupant = store.data_mut().freeze()?;
-        Some(Frozen { occupant, image: Image { memory_bytes, runs, bytes, globals } })
+        Some(Frozen { occupant, image })
     }
 }
 
-/// What of a memory, of which these pages were touched, is not as in a new instance; `None` if that is too much.
-fn changed(
-    original: &Original,
-    memory: &[u8],
-    pages: &[usize],
-    page_len: usize,
-) -> Option<(Box<[Range<u32>]>, Box<[u8]>)> {
+/// What of a memory, of which these pages were touched, is not as in a new instance, without globals; `None` if that is too
+/// much.
+fn changed(original: &Original, memory: &[u8], pages: &[usize], page_len: usize) -> Option<Image> {
     let mut runs: Vec<Range<u32>> = Vec::new();
     let mut bytes = Vec::new();
     let mut originals = original.pages().iter().peekable();
@@ -98,7 +93,9 @@ fn changed(
             }
         }
     }
-    originals.next().is_none().then(|| (runs.into(), bytes.into()))
+    let image =
+        Image { memory_bytes: memory.len(), runs: runs.into(), bytes: bytes.into(), globals: Box::default() };
+    originals.next().is_none().then_some(image)
 }
 
 impl Image {
