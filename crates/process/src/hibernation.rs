@@ -54,10 +54,9 @@ pub(crate) async fn run(table: Weak<Inner>, after: Duration) {
             for ids in ids.chunks(AT_ONCE) {
                 for id in ids {
                     let idle = |process: &Process| {
-                        process.is_newly_idle().then(|| {
-                            process.mailbox.shrink();
-                            process.mailbox.take_parked()
-                        })
+                        let is_idle = process.is_newly_idle();
+                        process.mailbox.shrink(is_idle);
+                        is_idle.then(|| process.mailbox.take_parked())
                     };
                     // Outside of the directory's lock.
                     if let Some(life) = strong.directory.with(*id, idle).flatten().flatten() {

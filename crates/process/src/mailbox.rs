@@ -32,6 +32,8 @@ pub(crate) trait Parked {
     fn resume(self, first: Option<Signal>);
 }
 
+/// Signals for which one that is not idle keeps room.
+const ROOM_KEPT: usize = 64;
 /// Signals that a turn uses until it tells so. As many are counted for longer than they are there.
 const SETTLE_AFTER: usize = 64;
 /// And at most one of so many that may be there.
@@ -264,10 +266,11 @@ impl<P: Parked> Mailbox<P> {
         drop(room);
     }
 
-    /// Gives back the room that a burst has left, if nothing is in it.
-    pub(crate) fn shrink(&self) {
+    /// Gives back the room that a burst has left, or all room of one that `is_idle`, if nothing is in it.
+    pub(crate) fn shrink(&self, is_idle: bool) {
         let mut inner = self.inner.lock();
-        if inner.queue.is_empty() {
+        let most = if is_idle { 0 } else { ROOM_KEPT };
+        if inner.queue.is_empty() && inner.queue.capacity() > most {
             // Not under the lock.
             let room = std::mem::take(&mut inner.queue);
             drop(inner);

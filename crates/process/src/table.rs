@@ -10,7 +10,7 @@ use crate::{
     life::{self, ReplaceError},
     names::Names,
     reached::Unsaid,
-    record::{Directory, Process},
+    record::{Directory, Process, SerialHash},
     registry::{self, Refused},
     run::Code,
     scheduler::Scheduler,
@@ -35,8 +35,7 @@ use tokio::sync::Notify;
 
 /// Ended processes whose log and specification are kept.
 const LOGS_KEPT: usize = 256;
-/// Places for the reasons of ended processes, each at the place that its number gives: kept are at least those of the last so
-/// many that were spawned.
+/// Ended processes whose reason is kept.
 const REASONS_KEPT: usize = 4096;
 /// Serial numbers that are taken at a time.
 const SERIAL_BLOCK: u64 = 4096;
@@ -168,7 +167,7 @@ impl Config {
             worker_stack_bytes: 1 << 20,
             processes_max: 1 << 20,
             trial_time_max: Duration::from_secs(20),
-            hibernate_after: Some(Duration::from_secs(5)),
+            hibernate_after: Some(Duration::from_secs(60)),
         }
     }
 }
@@ -216,25 +215,10 @@ struct Serials {
 /// Why most processes end.
 static NORMAL: LazyLock<Arc<ExitReason>> = LazyLock::new(|| Arc::new(ExitReason::normal()));
 
-impl Ended {
-    fn note(&mut self, id: ProcessId, reason: Arc<ExitReason>) {
-        let place = id.serial() as usize % REASONS_KEPT;
-        if place >= self.reasons.len() {
-            self.reasons.resize(place + 1, None);
-        }
-        self.reasons[place] = Some((id, reason));
-    }
-
-    fn reason(&self, id: ProcessId) -> Option<&Arc<ExitReason>> {
-        let (of, reason) = self.reasons.get(id.serial() as usize % REASONS_KEPT)?.as_ref()?;
-        (*of == id).then_some(reason)
-    }
-}
-
 #[derive(Default)]
 struct Ended {
-    /// Id and reason, at the place that the number gives. As long as was needed yet.
-    reasons: Vec<Option<(ProcessId, Arc<ExitReason>)>>,
+    reasons: HashMap<u64, Arc<ExitReason>, SerialHash>,
+    reasons_order: VecDeque<u64>,
     logs: HashMap<ProcessId, Arc<Process>>,
     logs_order: VecDeque<ProcessId>,
 }
@@ -527,7 +511,7 @@ impl Processes {
     }
 
     /// Resolves when the process has ended; at once if it had, or never was. Reasons are remembered
-    /// for the last 4096 processes that were spawned, at least.
+    /// for the last 4096 processes.
     pub async fn exited(&self, id: ProcessId) -> ExitReason {
         if let Some(process) = self.0.directory.get(id) {
             loop {
@@ -543,7 +527,7 @@ impl Processes {
 
     /// Why a process ended, if it did and that is remembered.
     pub fn ended(&self, id: ProcessId) -> Option<ExitReason> {
-        self.0.ended.lock().reason(id).map(|reason| (**reason).clone())
+        self.0.ended.lock().reasons.get(&id.to_bits()).map(|reason| (**reason).clone())
     }
 
     /// Kills all processes and spawns no more. Waits until they are gone, for 5 seconds at most.
@@ -703,7 +687,7 @@ impl Inner {
     }
 
     fn reason(&self, id: ProcessId) -> ExitReason {
-        let remembered = self.ended.lock().reason(id).cloned();
+        let remembered = self.ended.lock().reasons.get(&id.to_bits()).cloned();
         remembered
             .map(Arc::unwrap_or_clone)
             .unwrap_or_else(|| ExitReason::new(ExitKind::Error, "no such process"))
@@ -736,7 +720,13 @@ impl Inner {
         }
         {
             let mut ended = self.ended.lock();
-            ended.note(id, reason.clone());
+            ended.reasons.insert(id.to_bits(), reason.clone());
+            ended.reasons_order.push_back(id.to_bits());
+            if ended.reasons_order.len() > REASONS_KEPT
+                && let Some(old) = ended.reasons_order.pop_front()
+            {
+                ended.reasons.remove(&old);
+            }
             if tell {
                 ended.logs.insert(id, process.clone());
                 ended.logs_order.push_back(id);

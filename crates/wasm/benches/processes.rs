@@ -295,7 +295,8 @@ struct World {
 
 impl World {
     fn new(workers: usize) -> World {
-        World::hibernating(workers, Config::new(HERE, 1, workers).hibernate_after)
+        // Sooner than a peer does it, for who waits for the figures.
+        World::hibernating(workers, Some(Duration::from_secs(5)))
     }
 
     fn hibernating(workers: usize, hibernate_after: Option<Duration>) -> World {

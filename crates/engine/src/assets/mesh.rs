@@ -3,7 +3,6 @@
 
 use super::vertices::{Target, Vertices, pieces};
 use bevy::{
-    asset::RenderAssetUsages,
     mesh::{Indices, PrimitiveTopology},
     prelude::*,
 };
@@ -143,30 +142,22 @@ pub(crate) fn shape(source: &MeshSource) -> Option<Mesh> {
 /// The renderer's own box has it upside down at the front, lying at the right and left, and mirrored at the bottom.
 fn cuboid(size: [f32; 3]) -> Mesh {
     let half = Vec3::from(size) * 0.5;
-    let (mut positions, mut normals, mut uvs, mut indices) = (vec![], vec![], vec![], vec![]);
-    // Its outside, and what is the texture's right and up.
-    for (normal, right, up) in [
-        (Vec3::Z, Vec3::X, Vec3::Y),
-        (Vec3::NEG_Z, Vec3::NEG_X, Vec3::Y),
-        (Vec3::X, Vec3::NEG_Z, Vec3::Y),
-        (Vec3::NEG_X, Vec3::Z, Vec3::Y),
-        (Vec3::Y, Vec3::X, Vec3::NEG_Z),
-        (Vec3::NEG_Y, Vec3::X, Vec3::Z),
-    ] {
-        let first = positions.len() as u32;
-        for [u, v] in [[0.0, 0.0], [0.0, 1.0], [1.0, 1.0], [1.0, 0.0]] {
-            let place = normal + right * (u * 2.0 - 1.0) + up * (1.0 - v * 2.0);
-            positions.push((place * half).to_array());
-            normals.push(normal.to_array());
-            uvs.push([u, v]);
-        }
-        indices.extend([0, 1, 2, 0, 2, 3].map(|corner| first + corner));
-    }
-    Mesh::new(PrimitiveTopology::TriangleList, RenderAssetUsages::default())
-        .with_inserted_attribute(Mesh::ATTRIBUTE_POSITION, positions)
-        .with_inserted_attribute(Mesh::ATTRIBUTE_NORMAL, normals)
-        .with_inserted_attribute(Mesh::ATTRIBUTE_UV_0, uvs)
-        .with_inserted_indices(Indices::U32(indices))
+    let mut mesh = Mesh::from(Cuboid::from_size(Vec3::from(size)));
+    let of = |attribute| mesh.attribute(attribute).and_then(|values| values.as_float3()).unwrap_or_default();
+    let corners = of(Mesh::ATTRIBUTE_POSITION).iter().zip(of(Mesh::ATTRIBUTE_NORMAL));
+    let uv = |(place, normal): (&[f32; 3], &[f32; 3])| {
+        let normal = Vec3::from(*normal);
+        // What is up on the texture.
+        let up = match normal.y {
+            0.0 => Vec3::Y,
+            y => Vec3::NEG_Z * y,
+        };
+        let on_face = Vec3::from(*place) / half;
+        [(1.0 + on_face.dot(up.cross(normal))) / 2.0, (1.0 - on_face.dot(up)) / 2.0]
+    };
+    let uvs: Vec<[f32; 2]> = corners.map(uv).collect();
+    mesh.insert_attribute(Mesh::ATTRIBUTE_UV_0, uvs);
+    mesh
 }
 
 #[cfg(test)]

@@ -19,9 +19,8 @@ use std::{
 const LOOK: Duration = Duration::from_millis(500);
 /// How often something is said of it.
 const SAY: Duration = Duration::from_secs(10);
-/// Until those hibernate who have nothing to do, and what they had is given back, so that the memory is that of a quiet space
-/// before as it is after.
-const WARM: Duration = Duration::from_secs(25);
+/// Until each worker has had a turn after its start, so that it has all of the memory that it needs.
+const WARM: Duration = Duration::from_secs(6);
 /// What one minute is repeated of.
 const MINUTE: Duration = Duration::from_secs(60);
 
