@@ -93,7 +93,12 @@ enum Order {
 #[serde(untagged)]
 enum Wear {
     Lump(String),
-    Sized { lump: String, height: Option<f32>, clips: Option<String> },
+    Sized {
+        lump: String,
+        height: Option<f32>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        clips: Option<String>,
+    },
 }
 
 impl Wear {

@@ -101,7 +101,17 @@ async fn hundreds_of_services_of_another_peer_are_listed() {
     let space = Space::start_in(dir, |options| options.boot = true).await;
     let ada = space.join("ada").await;
     let request = |after: Option<String>| Request::ListServices { peer: Some(PeerId::SERVER), after };
-    let services: Vec<ServiceInfo> = list(&ada.socket, request(None)).await.unwrap();
+    // They are known once the manifest has been read, which happens beside the joining.
+    let services = soon("the services are listed", async {
+        loop {
+            let services: Vec<ServiceInfo> = list(&ada.socket, request(None)).await.unwrap();
+            if !services.is_empty() {
+                return services;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    })
+    .await;
     let names: Vec<_> = services.iter().map(|service| service.name.clone()).collect();
     assert_eq!(names, (0..MANY).map(name).collect::<Vec<_>>());
     let rest: Vec<ServiceInfo> = list(&ada.socket, request(Some(name(MANY - 2)))).await.unwrap();

@@ -136,7 +136,7 @@ mod tests {
     };
 
     /// What the stand shows when this has been done to its terminal.
-    fn shown_after(done: impl FnOnce()) -> Vec<Op> {
+    fn shown_after(done: impl FnOnce() + 'static) -> Vec<Op> {
         let run = async {
             let stand = scene::new_id().unwrap();
             drop(spawn_local(async move { program(stand, Motion { still: true }).await.unwrap() }));
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn a_terminal_is_shown_until_it_closes() {
         let terminal = TerminalId::from_bits(9);
-        let opens = || {
+        let opens = move || {
             assert_eq!(testing::answer(Ok(0), &9u64.to_le_bytes()), Some("terminal_open"));
             testing::terminal_event(terminal, &Event::Exited(0));
         };
@@ -160,7 +160,7 @@ mod tests {
         let ops = shown_after(opens);
         // What was seen last stays when its program ends.
         assert!(ops.iter().any(is_shown) && !ops.iter().any(|op| matches!(op, Op::Remove(_))));
-        let ops = shown_after(|| {
+        let ops = shown_after(move || {
             opens();
             testing::terminal_event(terminal, &Event::Closed);
         });
