@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! Those to whom this thread has sent lately: the next message finds them without the lock of the directory, whose two
-//! atomic operations and whose lookup cost as much as all else of a message.
+//! Those to whom this thread has sent lately: the next message finds them without the lock of the directory and the lookup
+//! in it, which were an eighth of a message in a profile of a fan-in.
 //!
 //! Only threads of the fast lane remember anybody. What they remember may have ended: its mailbox says so, as the
 //! directory would.

@@ -2,7 +2,7 @@
 //! Guests that have waited for a while, without their instances.
 //!
 //! What a guest is between two turns is what it has changed of a new instance: bytes of its memory, and globals. A guest that
-//! hibernates is kept as that, which for most is less than a hundredth of an instance and its pages, and the instance goes to
+//! hibernates is kept as that, which for a small one is much less than an instance and its pages, and the instance goes to
 //! others. Before its next turn it gets one again, on which the same is written.
 //!
 //! Whoever can be recycled can be frozen, for the same reasons (`recycle`).
