@@ -8,7 +8,7 @@
 //! | 6 | `u16` | attributes: bit 0 normals, bit 1 uvs, bit 2 colours, bit 3 tangents, bit 4 second uvs, bit 5 joints, bit 6 morph targets |
 //! | 8 | `u32` | number of vertices V, at most [`VERTICES_MAX`] |
 //! | 12 | `u32` | number of indices I, a multiple of three, at most [`INDICES_MAX`] |
-//! | 16 | V × 3 `f32` | positions in metres |
+//! | 16 | V × 3 `f32` | positions in metres, each number at most [`EXTENT_MAX`] from 0 |
 //! | | V × 3 `f32` | normals, if there are any |
 //! | | V × 2 `f32` | uvs, if there are any; the origin is the left upper corner, as in glTF |
 //! | | V × 4 `u8` | colours, if there are any: linear red, green, blue, and opacity |
@@ -17,9 +17,9 @@
 //! | | V × 4 `u16` | joints, if there are any: numbers of those that act on the vertex |
 //! | | V × 4 `f32` | how much each of them does: 0 or more, with a sum of 1 |
 //! | | I × `u32` | indices, three to a triangle, counter-clockwise seen from the front |
-//! | | `u32`, J × 16 `f32` | if there are joints: their number J, and of each the matrix that takes the mesh to it (inverse bind matrix), column after column |
+//! | | `u32`, J × 16 `f32` | if there are joints: their number J, and of each the matrix that takes the mesh to it (inverse bind matrix), column after column, each number at most [`EXTENT_MAX`] from 0 |
 //! | | `u32` | if there are morph targets: their number T |
-//! | | T times: V × 3 `f32`, V × 3 `f32` | how far each position, and each normal if there are any, moves |
+//! | | T times: V × 3 `f32`, V × 3 `f32` | how far each position, at most [`EXTENT_MAX`], and each normal if there are any, moves |
 
 use crate::{
     DecodeError,
@@ -34,6 +34,8 @@ pub const MAGIC: [u8; 4] = *b"HMSH";
 pub const VERTICES_MAX: u32 = 4 << 20;
 /// Most indices of a mesh.
 pub const INDICES_MAX: u32 = 16 << 20;
+/// Most that a number of a position, or of an inverse bind matrix, is from 0. More could not be multiplied any more.
+pub const EXTENT_MAX: f32 = 1e9;
 /// Most vertices of all morph targets of a mesh together.
 pub const MORPHED_VERTICES_MAX: u64 = 16 << 20;
 
@@ -156,7 +158,7 @@ impl Mesh {
             return Err(r.error(wrong));
         }
         let n = vertices as usize;
-        let mut mesh = Mesh { positions: floats(&mut r, n)?, ..Mesh::default() };
+        let mut mesh = Mesh { positions: places(&mut r, n)?, ..Mesh::default() };
         if has(0) {
             mesh.normals = floats(&mut r, n)?;
         }
@@ -213,7 +215,7 @@ impl Mesh {
         if self.joints.as_flattened().iter().any(|joint| usize::from(*joint) >= count) {
             return Err(r.error("a vertex names a joint that is not there"));
         }
-        self.inverse_bind_matrices = floats(r, count)?;
+        self.inverse_bind_matrices = places(r, count)?;
         Ok(())
     }
 
@@ -229,7 +231,7 @@ impl Mesh {
             return Err(r.error("length does not match the number of morph targets"));
         }
         for _ in 0..count {
-            self.morph_targets.push(MorphTarget { positions: floats(r, n)?, normals: floats(r, normals)? });
+            self.morph_targets.push(MorphTarget { positions: places(r, n)?, normals: floats(r, normals)? });
         }
         Ok(())
     }
@@ -239,6 +241,20 @@ fn floats<const N: usize>(r: &mut Reader<'_>, count: usize) -> Result<Vec<[f32; 
     let mut out = Vec::with_capacity(count);
     for _ in 0..count {
         out.push(r.finites()?);
+    }
+    Ok(out)
+}
+
+/// Numbers that are no farther from 0 than [`EXTENT_MAX`].
+fn places<const N: usize>(r: &mut Reader<'_>, count: usize) -> Result<Vec<[f32; N]>, DecodeError> {
+    let mut out = Vec::with_capacity(count);
+    for _ in 0..count {
+        let beyond = r.error("a position or an inverse bind matrix has a number beyond 1e9");
+        let place: [f32; N] = r.finites()?;
+        if place.iter().any(|number| number.abs() > EXTENT_MAX) {
+            return Err(beyond);
+        }
+        out.push(place);
     }
     Ok(out)
 }
@@ -347,6 +363,10 @@ mod tests {
         let weights = "weights of joints are below 0, or their sum is not 1";
         assert_eq!(problem(|m| m.weights[2] = [1.5, -0.5, 0.0, 0.0]), weights);
         assert_eq!(problem(|m| m.weights[2] = [0.0; 4]), weights);
+        let beyond = "a position or an inverse bind matrix has a number beyond 1e9";
+        assert_eq!(problem(|m| m.positions[2][1] = -1.1e9), beyond);
+        assert_eq!(problem(|m| m.inverse_bind_matrices[1][15] = 2e9), beyond);
+        assert_eq!(problem(|m| m.morph_targets[0].positions[0][0] = f32::MAX), beyond);
         let lengths = "length does not match the number of morph targets";
         assert_eq!(problem(|m| m.morph_targets[1].normals.clear()), lengths);
         let many = "number of morph targets is zero or over the limit";

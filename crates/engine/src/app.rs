@@ -7,7 +7,7 @@ use crate::{
         Store,
         giving::{self, Uploads},
     },
-    capture,
+    bounds, capture,
     clipboard::Clipboard,
     drawn,
     gamepad::{self, Gamepads},
@@ -42,6 +42,7 @@ use bevy::{
         settings::{RenderCreation, WgpuSettings},
     },
     time::TimeUpdateStrategy,
+    transform::systems::{propagate_parent_transforms, sync_simple_transforms},
     window::{CursorOptions, ExitCondition, PresentMode, PrimaryWindow, WindowResolution},
     winit::{WINIT_WINDOWS, WinitPlugin, WinitSettings},
 };
@@ -300,6 +301,14 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
             )
                 .chain()
                 .before(TransformSystems::Propagate),
+        )
+        // All who ask for places in the world come after the set.
+        .add_systems(
+            PostUpdate,
+            bounds::keep
+                .in_set(TransformSystems::Propagate)
+                .after(propagate_parent_transforms)
+                .after(sync_simple_transforms),
         )
         .add_systems(PostUpdate, sound::hear.after(TransformSystems::Propagate))
         .add_systems(

@@ -29,6 +29,7 @@ mod air;
 mod api;
 mod app;
 mod assets;
+mod bounds;
 mod capture;
 mod channel;
 mod clipboard;

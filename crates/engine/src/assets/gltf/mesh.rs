@@ -14,6 +14,7 @@ use bevy::{
     mesh::{Indices, PrimitiveTopology, morph::MAX_MORPH_WEIGHTS},
     prelude::*,
 };
+use hearth_abi::mesh::EXTENT_MAX;
 use std::collections::BTreeMap;
 
 /// Most sets of four joints that act on a vertex; the four that act most are kept.
@@ -48,6 +49,7 @@ pub(super) fn build(
     let Some(positions) = primitive.attributes.get("POSITION") else { return Ok(None) };
     let floats = if quantized { Floats::OrAny } else { Floats::Only };
     let positions = numbers.floats::<3>(*positions, floats)?;
+    within_bounds(&positions)?;
     let count = positions.len();
     let targets = primitive.targets.len() as u64;
     numbers.charge(count as u64 * NUMBERS_OF_MORPH * targets)?;
@@ -147,9 +149,20 @@ fn read(
             *list = numbers.floats(*index, if quantized { Floats::OrAny } else { Floats::Only })?;
             same(name, list.len())?;
         }
+        within_bounds(&out.positions)?;
         vertices.targets.push(out);
     }
     Ok(vertices)
+}
+
+/// What is farther could not be multiplied any more.
+pub(super) fn within_bounds<const N: usize>(places: &[[f32; N]]) -> Result<(), String> {
+    match places.as_flattened().iter().find(|number| number.abs() > EXTENT_MAX) {
+        Some(number) => {
+            Err(format!("{number:e} is beyond {EXTENT_MAX:e}, the bound of positions and bind matrices"))
+        }
+        None => Ok(()),
+    }
 }
 
 fn same(name: &str, len: usize, count: usize) -> Result<(), String> {

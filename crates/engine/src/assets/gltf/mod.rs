@@ -280,6 +280,7 @@ impl Reader<'_> {
                 if read.len() < matrices.len() {
                     return Err(error("has fewer inverse bind matrices than joints"));
                 }
+                mesh::within_bounds(&read).map_err(|reason| error(&reason))?;
                 matrices = read[..skin.joints.len()].iter().map(Mat4::from_cols_array).collect();
             }
             self.out.skins.push(Skin { inverse_bind_matrices: matrices, joints: skin.joints.clone() });

@@ -289,6 +289,9 @@ fn vertices_beyond_their_lists_are_refused() {
     let mut nan = cuboid();
     nan.binary[..4].copy_from_slice(&f32::NAN.to_le_bytes());
     refused("position", &nan, "not finite");
+    let mut far = cuboid();
+    far.binary[..4].copy_from_slice(&1.1e9f32.to_le_bytes());
+    refused("position", &far, "1.1e9 is beyond 1e9");
     let mut fewer = waving_bar();
     fewer.json["skins"][0]["joints"] = json!([2, 1]);
     refused("joint", &fewer, "a vertex names joint 2, which skin 0 has not");
