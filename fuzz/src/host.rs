@@ -54,6 +54,7 @@ pub(crate) const CALLS: &[Call] = &[
     call("origin", "", "i"),
     writing("args", "ii", 0),
     writing("try_recv", "ii", 0),
+    writing("try_recv_many", "ii", 0),
     call("send", "Iii", "i"),
     call("spawn", "iiiii", "I"),
     call("spawn_on", "iiiiiiI", "i"),

@@ -16,6 +16,9 @@ use alloc::vec::Vec;
 /// Length of the header in bytes.
 pub const HEADER_LEN: usize = 24;
 
+/// What stands before each of several signals: its length as a `u32`, and a `u32` of zero.
+pub const ENTRY_HEAD_LEN: usize = 8;
+
 /// Largest body of a signal in bytes. What is larger travels as a lump.
 pub const BODY_LEN_MAX: usize = 1 << 20;
 
@@ -102,6 +105,23 @@ impl Header {
     }
 }
 
+/// How many bytes a signal of so many takes among several: each begins at a multiple of eight, so that its numbers do too.
+pub const fn entry_len(signal_len: usize) -> usize {
+    ENTRY_HEAD_LEN + signal_len.next_multiple_of(8)
+}
+
+/// The signals in what `try_recv_many` has written. Ends at what is no entry.
+pub fn entries(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = bytes;
+    core::iter::from_fn(move || {
+        let (head, after) = rest.split_at_checked(ENTRY_HEAD_LEN)?;
+        let len = u32::from_le_bytes(*head.first_chunk()?) as usize;
+        let signal = after.get(..len)?;
+        rest = after.get(len.next_multiple_of(8)..).unwrap_or_default();
+        Some(signal)
+    })
+}
+
 /// Arguments of a process as bytes: for each a `u32` length and that many bytes.
 pub fn encode_args<I: IntoIterator<Item: AsRef<[u8]>>>(args: I) -> Vec<u8> {
     let mut out = Vec::new();
@@ -143,6 +163,19 @@ mod tests {
         }
 
         #[test]
+        fn several_signals_read_back(signals in prop::collection::vec(prop::collection::vec(any::<u8>(), 24..90), 0..9)) {
+            let mut bytes = Vec::new();
+            for signal in &signals {
+                let begin = bytes.len();
+                bytes.extend_from_slice(&(signal.len() as u32).to_le_bytes());
+                bytes.extend_from_slice(&[0; 4]);
+                bytes.extend_from_slice(signal);
+                bytes.resize(begin + entry_len(signal.len()), 0xa5);
+            }
+            prop_assert_eq!(entries(&bytes).map(<[u8]>::to_vec).collect::<Vec<_>>(), signals);
+        }
+
+        #[test]
         fn args_read_back(args: Vec<Vec<u8>>) {
             let bytes = encode_args(&args);
             prop_assert_eq!(decode_args(&bytes).unwrap(), args);
@@ -152,6 +185,7 @@ mod tests {
         fn strangers_do_not_panic_the_decoders(bytes: Vec<u8>) {
             let _ = Header::decode(&bytes);
             let _ = decode_args(&bytes);
+            prop_assert!(entries(&bytes).all(|signal| signal.len() <= bytes.len()));
         }
     }
 }

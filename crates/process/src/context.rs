@@ -4,7 +4,7 @@
 use crate::{
     Level, Limit, Limits, MemoryShare, Processes, RegisterError, ReplyTo, SendError, Signal, Tick,
     budget::Meter,
-    inbox, life,
+    inbox, life, outbox,
     record::{Process, State},
     run::{Code, Run},
     table::Inner,
@@ -110,12 +110,44 @@ impl Context {
         inbox::take(&self.process, cap, take).unwrap_or_else(|take| self.process.mailbox.take(cap, take))
     }
 
+    /// Takes signals, the first first, as long as there are any and `f` says that it took the one it was shown; returns how many. To
+    /// a plain call it says that there is none when [`Context::take`] would. `f` must not use this process.
+    pub fn take_many(&self, mut f: impl FnMut(&Signal) -> bool) -> usize {
+        if self.process.slice.should_park() {
+            return 0;
+        }
+        let mut take = |signal: &Signal| {
+            let is_taken = f(signal);
+            if is_taken {
+                self.note_taken(signal);
+            }
+            is_taken
+        };
+        let taken = match inbox::take_many(&self.process, &mut take) {
+            Some(taken) => taken,
+            None => (0usize..).take_while(|_| self.process.mailbox.take_if(&mut take)).count(),
+        };
+        if taken > 0 {
+            self.count_taken(taken as u64);
+        }
+        taken
+    }
+
     /// A signal has been taken.
     fn taken(&self, signal: &Signal) {
+        self.count_taken(1);
+        self.note_taken(signal);
+    }
+
+    fn count_taken(&self, count: u64) {
         self.process.slice.taken();
         // There is one receiver.
         let received = &self.process.received;
-        received.store(received.load(Relaxed) + 1, Relaxed);
+        received.store(received.load(Relaxed) + count, Relaxed);
+    }
+
+    #[inline]
+    fn note_taken(&self, signal: &Signal) {
         match signal.header.kind {
             Kind::Reply => {
                 self.run.requests.fetch_sub(1, Relaxed);
@@ -128,7 +160,9 @@ impl Context {
                 if signal.is_exit_of_link() {
                     self.process.exit_taken();
                 }
-                self.run.note_taken(&self.process, signal);
+                if self.run.is_on_trial() {
+                    self.run.note_taken(&self.process, signal);
+                }
             }
         }
     }
@@ -176,7 +210,11 @@ impl Context {
     /// # Errors
     /// See [`SendError`]; to another peer, success does not tell that it arrived.
     pub fn send(&self, to: ProcessId, body: &[u8]) -> Result<(), SendError> {
-        self.table.send(self.process.id, to, body.len(), || body.into())
+        let from = self.process.id;
+        if outbox::put(&self.table.directory, from, to, body) {
+            return Ok(());
+        }
+        self.table.send(from, to, body.len(), || body.into())
     }
 
     /// Ends a process, wherever it runs. An empty reason becomes `killed`.
@@ -325,6 +363,8 @@ impl Context {
     /// `false` if the call must be left at once.
     pub fn tick_here(&self) -> bool {
         let Context { table, process, .. } = self;
+        // It may take long from here on, and others may run whom it sent something.
+        outbox::flush();
         if !process.slice.tick_here(table, process) {
             return false;
         }

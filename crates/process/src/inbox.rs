@@ -70,6 +70,36 @@ pub(crate) fn take<R, F: FnOnce(&Signal) -> R>(process: &Process, cap: usize, f:
     }
 }
 
+/// Takes signals for the process, the first first, as long as `f` says that it took the one it was shown; `None` if the
+/// process has no turn on this thread.
+pub(crate) fn take_many(process: &Process, f: &mut impl FnMut(&Signal) -> bool) -> Option<usize> {
+    with(|inbox| {
+        if inbox.of != process.id.to_bits() {
+            return None;
+        }
+        let Inbox { signals, used, .. } = inbox;
+        if signals.is_empty() {
+            if process.mailbox.looks_empty() {
+                return Some(0);
+            }
+            process.mailbox.take_all(signals);
+        }
+        let mut taken = 0;
+        while let Some(first) = signals.front()
+            && f(first)
+        {
+            used.add(first);
+            drop(signals.pop_front());
+            taken += 1;
+        }
+        if used.signals() > process.mailbox.settle_after() {
+            process.mailbox.settle(std::mem::take(used));
+        }
+        Some(taken)
+    })
+    .flatten()
+}
+
 /// What this turn has taken and not used is in the mailbox again.
 pub(crate) fn give_back(process: &Process) {
     let (signals, used) = with(|inbox| (std::mem::take(&mut inbox.signals), std::mem::take(&mut inbox.used)))

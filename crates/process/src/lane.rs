@@ -14,7 +14,7 @@
 //!
 //! Threads are started when there is something to do, and sleep when there is not.
 
-use crate::{Signal, known, life::Life, mailbox::Parked, queue::RunQueue};
+use crate::{Signal, known, life::Life, mailbox::Parked, outbox, queue::RunQueue};
 use parking_lot::{Condvar, Mutex};
 use std::{
     cell::RefCell,
@@ -192,6 +192,9 @@ fn push_here(lane: *const Shared, life: Box<Life>) -> Result<(), Box<Life>> {
     let mut life = Some(life);
     with_local(|local| {
         if local.lane == lane && local.is_worker {
+            if let Some(life) = &life {
+                outbox::resumed(&life.table().directory, life.id());
+            }
             let before = std::mem::replace(&mut local.next, life.take());
             local.queue.extend(before);
         }

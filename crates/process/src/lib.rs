@@ -39,6 +39,7 @@ mod lock;
 mod log;
 mod mailbox;
 mod names;
+mod outbox;
 mod program;
 mod queue;
 mod reached;

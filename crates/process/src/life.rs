@@ -15,6 +15,7 @@
 use crate::{
     Aside, Code, Context, ExitKind, ExitReason, Lane, Level, Signal, Turn, Turns, Work, inbox, lane,
     mailbox::{Fills, Parked},
+    outbox,
     record::{Process, State},
     run::Run,
     table::{Inner, REASON_LEN_MAX},
@@ -375,6 +376,10 @@ impl Life {
         &self.table
     }
 
+    pub(crate) fn id(&self) -> ProcessId {
+        self.process.id
+    }
+
     /// It is resumed, with this signal.
     pub(crate) fn set_first(&mut self, first: Option<Signal>) {
         self.first = first;
@@ -413,6 +418,7 @@ impl Life {
         inbox::begin(process, self.first.take());
         let turn = catch_unwind(AssertUnwindSafe(|| turns.turn()));
         let used = inbox::end(process);
+        outbox::flush();
         if lane::is_abandoned() {
             // Other code runs as the process now.
             return;

@@ -25,6 +25,9 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+/// Most signals, and bytes of them, for which room is kept that are collected elsewhere. At most a [`SETTLE_PART`] of all.
+const COLLECTED_MAX: Fill = Fill { signals: 512, bytes: 64 << 10 };
+
 /// What waits in a mailbox without a waker of its own.
 pub(crate) trait Parked {
     /// There is something for it: this signal, which is not in the mailbox but still counts there, or what it finds
@@ -170,6 +173,48 @@ impl<P: Parked> Mailbox<P> {
         Ok(())
     }
 
+    /// Appends signals that were collected elsewhere, for which, and for `unused` besides, room was kept. Keeps room for as much
+    /// `again`, if there is so much.
+    pub(crate) fn append(&self, signals: &mut VecDeque<Signal>, unused: Fill, again: bool) -> Fill {
+        let mut inner = self.inner.lock();
+        if inner.closed {
+            drop(inner);
+            // Not under the lock.
+            signals.clear();
+            return Fill::default();
+        }
+        let open = &mut inner.fills.open;
+        open.signals -= unused.signals;
+        open.bytes -= unused.bytes;
+        let mut kept = Fill::default();
+        if again {
+            let signals = COLLECTED_MAX.signals.min(self.signals_max / SETTLE_PART);
+            let bytes = COLLECTED_MAX.bytes.min(self.bytes_max / SETTLE_PART);
+            if open.signals <= self.signals_max - signals && open.bytes <= self.bytes_max - bytes {
+                kept = Fill { signals, bytes };
+                open.signals += signals;
+                open.bytes += bytes;
+            }
+        }
+        if signals.is_empty() {
+            return kept;
+        }
+        if inner.queue.is_empty() {
+            std::mem::swap(&mut inner.queue, signals);
+        } else {
+            inner.queue.append(signals);
+        }
+        self.len.store(inner.queue.len(), Relaxed);
+        let receiver = std::mem::replace(&mut inner.receiver, Receiver::Nobody);
+        drop(inner);
+        match receiver {
+            Receiver::Nobody => {}
+            Receiver::Task(waker) => waker.wake(),
+            Receiver::Parked(parked) => parked.resume(None),
+        }
+        kept
+    }
+
     /// Leaves what parks here until there is a signal. If there is one, or somebody has called
     /// [`poke`](Mailbox::poke), it is given back: there is something to do. `used` counts no longer.
     pub(crate) fn park(&self, parked: P, used: Fills) -> Result<(), P> {
@@ -229,6 +274,23 @@ impl<P: Parked> Mailbox<P> {
         self.len.store(inner.queue.len(), Relaxed);
         drop(inner);
         Take::Signal(f(&signal))
+    }
+
+    /// Takes the first signal if `f`, which is shown it, says that it took it.
+    pub(crate) fn take_if(&self, f: impl FnOnce(&Signal) -> bool) -> bool {
+        if self.looks_empty() {
+            return false;
+        }
+        let mut inner = self.inner.lock();
+        let Some(signal) = inner.queue.pop_front() else { return false };
+        if !f(&signal) {
+            inner.queue.push_front(signal);
+            return false;
+        }
+        inner.fills.take(&signal);
+        self.len.store(inner.queue.len(), Relaxed);
+        drop(inner);
+        true
     }
 
     /// Moves all signals to `into`, which is empty, where they are until they are [used](Mailbox::settle) or
@@ -519,6 +581,34 @@ mod loom_tests {
             };
             assert_eq!((of(0..10), of(10..20)), (vec![1, 2], vec![11, 12]));
             senders.into_iter().for_each(|sender| sender.join().unwrap());
+        });
+    }
+
+    #[test]
+    fn what_was_collected_is_in_order_and_its_room_is_given_back() {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(2);
+        model.check(|| {
+            let mailbox = mailbox();
+            let (collects, sends) = (mailbox.clone(), mailbox.clone());
+            let collected = thread::spawn(move || {
+                collects.push(message(1)).unwrap();
+                let mut room = collects.append(&mut VecDeque::new(), Fill::default(), true);
+                let signals = [message(2), message(3)];
+                signals.iter().for_each(|signal| {
+                    room.signals -= 1;
+                    room.bytes -= signal.encoded_len();
+                });
+                collects.append(&mut signals.into(), room, false);
+                collects.push(message(4)).unwrap();
+            });
+            let sent = thread::spawn(move || sends.push(message(11)).unwrap());
+            let tags: Vec<u64> = (0..5).map(|_| next(&mailbox).header.tag).collect();
+            let of_one: Vec<u64> = tags.iter().copied().filter(|tag| *tag < 10).collect();
+            assert_eq!((of_one, tags.len()), (vec![1, 2, 3, 4], 5));
+            collected.join().unwrap();
+            sent.join().unwrap();
+            assert_eq!(mailbox.fill(), (0, 0));
         });
     }
 

@@ -181,9 +181,14 @@ impl Run {
         }
     }
 
-    /// Notes a signal that it took. One that has taken as much as fits a mailbox has started.
+    /// Whether what it takes is to be noted.
+    pub(crate) fn is_on_trial(&self) -> bool {
+        self.is_on_trial.load(Relaxed)
+    }
+
+    /// Notes a signal that it took on its trial. One that has taken as much as fits a mailbox has started.
     pub(crate) fn note_taken(&self, process: &Process, signal: &Signal) {
-        if !self.is_on_trial.load(Relaxed) || is_of_run(signal) {
+        if is_of_run(signal) {
             return;
         }
         let limits = &process.spec.limits;

@@ -20,8 +20,8 @@
 //! it and was not taken: so each tie has a place in the mailbox for its signal, and none is lost.
 
 use crate::{
-    Body, Context, ExitKind, ExitReason, Level, Processes, SendError, Signal, record::Process, run::Run,
-    table::Inner,
+    Body, Context, ExitKind, ExitReason, Level, Processes, SendError, Signal, outbox, record::Process,
+    run::Run, table::Inner,
 };
 use hearth_abi::{
     Errno, PeerId, ProcessId,
@@ -711,6 +711,8 @@ impl Context {
     /// # Errors
     /// As [`Processes::exit`].
     pub fn exit_to(&self, who: ProcessId, reason: &ExitReason) -> Result<(), SendError> {
+        // What it was sent before comes before.
+        outbox::flush();
         self.processes().exit(Some(self.process.id), who, reason)
     }
 

@@ -3,10 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use bytes::Bytes;
-use hearth_abi::{LumpId, PeerId, ProcessId};
+use hearth_abi::{LumpId, PeerId, ProcessId, signal::Kind};
 use hearth_process::{
     Aside, Code, Config, Context, ExitKind, ExitReason, Host, Lane, Limits, Processes, Program, ReplaceError,
-    SendError, Spec, State, Take, Tick, Turn, Turns, Work,
+    SendError, Signal, Spec, State, Take, Tick, Turn, Turns, Work,
 };
 use std::{
     future::Future,
@@ -158,6 +158,15 @@ impl World {
         self.table.spawn(spec).unwrap()
     }
 
+    /// One that hands out what it gets: messages as numbers, exit signals as none.
+    fn numbered(&self, limits: Limits) -> (ProcessId, mpsc::Receiver<Option<u64>>) {
+        let (sender, receiver) = mpsc::sync_channel(100_000);
+        let Code { module, origin, .. } = self.code(1, idle);
+        let program = Arc::new(Numbered(sender));
+        let spec = Spec { program, module, origin, parent: None, name: None, args: Bytes::new(), limits };
+        (self.table.spawn(spec).unwrap(), receiver)
+    }
+
     fn send(&self, to: ProcessId, body: &'static str) {
         let from = ProcessId::new(HERE, 1).unwrap();
         self.table.send(from, to, Bytes::from_static(body.as_bytes())).unwrap();
@@ -177,6 +186,63 @@ impl World {
             None
         });
         (id, receiver)
+    }
+}
+
+/// See [`World::numbered`]. It traps exits, and takes several signals at a time.
+struct Numbered(mpsc::SyncSender<Option<u64>>);
+
+impl Program for Numbered {
+    fn run(self: Arc<Self>, context: Context) -> Work {
+        Work::Turns(Box::new(Numbers { program: self, context }))
+    }
+}
+
+struct Numbers {
+    program: Arc<Numbered>,
+    context: Context,
+}
+
+impl Numbers {
+    fn take(&self) {
+        let number = |signal: &Signal| match signal.header.kind {
+            Kind::Message => Some(u64::from_le_bytes(signal.body[..8].try_into().unwrap())),
+            _ => None,
+        };
+        loop {
+            let mut left = 7;
+            let taken = self.context.take_many(|signal| {
+                let goes_on = left > 0;
+                if goes_on {
+                    left -= 1;
+                    self.program.0.try_send(number(signal)).unwrap();
+                }
+                goes_on
+            });
+            if taken == 0 {
+                return;
+            }
+        }
+    }
+}
+
+impl Turns for Numbers {
+    fn stack_bytes(&self) -> usize {
+        64 << 10
+    }
+
+    fn turn(&mut self) -> Turn {
+        self.context.started();
+        self.context.trap_exits(true);
+        self.take();
+        Turn::Parked
+    }
+
+    fn aside(self: Box<Self>) -> Pin<Box<dyn Future<Output = Aside> + Send>> {
+        Box::pin(async move {
+            self.take();
+            Aside::Parked(self)
+        })
     }
 }
 
@@ -248,6 +314,92 @@ async fn a_ring_of_many_passes_on_what_comes() {
     for _ in 0..20 {
         assert_eq!(next(&mut receiver).await, first);
     }
+}
+
+#[tokio::test]
+async fn what_is_sent_in_one_turn_arrives_in_order_and_before_what_follows() {
+    let world = World::new();
+    let (to, numbers) = world.numbered(Limits::default());
+    world.table.started(to).await.unwrap();
+    let mut numbers = Some(numbers);
+    // Few, as many as are collected, and more than a mailbox keeps room for at a time.
+    for count in [1, 3, 4, 5, 100, 1000, 3000] {
+        let sender = world.spawn(move |context: &Context, message: Option<&[u8]>| {
+            message?;
+            for number in 0..count {
+                // Some are too long to lie in a signal.
+                let mut body = vec![0; 8 + number as usize % 50];
+                body[..8].copy_from_slice(&u64::to_le_bytes(number));
+                context.send(to, &body).unwrap();
+            }
+            context.exit_to(to, &ExitReason::new(ExitKind::Error, "behind them")).unwrap();
+            context.send(to, &count.to_le_bytes()).unwrap();
+            None
+        });
+        eventually(|| world.table.info(to).unwrap().state == State::Parked).await;
+        world.send(sender, "go");
+        for number in (0..count).map(Some).chain([None, Some(count)]) {
+            assert_eq!(next(&mut numbers).await, number, "of {count}");
+        }
+        eventually(|| world.table.info(to).unwrap().mailbox_len == 0).await;
+        assert_eq!(world.table.info(to).unwrap().mailbox_bytes, 0);
+    }
+}
+
+#[tokio::test]
+async fn of_what_is_sent_in_one_turn_as_much_is_taken_as_fits_the_mailbox() {
+    let world = World::new();
+    for signals in [1, 2, 20, 64, 1000, 5000] {
+        let limits = Limits { mailbox_signals: signals, ..Limits::default() };
+        let (to, numbers) = world.numbered(limits);
+        world.table.started(to).await.unwrap();
+        let (sender, accepted) = mpsc::sync_channel(1);
+        let from = world.spawn(move |context: &Context, message: Option<&[u8]>| {
+            message?;
+            let sent = (0..10_000u64).map(|number| context.send(to, &number.to_le_bytes()));
+            let sent: Vec<_> = sent.collect();
+            let _ = sender.send(sent);
+            None
+        });
+        eventually(|| world.table.info(to).unwrap().state == State::Parked).await;
+        world.send(from, "go");
+        let sent = next(&mut Some(accepted)).await;
+        // It may have taken some meanwhile, on the other thread. What was accepted arrives, and nothing else.
+        assert!(sent[..signals].iter().all(Result::is_ok), "{signals}");
+        let mut numbers = Some(numbers);
+        for (number, _) in sent.iter().enumerate().filter(|(_, sent)| sent.is_ok()) {
+            assert_eq!(next(&mut numbers).await, Some(number as u64));
+        }
+        assert!(sent.iter().all(|sent| matches!(sent, Ok(()) | Err(SendError::Full))));
+        eventually(|| world.table.info(to).unwrap().mailbox_len == 0).await;
+        assert!(numbers.unwrap().try_recv().is_err());
+    }
+}
+
+#[tokio::test]
+async fn what_was_sent_before_a_loop_arrives_during_it() {
+    let world = World::new();
+    let (to, numbers) = world.numbered(Limits::default());
+    world.table.started(to).await.unwrap();
+    let stop = world.stop.clone();
+    let sender = world.spawn(move |context: &Context, message: Option<&[u8]>| {
+        message?;
+        (0..100u64).for_each(|number| context.send(to, &number.to_le_bytes()).unwrap());
+        while !stop.load(SeqCst) {
+            compute();
+            assert!(context.tick_here());
+        }
+        context.send(to, &100u64.to_le_bytes()).unwrap();
+        None
+    });
+    eventually(|| world.table.info(to).unwrap().state == State::Parked).await;
+    world.send(sender, "go");
+    let mut numbers = Some(numbers);
+    for number in 0..100 {
+        assert_eq!(next(&mut numbers).await, Some(number));
+    }
+    world.stop.store(true, SeqCst);
+    assert_eq!(next(&mut numbers).await, Some(100));
 }
 
 #[tokio::test]

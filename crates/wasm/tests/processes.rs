@@ -132,6 +132,34 @@ async fn a_signal_that_is_too_long_stays_first() {
     assert_eq!(world.run(body).await, ExitReason::normal());
 }
 
+/// Sends itself three messages, takes two of them at once, for there is no room for the third, and then that one.
+#[tokio::test]
+async fn several_signals_are_taken_at_once() {
+    let world = World::new();
+    let body = r#"(data (i32.const 100) "tea for two") (func (export "start")
+        (drop (call $send (call $self) (i32.const 100) (i32.const 11)))
+        (drop (call $send (call $self) (i32.const 100) (i32.const 0)))
+        (drop (call $send (call $self) (i32.const 104) (i32.const 7)))
+        (i32.store (i32.const 400) (i32.const 77))
+        (call $check32 (i32.const 1) (call $try_recv_many (i32.const 400) (i32.const 47)) (i32.const 48))
+        (call $check32 (i32.const 2) (i32.load (i32.const 400)) (i32.const 77))
+        (call $check32 (i32.const 3) (call $try_recv_many (i32.const 400) (i32.const 119)) (i32.const 80))
+        (call $check (i32.const 4) (i64.load (i32.const 400)) (i64.const 35))
+        (call $check32 (i32.const 5) (i32.load16_u (i32.const 408)) (i32.const 1))
+        (call $check (i32.const 6) (i64.load (i32.const 416)) (call $self))
+        (call $check (i32.const 7) (i64.load (i32.const 432)) (i64.load (i32.const 100)))
+        (call $check (i32.const 8) (i64.load (i32.const 448)) (i64.const 24))
+        (call $check32 (i32.const 9) (call $try_recv_many (i32.const 400) (i32.const 40)) (i32.const 40))
+        (call $check (i32.const 10) (i64.load (i32.const 400)) (i64.const 31))
+        (call $check32 (i32.const 11) (i32.load (i32.const 432)) (i32.load (i32.const 104)))
+        (call $check32 (i32.const 12) (call $try_recv_many (i32.const 400) (i32.const 40)) (i32.const -3))
+        (call $check32 (i32.const 13) (call $try_recv_many (i32.const 65530) (i32.const 7)) (i32.const -1)))"#;
+    // Also on a stack of its own.
+    for waits in ["", "(func (drop (call $sleep (i64.const 0))))"] {
+        assert_eq!(world.run(&format!("{body} {waits}")).await, ExitReason::normal());
+    }
+}
+
 #[tokio::test]
 async fn the_senders_of_a_full_mailbox_are_told() {
     let world = World::new();

@@ -9,7 +9,7 @@ use hearth_abi::{
     EntityId, Errno, ProcessId, TerminalId,
     input::Event,
     keyboard as typed, pointer,
-    signal::{EXIT_OF_LINK, HEADER_LEN, Header, Kind},
+    signal::{self, EXIT_OF_LINK, Header, Kind},
     terminal,
 };
 use std::{
@@ -110,6 +110,8 @@ struct Hands {
 
 #[derive(Default)]
 struct Runtime {
+    /// Where signals are put. It keeps its length from one wake to the next.
+    buffer: Vec<u8>,
     /// `None` while the task is being polled.
     tasks: BTreeMap<u64, Option<Job>>,
     ready: VecDeque<u64>,
@@ -474,9 +476,9 @@ fn accept(signal: &[u8]) {
 /// Takes all signals there are.
 fn drain(buffer: &mut Vec<u8>) {
     loop {
-        match sys::check(sys::try_recv(buffer)) {
+        match sys::check(sys::try_recv_many(buffer)) {
             Ok(len) if len > buffer.len() => buffer.resize(len, 0),
-            Ok(len) => accept(&buffer[..len]),
+            Ok(len) => signal::entries(&buffer[..len]).for_each(accept),
             Err(_none_now) => break,
         }
     }
@@ -559,7 +561,10 @@ pub fn start<T: Outcome>(main: impl Future<Output = T> + 'static) {
 /// The export `wake`.
 #[doc(hidden)]
 pub fn wake() {
-    let mut buffer = vec![0; HEADER_LEN + BUFFER_LEN];
+    let mut buffer = with(|runtime| std::mem::take(&mut runtime.buffer));
+    if buffer.is_empty() {
+        buffer.resize(BUFFER_LEN, 0);
+    }
     loop {
         drain(&mut buffer);
         poll_ready();
@@ -567,5 +572,9 @@ pub fn wake() {
         if sys::check(sys::try_recv(&mut [])) == Err(Errno::Again) {
             break;
         }
+    }
+    // One of a great signal is not kept.
+    if buffer.len() == BUFFER_LEN {
+        with(|runtime| runtime.buffer = buffer);
     }
 }

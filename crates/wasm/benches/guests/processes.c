@@ -24,10 +24,13 @@ static struct __attribute__((packed)) {
     uint64_t role, parent;
 } child = { 16, CHILD, 0 };
 
-static struct {
+struct signal {
     struct hearth_header header;
-    uint64_t body[5];
-} signal;
+    uint64_t body[];
+};
+
+/* Several, each behind its length. */
+static uint64_t signals[512];
 
 static uint64_t next, left;
 
@@ -41,10 +44,10 @@ static void spawn_wave(void) {
         hearth_spawn(&args.of.parent.child, NULL, 0, &child, sizeof child);
 }
 
-static void take(int32_t len) {
+static void take(struct signal *signal, uint64_t len) {
     switch (args.role) {
     case ECHO:
-        hearth_send(signal.header.from, signal.body, 16);
+        hearth_send(signal->header.from, signal->body, 16);
         break;
     case PING:
         if (--args.of.pair.count == 0)
@@ -53,12 +56,12 @@ static void take(int32_t len) {
         break;
     case NODE:
         if (len == HEARTH_HEADER_LEN + 8) {
-            next = signal.body[0];
+            next = signal->body[0];
         } else {
-            if (signal.body[0] == 0)
+            if (signal->body[0] == 0)
                 hearth_exit(NULL, 0);
-            signal.body[0]--;
-            hearth_send(next, signal.body, 16);
+            signal->body[0]--;
+            hearth_send(next, signal->body, 16);
         }
         break;
     case COUNT:
@@ -98,6 +101,9 @@ HEARTH_EXPORT(start) void start(void) {
 
 HEARTH_EXPORT(wake) void wake(void) {
     int32_t len;
-    while ((len = hearth_try_recv(&signal, sizeof signal)) > 0)
-        take(len);
+    while ((len = hearth_try_recv_many(signals, sizeof signals)) > 0) {
+        const uint64_t *end = signals + len / 8;
+        for (uint64_t *entry = signals; entry < end; entry += hearth_entry_len(*entry) / 8)
+            take((struct signal *)(entry + 1), *entry);
+    }
 }

@@ -10,7 +10,7 @@ unsafe extern "C" {
     safe fn self_id() -> u64;
     fn args(out: *mut u8, cap: usize) -> i32;
     fn exit(reason: *const u8, len: usize);
-    fn try_recv(out: *mut u8, cap: usize) -> i32;
+    fn try_recv_many(out: *mut u8, cap: usize) -> i32;
     fn send(to: u64, body: *const u8, len: usize) -> i32;
     fn spawn(module: *const u8, name: *const u8, name_len: usize, args: *const u8, args_len: usize) -> i64;
 }
@@ -124,10 +124,10 @@ impl Does for Parent {
     }
 }
 
-/// What it is, and where its signals are put.
+/// What it is, and where its signals are put, several at a time.
 struct Script {
     does: Box<dyn Does>,
-    signal: Vec<u8>,
+    signals: Vec<u8>,
 }
 
 thread_local! {
@@ -169,7 +169,7 @@ fn begin() -> Box<dyn Does> {
 
 #[unsafe(no_mangle)]
 extern "C" fn start() {
-    let script = Script { does: begin(), signal: vec![0; 64] };
+    let script = Script { does: begin(), signals: vec![0; 4096] };
     SCRIPT.with(|kept| *kept.borrow_mut() = Some(script));
 }
 
@@ -177,13 +177,18 @@ extern "C" fn start() {
 extern "C" fn wake() {
     SCRIPT.with(|kept| {
         let mut kept = kept.borrow_mut();
-        let Some(Script { does, signal }) = kept.as_mut() else { return };
+        let Some(Script { does, signals }) = kept.as_mut() else { return };
         loop {
             // SAFETY: the vector is writable for its length.
-            let len = unsafe { try_recv(signal.as_mut_ptr(), signal.len()) };
-            let Some(len) = usize::try_from(len).ok().filter(|len| *len >= 24) else { return };
-            let from = number(signal, 8);
-            does.takes(from, &mut signal[24..len]);
+            let len = unsafe { try_recv_many(signals.as_mut_ptr(), signals.len()) };
+            let Some(mut rest) = usize::try_from(len).ok().and_then(|len| signals.get_mut(..len)) else { return };
+            // Before each is its length, and each takes a multiple of eight.
+            while rest.len() >= 32 {
+                let len = number(rest, 0) as usize;
+                let (entry, more) = rest.split_at_mut(8 + len.next_multiple_of(8));
+                does.takes(number(entry, 16), &mut entry[32..8 + len]);
+                rest = more;
+            }
         }
     });
 }

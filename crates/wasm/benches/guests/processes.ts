@@ -7,8 +7,8 @@ declare function self_id(): u64;
 declare function args(ptr: usize, cap: i32): i32;
 @external("hearth/1", "exit")
 declare function exit(ptr: usize, len: i32): void;
-@external("hearth/1", "try_recv")
-declare function try_recv(ptr: usize, cap: i32): i32;
+@external("hearth/1", "try_recv_many")
+declare function try_recv_many(ptr: usize, cap: i32): i32;
 @external("hearth/1", "send")
 declare function send(to: u64, ptr: usize, len: i32): i32;
 @external("hearth/1", "spawn")
@@ -24,10 +24,9 @@ const argument: usize = memory.data(ARGS_LEN, 4) + 4;
 const given: usize = argument + 8;
 // What a parent gives its children: length, role, its own id.
 const child: usize = memory.data(20, 4);
-// A header, and the body.
-const SIGNAL_LEN: i32 = 64;
-const signal: usize = memory.data(SIGNAL_LEN, 8);
-const body: usize = signal + 24;
+// Several signals, each behind its length: a header of 24 bytes, and the body.
+const SIGNALS_LEN: i32 = 4096;
+const signals: usize = memory.data(SIGNALS_LEN, 8);
 
 let role: u64 = 0;
 let peer: u64 = 0;
@@ -44,7 +43,8 @@ function spawnWave(): void {
   for (let n = 0; n < WAVE; n++) spawn(given, 0, 0, child, 20);
 }
 
-function take(len: i32): void {
+function take(signal: usize, len: u32): void {
+  const body = signal + 24;
   switch (i32(role)) {
     case Role.Echo:
       send(load<u64>(signal, 8), body, 16);
@@ -109,8 +109,13 @@ export function start(): void {
 
 export function wake(): void {
   for (;;) {
-    const len = try_recv(signal, SIGNAL_LEN);
+    const len = try_recv_many(signals, SIGNALS_LEN);
     if (len <= 0) return;
-    take(len);
+    const end = signals + len;
+    for (let entry = signals; entry < end;) {
+      const len = load<u32>(entry);
+      take(entry + 8, len);
+      entry += 8 + ((len + 7) & ~7);
+    }
   }
 }

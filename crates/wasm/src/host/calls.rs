@@ -14,6 +14,9 @@ const REASON_LEN_MAX: usize = 4096;
 /// Most random bytes of one call.
 const RANDOM_LEN_MAX: u32 = 64 << 10;
 
+/// Most bytes of several signals that are taken at a time, unless the first alone has more.
+const MANY_LEN_MAX: usize = 64 << 10;
+
 /// Types of parameters and results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Type {
@@ -70,6 +73,7 @@ pub(crate) const CALLS: &[CallType] = &[
     call("args", &[I32, I32], I32),
     CallType { module: IMPORT_MODULE, name: "exit", params: &[I32, I32], result: None },
     call("try_recv", &[I32, I32], I32),
+    call("try_recv_many", &[I32, I32], I32),
     call("send", &[I64, I32, I32], I32),
     call("spawn", &[I32, I32, I32, I32, I32], I64),
     call("spawn_link", &[I32, I32, I32, I32, I32], I64),
@@ -138,6 +142,9 @@ pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     linker.func_wrap(m, "try_recv", |mut call: Call<'_>, ptr: u32, cap: u32| {
         returned(try_recv(&mut call, ptr, cap))
     })?;
+    linker.func_wrap(m, "try_recv_many", |mut call: Call<'_>, ptr: u32, cap: u32| {
+        returned(try_recv_many(&mut call, ptr, cap))
+    })?;
     linker.func_wrap(m, "send", |mut call: Call<'_>, to: u64, ptr: u32, len: u32| {
         returned(send(&mut call, to, ptr, len))
     })?;
@@ -203,10 +210,37 @@ pub(super) fn try_recv(call: &mut Call<'_>, ptr: u32, cap: u32) -> Result<u32, E
     let (memory, guest) = memory::open(call)?;
     let room = memory::bytes_mut(memory, ptr, cap)?;
     let cap = room.len();
-    match guest.context.take_by(cap, |signal| memory::write_signal(room, &signal.header, &signal.body)) {
+    match guest.context.take_by(cap, |signal| memory::write_signal(room, signal)) {
         Take::Empty => Err(Errno::Again),
         Take::TooLong(len) => u32::try_from(len).or(Err(Errno::Limit)),
         Take::Signal(len) => Ok(len),
+    }
+}
+
+fn try_recv_many(call: &mut Call<'_>, ptr: u32, cap: u32) -> Result<u32, Errno> {
+    let (memory, guest) = memory::open(call)?;
+    let room = memory::bytes_mut(memory, ptr, cap)?;
+    // However much room there is, the call is over soon.
+    let (mut at, mut wanted) = (0, 0);
+    guest.context.take_many(|signal| {
+        let len = signal.encoded_len();
+        let entry = signal::entry_len(len);
+        if at > 0 && at + entry > MANY_LEN_MAX {
+            return false;
+        }
+        let Some(to) = room.get_mut(at..at + entry) else {
+            wanted = if at == 0 { entry } else { 0 };
+            return false;
+        };
+        let (head, to) = to.split_at_mut(signal::ENTRY_HEAD_LEN);
+        head.copy_from_slice(&(len as u64).to_le_bytes());
+        memory::write_signal(to, signal);
+        at += entry;
+        true
+    });
+    match at.max(wanted) {
+        0 => Err(Errno::Again),
+        len => u32::try_from(len).or(Err(Errno::Limit)),
     }
 }
 

@@ -2,11 +2,13 @@
 //! Ranges of a guest's memory. Everything outside of it is [`Errno::Fault`].
 
 use super::{Call, Guest};
-use hearth_abi::{Errno, LumpId, PeerId, signal::Header};
+use hearth_abi::{Errno, LumpId, PeerId, signal::HEADER_LEN};
+use hearth_process::Signal;
 use std::ops::Range;
 use wasmtime::{Extern, Memory};
 
 /// The guest's memory and what the host keeps of it.
+#[inline]
 pub(super) fn open<'a>(call: &'a mut Call<'_>) -> Result<(&'a mut [u8], &'a mut Guest), Errno> {
     let memory = memory(call).ok_or(Errno::Fault)?;
     Ok(memory.data_and_store_mut(call))
@@ -87,10 +89,32 @@ pub(super) fn answer(memory: &mut [u8], ptr: u32, cap: u32, bytes: &[u8]) -> Res
     u32::try_from(bytes.len()).or(Err(Errno::Limit))
 }
 
-/// Writes a signal into a range that has room for it.
-pub(super) fn write_signal(room: &mut [u8], header: &Header, body: &[u8]) -> u32 {
-    let header = header.encode();
-    room[..header.len()].copy_from_slice(&header);
-    room[header.len()..header.len() + body.len()].copy_from_slice(body);
-    (header.len() + body.len()) as u32
+/// Writes a signal into a range that has room for it. Number by number: a header that is encoded first, and copied then, has to
+/// be there before it can be read.
+pub(super) fn write_signal(room: &mut [u8], Signal { header, body }: &Signal) -> u32 {
+    let (head, rest) = room.split_at_mut(HEADER_LEN);
+    let words = [
+        u64::from(header.kind as u16) | u64::from(header.status.cast_unsigned()) << 32,
+        header.from,
+        header.tag,
+    ];
+    for (to, word) in head.chunks_exact_mut(8).zip(words) {
+        to.copy_from_slice(&word.to_le_bytes());
+    }
+    body.write_to(rest);
+    (HEADER_LEN + body.len()) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hearth_abi::signal::{Header, Kind};
+
+    #[test]
+    fn a_signal_is_written_as_it_is_encoded() {
+        let header = Header { kind: Kind::Down, status: -7, from: 0x0102_0304_0506_0708, tag: u64::MAX - 1 };
+        let mut room = [0xa5; 40];
+        assert_eq!(write_signal(&mut room, &Signal { header, body: b"tea"[..].into() }), 27);
+        assert_eq!((&room[..24], &room[24..28]), (&header.encode()[..], &b"tea\xa5"[..]));
+    }
 }

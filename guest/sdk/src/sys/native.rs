@@ -6,7 +6,7 @@ use hearth_abi::{
     Errno,
     exit::{ExitKind, Reason},
     scene::{Op, decode_batch},
-    signal::{EXIT_OF_LINK, Header, Kind},
+    signal::{self, EXIT_OF_LINK, Header, Kind},
     terminal::{VIEW_LEN, View},
 };
 use std::{
@@ -149,6 +149,23 @@ pub fn try_recv(out: &mut [u8]) -> i32 {
             host.mailbox.pop_front();
         }
         len
+    })
+}
+
+pub fn try_recv_many(out: &mut [u8]) -> i32 {
+    host(|host| {
+        let mut at = 0;
+        while let Some(signal) = host.mailbox.front() {
+            let entry = signal::entry_len(signal.len());
+            let Some(to) = out.get_mut(at..at + entry) else {
+                return if at == 0 { entry as i32 } else { at as i32 };
+            };
+            to[..signal::ENTRY_HEAD_LEN].copy_from_slice(&(signal.len() as u64).to_le_bytes());
+            to[signal::ENTRY_HEAD_LEN..][..signal.len()].copy_from_slice(signal);
+            host.mailbox.pop_front();
+            at += entry;
+        }
+        if at == 0 { Errno::Again.as_return() } else { at as i32 }
     })
 }
 

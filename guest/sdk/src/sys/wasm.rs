@@ -13,6 +13,7 @@ mod import {
         pub(super) fn args(ptr: *mut u8, cap: usize) -> i32;
         pub(super) fn exit(ptr: *const u8, len: usize) -> !;
         pub(super) fn try_recv(ptr: *mut u8, cap: usize) -> i32;
+        pub(super) fn try_recv_many(ptr: *mut u8, cap: usize) -> i32;
         pub(super) fn send(to: u64, ptr: *const u8, len: usize) -> i32;
         pub(super) fn spawn(
             module: *const u8,
@@ -142,6 +143,12 @@ pub fn exit(reason: &str) -> ! {
 pub fn try_recv(out: &mut [u8]) -> i32 {
     // SAFETY: the host writes at most `len` bytes there.
     unsafe { import::try_recv(out.as_mut_ptr(), out.len()) }
+}
+
+/// Takes the next signals, as many as there is room for.
+pub fn try_recv_many(out: &mut [u8]) -> i32 {
+    // SAFETY: the host writes at most `len` bytes there.
+    unsafe { import::try_recv_many(out.as_mut_ptr(), out.len()) }
 }
 
 /// Sends a message.
