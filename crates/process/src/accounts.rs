@@ -265,12 +265,17 @@ impl Inner {
     pub(crate) fn take_place(&self, spec: &Spec, instead_of: Option<ProcessId>) -> Result<Place, SpawnError> {
         // One that is restarted lives until the other has its place: of one becomes one, also at a limit.
         let is_instead = instead_of.is_some_and(|old| self.directory.get(old).is_some());
-        let account = spec.module.map(|_| self.accounts.of(spec.origin));
-        let parent = spec.parent.and_then(|parent| self.directory.get(parent));
-        let of_parent = parent.as_ref().map(|parent| (&parent.spawned, &parent.spec.limits));
-        Place::take(of_parent, account, is_instead).map_err(|(limit, max)| {
-            match &parent {
-                Some(parent) => self.reached(parent, limit, max),
+        let mut account = spec.module.map(|_| self.accounts.of(spec.origin));
+        let taken = match spec.parent {
+            Some(parent) => self.directory.with(parent, |parent| {
+                Place::take(Some((&parent.spawned, &parent.spec.limits)), account.take(), is_instead)
+            }),
+            None => None,
+        };
+        let taken = taken.unwrap_or_else(|| Place::take(None, account, is_instead));
+        taken.map_err(|(limit, max)| {
+            match spec.parent.and_then(|parent| self.directory.get(parent)) {
+                Some(parent) => self.reached(&parent, limit, max),
                 None => self.origin_reached(spec.origin, limit, max),
             }
             let parent = spec.parent.unwrap_or(ProcessId::from_bits(0));

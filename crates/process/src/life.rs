@@ -312,10 +312,11 @@ enum Outcome {
 }
 
 /// Begins a process that is in the table.
-pub(crate) fn begin(table: &Arc<Inner>, process: Arc<Process>) {
-    let context = Context::new(table.clone(), process);
-    let (table, process) = (context.table.clone(), context.process.clone());
-    let running = Running::new(context.run.code.program.clone().run(context));
+pub(crate) fn begin(table: &Arc<Inner>, process: Arc<Process>, run: Arc<Run>) {
+    let program = process.spec.program.clone();
+    let context = Context { table: table.clone(), process: process.clone(), run };
+    let table = table.clone();
+    let running = Running::new(program.run(context));
     let life = Box::new(Life {
         process,
         table,

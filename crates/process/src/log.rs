@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use std::{
     collections::VecDeque,
     fmt,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Instant, SystemTime},
 };
 use tokio::sync::broadcast;
@@ -119,7 +119,7 @@ impl LogFollower {
 
 /// The log of a process. Takes no memory of its own until the first line.
 #[derive(Default)]
-pub(crate) struct Log(Mutex<Option<Box<Inner>>>);
+pub(crate) struct Log(OnceLock<Box<Mutex<Inner>>>);
 
 struct Inner {
     lines: VecDeque<Arc<LogLine>>,
@@ -170,9 +170,8 @@ fn cut(text: &str, len: usize) -> &str {
 
 impl Log {
     fn with<R>(&self, limits: &Limits, f: impl FnOnce(&mut Inner) -> R) -> R {
-        let mut inner = self.0.lock();
-        f(inner.get_or_insert_with(|| {
-            Box::new(Inner {
+        let inner = self.0.get_or_init(|| {
+            Box::new(Mutex::new(Inner {
                 lines: VecDeque::new(),
                 bytes: 0,
                 next: 0,
@@ -181,8 +180,9 @@ impl Log {
                 reckoned: Instant::now(),
                 lost: 0,
                 closed: false,
-            })
-        }))
+            }))
+        });
+        f(&mut inner.lock())
     }
 
     /// A line that the process writes; refused when it writes too many.
@@ -228,14 +228,13 @@ impl Log {
 
     /// Whether anything was ever logged.
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.lock().is_none()
+        self.0.get().is_none()
     }
 
     pub(crate) fn last(&self, n: usize) -> Vec<Arc<LogLine>> {
-        match &*self.0.lock() {
-            Some(inner) => inner.lines.iter().skip(inner.lines.len().saturating_sub(n)).cloned().collect(),
-            None => Vec::new(),
-        }
+        let Some(inner) = self.0.get() else { return Vec::new() };
+        let inner = inner.lock();
+        inner.lines.iter().skip(inner.lines.len().saturating_sub(n)).cloned().collect()
     }
 
     pub(crate) fn follow(&self, limits: &Limits) -> LogFollower {

@@ -224,8 +224,7 @@ impl Kill {
 }
 
 impl Process {
-    pub(crate) fn new(id: ProcessId, spec: Arc<Spec>, place: Place) -> Process {
-        let code = Code { program: spec.program.clone(), module: spec.module, origin: spec.origin };
+    pub(crate) fn new(id: ProcessId, spec: Arc<Spec>, place: Place, run: Arc<Run>) -> Process {
         let meter = Meter::new(spec.limits.cpu_percent, place.account());
         Process {
             id,
@@ -236,7 +235,7 @@ impl Process {
             traps_exits: AtomicBool::new(false),
             names: Named::new(spec.name.clone()),
             log: Log::default(),
-            runs: Mutex::new((Arc::new(Run::new(code)), None)),
+            runs: Mutex::new((run, None)),
             history: Mutex::default(),
             change: Change::default(),
             state: AtomicU8::new(State::Starting as u8),

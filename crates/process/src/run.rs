@@ -9,11 +9,11 @@ use crate::{
     timers,
 };
 use hearth_abi::{LumpId, PeerId};
-use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
+use parking_lot::{Mutex, MutexGuard};
 use std::{
     collections::HashMap,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
     },
 };
@@ -44,7 +44,7 @@ pub(crate) struct Run {
     /// Signals of its monitors that it has not taken yet.
     pub(crate) downs: AtomicU32,
     /// Once it has had one.
-    timers: Mutex<Option<Box<RunTimers>>>,
+    timers: OnceLock<Box<Mutex<RunTimers>>>,
     gate: Mutex<Gate>,
     /// Whether what it takes is noted, because the code before may have to go on.
     is_on_trial: AtomicBool,
@@ -88,7 +88,7 @@ impl Run {
             code,
             requests: AtomicU32::new(0),
             downs: AtomicU32::new(0),
-            timers: Mutex::default(),
+            timers: OnceLock::new(),
             gate: Mutex::new(Gate::Open),
             is_on_trial: AtomicBool::new(false),
             trial: Mutex::default(),
@@ -151,19 +151,22 @@ impl Run {
     }
 
     /// Its timers.
-    pub(crate) fn timers(&self) -> MappedMutexGuard<'_, RunTimers> {
-        MutexGuard::map(self.timers.lock(), |timers| &mut **timers.get_or_insert_default())
+    pub(crate) fn timers(&self) -> MutexGuard<'_, RunTimers> {
+        self.timers.get_or_init(Box::default).lock()
     }
 
     /// How many timers it has whose signal it has not taken.
     pub(crate) fn timer_count(&self) -> usize {
-        self.timers.lock().as_ref().map_or(0, |timers| timers.pending.len() + timers.untaken)
+        self.timers.get().map_or(0, |timers| {
+            let timers = timers.lock();
+            timers.pending.len() + timers.untaken
+        })
     }
 
     /// Takes its timers out of those of the peer.
     pub(crate) fn stop_timers(&self, all: &timers::Timers) {
-        if let Some(timers) = &mut *self.timers.lock() {
-            all.remove_all(timers.pending.drain().map(|(_, key)| key));
+        if let Some(timers) = self.timers.get() {
+            all.remove_all(timers.lock().pending.drain().map(|(_, key)| key));
         }
     }
 

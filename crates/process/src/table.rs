@@ -10,9 +10,9 @@ use crate::{
     life::{self, ReplaceError},
     names::Names,
     reached::Unsaid,
-    record::{Directory, Process, SerialHash},
+    record::{Directory, Process},
     registry::{self, Refused},
-    run::Code,
+    run::{Code, Run},
     scheduler::Scheduler,
     ties::{Bond, Tie},
     timers::Timers,
@@ -215,12 +215,34 @@ struct Serials {
 /// Why most processes end.
 static NORMAL: LazyLock<Arc<ExitReason>> = LazyLock::new(|| Arc::new(ExitReason::normal()));
 
+/// Those who have ended lately.
 #[derive(Default)]
 struct Ended {
-    reasons: HashMap<u64, Arc<ExitReason>, SerialHash>,
-    reasons_order: VecDeque<u64>,
+    /// Who, and why; `None` is a normal end. A ring of [`REASONS_KEPT`], in which to look takes a while, for few do, and to
+    /// note does not.
+    reasons: Vec<(u64, Option<Arc<ExitReason>>)>,
+    next: usize,
     logs: HashMap<ProcessId, Arc<Process>>,
     logs_order: VecDeque<ProcessId>,
+}
+
+impl Ended {
+    /// A process has ended; the one that was noted first goes if there is no room for it.
+    fn note(&mut self, id: ProcessId, reason: Option<Arc<ExitReason>>) {
+        if self.reasons.len() < REASONS_KEPT {
+            return self.reasons.push((id.to_bits(), reason));
+        }
+        self.next = (self.next + 1) % REASONS_KEPT;
+        if let Some(place) = self.reasons.get_mut(self.next) {
+            *place = (id.to_bits(), reason);
+        }
+    }
+
+    /// Why it has ended, if that is remembered.
+    fn reason(&self, id: ProcessId) -> Option<Arc<ExitReason>> {
+        let (_, reason) = self.reasons.iter().rev().find(|(ended, _)| *ended == id.to_bits())?;
+        Some(reason.as_ref().unwrap_or(&NORMAL).clone())
+    }
 }
 
 impl Processes {
@@ -527,7 +549,7 @@ impl Processes {
 
     /// Why a process ended, if it did and that is remembered.
     pub fn ended(&self, id: ProcessId) -> Option<ExitReason> {
-        self.0.ended.lock().reasons.get(&id.to_bits()).map(|reason| (**reason).clone())
+        self.0.ended.lock().reason(id).map(|reason| (*reason).clone())
     }
 
     /// Kills all processes and spawns no more. Waits until they are gone, for 5 seconds at most.
@@ -569,7 +591,9 @@ impl Inner {
         }
         let place = self.take_place(&spec, instead_of)?;
         let id = self.next_id()?;
-        let process = Arc::new(Process::new(id, spec, place));
+        let code = Code { program: spec.program.clone(), module: spec.module, origin: spec.origin };
+        let run = Arc::new(Run::new(code));
+        let process = Arc::new(Process::new(id, spec, place, run.clone()));
         let name = process.spec.name.as_deref();
         registry::enter(&self.directory, &self.names, &process, name, instead_of).map_err(|refused| {
             match refused {
@@ -587,7 +611,7 @@ impl Inner {
         if let Some(place) = process.place.lock().as_mut() {
             place.settle();
         }
-        life::begin(self, process);
+        life::begin(self, process, run);
         Ok(id)
     }
 
@@ -687,7 +711,7 @@ impl Inner {
     }
 
     fn reason(&self, id: ProcessId) -> ExitReason {
-        let remembered = self.ended.lock().reasons.get(&id.to_bits()).cloned();
+        let remembered = self.ended.lock().reason(id);
         remembered
             .map(Arc::unwrap_or_clone)
             .unwrap_or_else(|| ExitReason::new(ExitKind::Error, "no such process"))
@@ -702,8 +726,11 @@ impl Inner {
         process.mailbox.close();
         // Whoever wants to be tied to it from here on learns that there is no such process.
         let tied = process.end_ties();
-        let (current, before) = process.runs.lock().clone();
-        std::iter::once(current).chain(before).for_each(|run| run.stop_timers(&self.timers));
+        {
+            let runs = process.runs.lock();
+            let (current, before) = &*runs;
+            std::iter::once(current).chain(before).for_each(|run| run.stop_timers(&self.timers));
+        }
         drop(process.place.lock().take());
         process.say_all_reached();
         let tell = !reason.is_normal() || !process.log.is_empty();
@@ -720,13 +747,7 @@ impl Inner {
         }
         {
             let mut ended = self.ended.lock();
-            ended.reasons.insert(id.to_bits(), reason.clone());
-            ended.reasons_order.push_back(id.to_bits());
-            if ended.reasons_order.len() > REASONS_KEPT
-                && let Some(old) = ended.reasons_order.pop_front()
-            {
-                ended.reasons.remove(&old);
-            }
+            ended.note(id, (*reason != **NORMAL).then(|| reason.clone()));
             if tell {
                 ended.logs.insert(id, process.clone());
                 ended.logs_order.push_back(id);
@@ -739,12 +760,12 @@ impl Inner {
         }
         registry::leave(&self.directory, &self.names, &**process);
         // The end is set once, here.
-        let _ = process.end.set(reason.clone());
+        let reason = process.end.get_or_init(|| reason);
         process.changed.notify_waiters();
-        self.host.exited(id, &reason);
+        self.host.exited(id, reason);
         // When its names are free and what it had is given back, so that who is told may begin anew.
         if let Some(tied) = tied {
-            self.untie(id, &tied, &reason);
+            self.untie(id, &tied, reason);
         }
         self.tell_left();
     }

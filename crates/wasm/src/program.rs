@@ -24,7 +24,7 @@ pub(crate) struct WasmProgram {
 impl Program for WasmProgram {
     fn run(self: Arc<Self>, context: Context) -> Work {
         let (wasm, module) = (self.wasm.clone(), self.module);
-        Work::Turns(Box::new(GuestTurns { wasm, module, context, compiled: None, live: None, frozen: None }))
+        Work::Turns(Box::new(GuestTurns { wasm, module, compiled: None, form: Form::New(context) }))
     }
 }
 
@@ -32,13 +32,20 @@ impl Program for WasmProgram {
 struct GuestTurns {
     wasm: Arc<Inner>,
     module: LumpId,
-    context: Context,
     /// Its module, once it was needed.
     compiled: Option<Arc<Compiled>>,
-    /// `None` before its first turn, while it is in a turn, and while it hibernates.
-    live: Option<Box<Live>>,
-    /// What it is while it hibernates.
-    frozen: Option<Box<Frozen>>,
+    form: Form,
+}
+
+/// What a guest is between two turns.
+enum Form {
+    /// It is in a turn.
+    InTurn,
+    /// It has had none.
+    New(Context),
+    Live(Box<Live>),
+    /// It hibernates.
+    Frozen(Box<Frozen>),
 }
 
 /// An instance, and what it is entered by.
@@ -57,40 +64,45 @@ impl Turns for GuestTurns {
     }
 
     fn turn(&mut self) -> Turn {
-        let live = match self.take_live() {
-            Ok(live) => live,
-            Err(reason) => return Turn::Ended(reason),
-        };
-        let turned = match live {
-            Some(live) => self.wake_here(live),
-            None => {
+        let turned = match self.take() {
+            Form::Live(live) => self.wake_here(live),
+            Form::Frozen(frozen) => self.thaw(*frozen).and_then(|live| self.wake_here(live)),
+            Form::New(context) => {
                 if self.compiled.is_none() {
                     self.compiled = self.wasm.modules.cached(self.module);
                 }
                 // Unless the module is at hand, and never waits on its stack.
                 let Some(compiled) = self.compiled.clone().filter(|compiled| !compiled.is_blocking) else {
+                    self.form = Form::New(context);
                     return Turn::Aside;
                 };
-                self.first_here(&compiled)
+                self.first_here(&compiled, context)
             }
+            Form::InTurn => Err(left_in_turn()),
         };
         turned.map_or_else(Turn::Ended, |()| Turn::Parked)
     }
 
     fn aside(mut self: Box<Self>) -> Pin<Box<dyn Future<Output = Aside> + Send>> {
         Box::pin(async move {
-            let live = match self.take_live() {
-                Ok(live) => live,
-                Err(reason) => return Aside::Ended(reason),
-            };
-            let turned = match (live, self.compiled.clone()) {
-                (Some(live), _) => self.wake_aside(live).await,
-                (None, Some(compiled)) => self.first_aside(&compiled).await,
-                (None, None) => match self.load().await {
-                    // With the module at hand, it may not have to be aside any more.
-                    Ok(()) => return Aside::Ready(self),
-                    Err(error) => Err(load_reason(&error)),
+            let turned = match self.take() {
+                Form::Live(live) => self.wake_aside(live).await,
+                Form::Frozen(frozen) => match self.thaw(*frozen) {
+                    Ok(live) => self.wake_aside(live).await,
+                    Err(reason) => Err(reason),
                 },
+                Form::New(context) => match self.compiled.clone() {
+                    Some(compiled) => self.first_aside(&compiled, context).await,
+                    None => match self.load(&context).await {
+                        // With the module at hand, it may not have to be aside any more.
+                        Ok(()) => {
+                            self.form = Form::New(context);
+                            return Aside::Ready(self);
+                        }
+                        Err(error) => Err(load_reason(&error)),
+                    },
+                },
+                Form::InTurn => Err(left_in_turn()),
             };
             match turned {
                 Ok(()) => Aside::Parked(self),
@@ -101,25 +113,35 @@ impl Turns for GuestTurns {
 
     fn hibernate(&mut self) -> bool {
         let Some(compiled) = self.compiled.clone() else { return false };
-        let (Some(spares), Some(live)) = (&compiled.spares, &mut self.live) else { return false };
+        let (Some(spares), Form::Live(live)) = (&compiled.spares, &mut self.form) else { return false };
         let Some(frozen) = spares.freeze(live) else { return false };
-        self.frozen = Some(Box::new(frozen));
-        if let Some(live) = self.live.take().filter(|_| spares.has_room()) {
+        let before = std::mem::replace(&mut self.form, Form::Frozen(Box::new(frozen)));
+        if let Form::Live(live) = before
+            && spares.has_room()
+        {
             spares.give(live);
         }
         true
     }
 }
 
+/// A turn that has not come to its end is over.
+fn left_in_turn() -> ExitReason {
+    ExitReason::new(ExitKind::Error, "the host failed: it left the guest in the middle of a turn")
+}
+
 /// Whether there is another turn.
 type Turned = Result<(), ExitReason>;
 
 impl GuestTurns {
-    /// Its instance, if it has had its first turn; it gets one again if it hibernates.
-    fn take_live(&mut self) -> Result<Option<Box<Live>>, ExitReason> {
-        let Some(frozen) = self.frozen.take() else { return Ok(self.live.take()) };
-        let Some(compiled) = self.compiled.clone() else { return Ok(None) };
-        let Frozen { occupant, image } = *frozen;
+    fn take(&mut self) -> Form {
+        std::mem::replace(&mut self.form, Form::InTurn)
+    }
+
+    /// One that hibernates gets an instance again.
+    fn thaw(&mut self, Frozen { occupant, image }: Frozen) -> Result<Box<Live>, ExitReason> {
+        // What hibernates has a module.
+        let Some(compiled) = self.compiled.clone() else { return Err(left_in_turn()) };
         let mut live = match compiled.spares.as_ref().and_then(|spares| spares.spare()) {
             Some(mut live) => {
                 live.store.data_mut().thaw(occupant);
@@ -134,40 +156,34 @@ impl GuestTurns {
         };
         live.write(&image).map_err(|error| exit_reason(&error))?;
         live.store.data_mut().thawed(image.memory_bytes());
-        Ok(Some(live))
+        Ok(live)
     }
 
     /// Gets its module, which may have to be fetched and compiled.
-    async fn load(&mut self) -> Result<(), LoadError> {
+    async fn load(&mut self, context: &Context) -> Result<(), LoadError> {
         let GuestTurns { wasm, module, .. } = &*self;
-        let caller = Caller { process: self.context.id(), origin: self.context.origin() };
+        let caller = Caller { process: context.id(), origin: context.origin() };
         let bytes = async { wasm.services.lump(&caller, *module).await.map_err(LoadError::Missing) };
         self.compiled = Some(wasm.modules.get(*module, bytes).await?);
         Ok(())
     }
 
-    fn first_here(&mut self, compiled: &Compiled) -> Turned {
+    fn first_here(&mut self, compiled: &Compiled, context: Context) -> Turned {
         let wasm = &self.wasm;
-        let spare = compiled.spares.as_ref().and_then(|spares| spares.take(wasm, &self.context));
-        let mut live = match spare {
-            Some(live) => live,
-            None => {
-                let mut store = new_store(wasm, Guest::new(wasm.clone(), self.context.clone()), true);
+        let taken = match &compiled.spares {
+            Some(spares) => spares.take(wasm, context),
+            None => Err(context),
+        };
+        let mut live = match taken {
+            Ok(live) => live,
+            Err(context) => {
+                let mut store = new_store(wasm, Guest::new(wasm.clone(), context), true);
                 let instance = compiled.pre.instantiate(&mut store);
                 new_live(compiled, store, instance)?
             }
         };
-        let called = self.start_here(&mut live);
+        let called = start_here(wasm, &mut live);
         self.after(live, called)
-    }
-
-    fn start_here(&self, live: &mut Live) -> wasmtime::Result<()> {
-        begin_turn(&self.wasm, &mut live.store, true);
-        if let Some(initialize) = &live.initialize {
-            initialize.call(&mut live.store, ())?;
-        }
-        self.context.started();
-        live.start.call(&mut live.store, ())
     }
 
     fn wake_here(&mut self, mut live: Box<Live>) -> Turned {
@@ -177,32 +193,23 @@ impl GuestTurns {
     }
 
     /// The first turn of a guest that has to be aside. If it waits on its stack it has all its life in it.
-    async fn first_aside(&mut self, compiled: &Compiled) -> Turned {
+    async fn first_aside(&mut self, compiled: &Compiled, context: Context) -> Turned {
         let wasm = self.wasm.clone();
-        let mut store = new_store(&wasm, Guest::new(wasm.clone(), self.context.clone()), false);
+        let mut store = new_store(&wasm, Guest::new(wasm.clone(), context.clone()), false);
         let instance = compiled.pre.instantiate_async(&mut store).await;
         let mut live = new_live(compiled, store, instance)?;
-        let mut called = self.start_aside(&mut live).await;
+        let mut called = start_aside(&wasm, &mut live).await;
         if compiled.is_blocking
             && let Some(wake) = live.wake.clone()
         {
             while called.is_ok() {
-                if self.context.wait(State::Parked).await {
+                if context.wait(State::Parked).await {
                     begin_turn(&wasm, &mut live.store, false);
                 }
                 called = wake.call_async(&mut live.store, ()).await;
             }
         }
         self.after(live, called)
-    }
-
-    async fn start_aside(&self, live: &mut Live) -> wasmtime::Result<()> {
-        begin_turn(&self.wasm, &mut live.store, false);
-        if let Some(initialize) = &live.initialize {
-            initialize.call_async(&mut live.store, ()).await?;
-        }
-        self.context.started();
-        live.start.call_async(&mut live.store, ()).await
     }
 
     async fn wake_aside(&mut self, mut live: Box<Live>) -> Turned {
@@ -218,7 +225,7 @@ impl GuestTurns {
     fn after(&mut self, live: Box<Live>, called: wasmtime::Result<()>) -> Turned {
         let ended = match called {
             Ok(()) if live.wake.is_some() => {
-                self.live = Some(live);
+                self.form = Form::Live(live);
                 return Ok(());
             }
             Ok(()) => ExitReason::normal(),
@@ -238,10 +245,29 @@ impl GuestTurns {
 impl Drop for GuestTurns {
     fn drop(&mut self) {
         // Killed between two turns. In the middle of one there is no instance here.
-        if let Some(live) = self.live.take() {
+        if let Form::Live(live) = self.take() {
             self.give(live);
         }
     }
+}
+
+/// The first turn, by a plain call.
+fn start_here(wasm: &Inner, live: &mut Live) -> wasmtime::Result<()> {
+    begin_turn(wasm, &mut live.store, true);
+    if let Some(initialize) = &live.initialize {
+        initialize.call(&mut live.store, ())?;
+    }
+    live.store.data().context.started();
+    live.start.call(&mut live.store, ())
+}
+
+async fn start_aside(wasm: &Inner, live: &mut Live) -> wasmtime::Result<()> {
+    begin_turn(wasm, &mut live.store, false);
+    if let Some(initialize) = &live.initialize {
+        initialize.call_async(&mut live.store, ()).await?;
+    }
+    live.store.data().context.started();
+    live.start.call_async(&mut live.store, ()).await
 }
 
 fn new_live(

@@ -251,13 +251,13 @@ impl Spares {
         Some(live)
     }
 
-    /// One for a new guest.
-    pub(crate) fn take(&self, wasm: &Arc<Inner>, context: &Context) -> Option<Box<Live>> {
-        let original = self.original()?;
-        let mut live = self.spare()?;
-        let may_have = live.store.data_mut().enter(wasm.clone(), context.clone(), original.memory_bytes);
+    /// One for a new guest. If there is none that it may have, its context comes back.
+    pub(crate) fn take(&self, wasm: &Arc<Inner>, context: Context) -> Result<Box<Live>, Context> {
+        let Some(original) = self.original() else { return Err(context) };
+        let Some(mut live) = self.spare() else { return Err(context) };
         // What it may not have is said by who makes a new one.
-        may_have.then_some(live)
+        live.store.data_mut().enter(wasm, context, original.memory_bytes)?;
+        Ok(live)
     }
 
     /// Notes what it takes to recycle a new instance, in which nothing has run.

@@ -107,20 +107,26 @@ impl Guest {
         self.denied = None;
     }
 
-    /// Another guest runs in the instance, which has so many bytes of memory; `false` if that is more than it may have.
-    pub(crate) fn enter(&mut self, wasm: Arc<Inner>, context: Context, memory_bytes: usize) -> bool {
+    /// Another guest runs in the instance, which has so many bytes of memory. If that is more than it may have, its context
+    /// comes back.
+    pub(crate) fn enter(
+        &mut self,
+        wasm: &Arc<Inner>,
+        context: Context,
+        memory_bytes: usize,
+    ) -> Result<(), Context> {
         let limits = context.limits();
         if memory_bytes > limits.memory_bytes || self.table_elements > limits.table_elements {
-            return false;
+            return Err(context);
         }
-        let mut occupant = Occupant::new(wasm, context);
+        let mut occupant = Occupant::new(wasm.clone(), context);
         if occupant.memory_share.set(memory_bytes as u64).is_err() {
-            return false;
+            return Err(occupant.context);
         }
         occupant.context.set_memory(memory_bytes as u64);
         self.memory_before = memory_bytes as u64;
         self.occupant = Some(occupant);
-        true
+        Ok(())
     }
 }
 
