@@ -565,7 +565,7 @@ impl hearth_process::Host for Handle {
 
     fn exited(&self, id: ProcessId, reason: &ExitReason) {
         if let Some(inner) = self.get() {
-            tracing::debug!(process = %id, kind = ?reason.kind, reason = reason.text, "ended");
+            tracing::debug!(process = %id, kind = ?reason.kind, reason = &*reason.text, "ended");
             inner.inputs.forget(id);
             inner.claims.ended(id);
             inner.held.ended(&inner, id);

@@ -678,7 +678,7 @@ fn ended(reason: &ExitReason) -> LogEvent {
             K::NoConnection => ExitKind::Noconnection,
             _ => ExitKind::Unknown,
         },
-        reason: reason.text.clone(),
+        reason: reason.text.clone().into_owned(),
         backtrace: reason.backtrace.clone(),
     }
 }

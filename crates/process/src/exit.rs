@@ -3,9 +3,12 @@
 
 use bytes::Bytes;
 use hearth_abi::{DecodeError, exit::Reason};
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 pub use hearth_abi::exit::ExitKind;
+
+/// What a normal end says.
+const NORMAL: &str = "normal";
 
 /// Why a process ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,7 +16,7 @@ pub struct ExitReason {
     /// What sort of end it was.
     pub kind: ExitKind,
     /// The reason in words; `normal` for a normal end.
-    pub text: String,
+    pub text: Cow<'static, str>,
     /// Where its code was, innermost first, if that is known. For the log alone: no other process is told.
     pub backtrace: Option<String>,
     /// The reason for programs, at most [`hearth_abi::exit::DATA_LEN_MAX`] bytes of whatever form they agree on.
@@ -22,13 +25,13 @@ pub struct ExitReason {
 
 impl ExitReason {
     /// An end of this kind for this reason.
-    pub fn new(kind: ExitKind, text: impl Into<String>) -> ExitReason {
+    pub fn new(kind: ExitKind, text: impl Into<Cow<'static, str>>) -> ExitReason {
         ExitReason { kind, text: text.into(), backtrace: None, data: Bytes::new() }
     }
 
     /// It finished.
     pub fn normal() -> ExitReason {
-        ExitReason::new(ExitKind::Normal, "normal")
+        ExitReason::new(ExitKind::Normal, NORMAL)
     }
 
     /// An end of this kind, about which there is no more to say.
@@ -39,6 +42,11 @@ impl ExitReason {
     /// Whether it finished as it meant to.
     pub fn is_normal(&self) -> bool {
         self.kind == ExitKind::Normal
+    }
+
+    /// Whether it is [`ExitReason::normal`]. Quicker than to compare the two: the length of the text is known here.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.is_normal() && self.text == NORMAL && self.backtrace.is_none() && self.data.is_empty()
     }
 
     /// The reason as other processes are told it, in the form of [`hearth_abi::exit`].
@@ -53,7 +61,7 @@ impl ExitReason {
     pub fn decode(bytes: &[u8]) -> Result<ExitReason, DecodeError> {
         let Reason { kind, text, data } = Reason::decode(bytes)?;
         let text = if text.is_empty() { kind.name() } else { text };
-        Ok(ExitReason { data: Bytes::copy_from_slice(data), ..ExitReason::new(kind, text) })
+        Ok(ExitReason { data: Bytes::copy_from_slice(data), ..ExitReason::new(kind, text.to_owned()) })
     }
 }
 

@@ -706,7 +706,7 @@ impl Inner {
             return self.host.kill_remote(from, who, reason);
         }
         let process = self.directory.get(who).ok_or(SendError::NotFound)?;
-        process.kill(ExitReason::new(ExitKind::Killed, reason));
+        process.kill(ExitReason::new(ExitKind::Killed, reason.to_owned()));
         Ok(())
     }
 
@@ -720,7 +720,8 @@ impl Inner {
     /// What is to be done when a process has ended.
     pub(crate) fn finish(&self, process: &Arc<Process>, reason: ExitReason) {
         let id = process.id;
-        let reason = if reason == **NORMAL { NORMAL.clone() } else { Arc::new(reason) };
+        let is_plain = reason.is_plain();
+        let reason = if is_plain { NORMAL.clone() } else { Arc::new(reason) };
         // Its record may be kept for long.
         process.slice.finish();
         process.mailbox.close();
@@ -747,7 +748,7 @@ impl Inner {
         }
         {
             let mut ended = self.ended.lock();
-            ended.note(id, (*reason != **NORMAL).then(|| reason.clone()));
+            ended.note(id, (!is_plain).then(|| reason.clone()));
             if tell {
                 ended.logs.insert(id, process.clone());
                 ended.logs_order.push_back(id);

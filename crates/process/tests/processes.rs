@@ -408,7 +408,7 @@ async fn restart_gives_the_name_to_a_new_process() {
     let new = table.restart(old).unwrap();
     assert_eq!(table.whereis("door"), Some(new));
     let reason = table.exited(old).await;
-    assert_eq!((reason.kind, reason.text), (ExitKind::Killed, format!("restarted as {new}")));
+    assert_eq!((reason.kind, reason.text.into_owned()), (ExitKind::Killed, format!("restarted as {new}")));
     assert_eq!(table.whereis("door"), Some(new), "the end of the old one does not take it away");
     // Once ended, it can still be restarted, unless somebody else has the name.
     assert_eq!(table.restart(old), Err(SpawnError::Name(RegisterError::Taken { by: new })));
