@@ -114,8 +114,8 @@ impl Place {
     }
 }
 
-/// Of the turns of a process after its first few, one in so many is timed and stands for all: reading
-/// the clock twice would cost a sixth of a short turn.
+/// Of the turns of a process after its first few, one in so many is timed and stands for all: reading the clock twice would cost a
+/// sixth of a short turn. The first of all is not timed, for many processes have no other.
 const SAMPLED: u64 = 16;
 
 impl Slice {
@@ -158,9 +158,12 @@ impl Slice {
         let turn = self.turns.load(Relaxed);
         self.turns.store(turn + 1, Relaxed);
         match turn {
-            0..SAMPLED => Some(1),
             // Of one that has a budget each: what is not timed could be used for nothing.
             _ if self.meter().is_some() => Some(1),
+            // Many have one only; the second stands for it.
+            0 => None,
+            1 => Some(2),
+            2..SAMPLED => Some(1),
             _ if turn.is_multiple_of(SAMPLED) => Some(SAMPLED),
             _ => None,
         }

@@ -516,7 +516,10 @@ impl Inner {
         if reason.kind == ExitKind::Kill {
             let is_bare = reason.text.is_empty() || reason.text == ExitKind::Kill.name();
             let text = if is_bare { ExitKind::Killed.name() } else { &reason.text };
-            process.kill(ExitReason { data: reason.data.clone(), ..ExitReason::new(ExitKind::Killed, text.to_owned()) });
+            process.kill(ExitReason {
+                data: reason.data.clone(),
+                ..ExitReason::new(ExitKind::Killed, text.to_owned())
+            });
         } else if process.traps_exits.load(Acquire) {
             let header = Header { kind: Kind::Exit, status: 0, from: sender.to_bits(), tag: 0 };
             let signal = Signal { header, body: reason.encode().into() };
