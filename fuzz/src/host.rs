@@ -109,6 +109,8 @@ pub(crate) const CALLS: &[Call] = &[
     call("sleep", "I", "i"),
     call("keyboard_leave", "i", "i"),
     call("throttled", "", "I"),
+    call("spawn_on_link", "iiiiiiI", "i"),
+    call("spawn_on_monitor", "iiiiiiII", "i"),
 ];
 
 impl Call {
@@ -127,7 +129,8 @@ pub(crate) fn ty(letter: char) -> &'static str {
     if letter == 'i' { "i32" } else { "i64" }
 }
 
-/// Bytes of one call in the guest's script: its number, and seven arguments of eight bytes.
+/// Bytes of one call in the guest's script: its number, and seven arguments of eight bytes. An eighth is the first word of
+/// the next call.
 const STRIDE: usize = 64;
 /// Where the script begins: behind the length of the argument that it is.
 const START: usize = 4;

@@ -121,6 +121,14 @@ int64_t hearth_spawn(const struct hearth_lump_id *module, const char *name, size
 HEARTH_IMPORT(spawn_on)
 int32_t hearth_spawn_on(uint32_t peer, const struct hearth_lump_id *module, const char *name,
                         size_t name_len, const void *args, size_t args_len, uint64_t tag);
+/* The two are linked as soon as the reply is there: however soon the new one ends, its reason comes behind the reply. */
+HEARTH_IMPORT(spawn_on_link)
+int32_t hearth_spawn_on_link(uint32_t peer, const struct hearth_lump_id *module, const char *name,
+                             size_t name_len, const void *args, size_t args_len, uint64_t tag);
+HEARTH_IMPORT(spawn_on_monitor)
+int32_t hearth_spawn_on_monitor(uint32_t peer, const struct hearth_lump_id *module, const char *name,
+                                size_t name_len, const void *args, size_t args_len, uint64_t tag,
+                                uint64_t monitor_tag);
 HEARTH_IMPORT(spawn_link)
 int64_t hearth_spawn_link(const struct hearth_lump_id *module, const char *name, size_t name_len,
                           const void *args, size_t args_len);

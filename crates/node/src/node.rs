@@ -33,9 +33,10 @@ use hearth_abi::{
     signal::{Header, Kind, encode_args},
 };
 use hearth_process::{
-    Bond, ExitKind, ExitReason, Level, Limits, Processes, SendError, Signal, SpawnError, Spec, Tie,
+    Begun, Bond, ExitKind, ExitReason, Level, Limits, Processes, SendError, Signal, SpawnError, Spec, Tie,
+    Wish,
 };
-use hearth_protocol::control::{Failure, Peer, Request, Response};
+use hearth_protocol::control::{Failure, Peer, Request, Response, SpawnTie};
 use hearth_store::{Store, StoreOptions};
 use hearth_wasm::Wasm;
 use std::{
@@ -325,19 +326,6 @@ impl Inner {
         });
     }
 
-    /// Spawns a process here from a lump with a module. The id is valid at once.
-    pub(crate) fn spawn(
-        &self,
-        module: LumpId,
-        origin: PeerId,
-        parent: Option<ProcessId>,
-        name: Option<String>,
-        args: Bytes,
-    ) -> Result<ProcessId, Failure> {
-        let limits = self.limits_of_child(parent);
-        self.spawn_tied(module, origin, parent, name, args, limits, None)
-    }
-
     /// What a process may use that is spawned by another, or by nobody here: what every process may, but in nothing more than
     /// the one that spawns it. Else a service that is held short would have others do what it may not.
     pub(crate) fn limits_of_child(&self, parent: Option<ProcessId>) -> Limits {
@@ -347,7 +335,8 @@ impl Inner {
             .map_or(usual, |parents| usual.at_most(&parents))
     }
 
-    /// The same with these limits, tied to the process that spawns it if there is a bond.
+    /// Spawns a process here from a lump with a module, with these limits, tied to the process that spawns it if there is a
+    /// bond. The id is valid at once.
     #[expect(clippy::too_many_arguments, reason = "that is what a process is spawned from")]
     pub(crate) fn spawn_tied(
         &self,
@@ -358,7 +347,7 @@ impl Inner {
         args: Bytes,
         limits: Limits,
         bond: Option<Bond>,
-    ) -> Result<ProcessId, Failure> {
+    ) -> Result<Begun, Failure> {
         let spec = Spec {
             program: self.wasm.program(module),
             module: Some(module),
@@ -368,11 +357,7 @@ impl Inner {
             args,
             limits,
         };
-        let spawned = match bond {
-            Some(bond) => self.processes.spawn_tied(spec, bond),
-            None => self.processes.spawn(spec),
-        };
-        spawned.map_err(|error| {
+        self.processes.begin(spec, bond).map_err(|error| {
             let text = chain(&error);
             let manifest = if self.is_server() { "space.toml" } else { "peer.toml" };
             let table = match error {
@@ -385,7 +370,8 @@ impl Inner {
         })
     }
 
-    /// Spawns a process here and waits until it has started.
+    /// Spawns a process here and waits until it has started. If the process that asks for it wishes to be tied to it, it is to
+    /// claim it then.
     pub(crate) async fn spawn_and_wait(
         &self,
         module: LumpId,
@@ -393,19 +379,28 @@ impl Inner {
         parent: Option<ProcessId>,
         name: Option<String>,
         args: Bytes,
+        wish: Option<Wish>,
     ) -> Result<ProcessId, Failure> {
-        let id = self.spawn(module, origin, parent, name, args)?;
-        match tokio::time::timeout(SPAWN_TIME_MAX, self.processes.started(id)).await {
-            Ok(Ok(())) => Ok(id),
+        let limits = self.limits_of_child(parent);
+        let bond = parent.zip(wish).map(|(parent, wish)| Bond::asked(parent, wish));
+        let begun = self.spawn_tied(module, origin, parent, name, args, limits, bond)?;
+        let mut unanswered = Unanswered { processes: &self.processes, id: Some(begun.id()) };
+        match tokio::time::timeout(SPAWN_TIME_MAX, begun.started()).await {
+            Ok(Ok(())) => {
+                unanswered.id = None;
+                Ok(begun.id())
+            }
             Ok(Err(reason)) => Err(failure(Errno::Module, reason.text)),
             Err(_elapsed) => {
-                let _ = self.processes.kill(None, id, "did not start in time");
+                drop(unanswered);
+                let _ = self.processes.kill(None, begun.id(), "did not start in time");
                 Err(failure(Errno::TimedOut, "the module did not start in time"))
             }
         }
     }
 
-    /// Spawns a process on any peer.
+    /// Spawns a process on any peer. If its parent wishes to be tied to it, it is to claim it then.
+    #[expect(clippy::too_many_arguments, reason = "that is what a process is spawned from")]
     pub(crate) async fn spawn_on(
         &self,
         peer: PeerId,
@@ -414,11 +409,20 @@ impl Inner {
         parent: Option<ProcessId>,
         name: Option<String>,
         args: Bytes,
+        wish: Option<Wish>,
     ) -> Result<ProcessId, Failure> {
         if peer == self.me {
-            return self.spawn_and_wait(module, origin, parent, name, args).await;
+            return self.spawn_and_wait(module, origin, parent, name, args, wish).await;
         }
-        let request = Request::spawn(module, name, args.to_vec(), parent);
+        let request = match parent.zip(wish) {
+            Some((parent, Wish::Link)) => {
+                Request::spawn_tied(module, name, args.to_vec(), parent, SpawnTie::Link)
+            }
+            Some((parent, Wish::Monitor(number))) => {
+                Request::spawn_tied(module, name, args.to_vec(), parent, SpawnTie::Monitor { number })
+            }
+            None => Request::spawn(module, name, args.to_vec(), parent),
+        };
         match self.network.call(peer, request, SPAWN_TIME_MAX + Duration::from_secs(5)).await? {
             Response::Spawned { process } => Ok(ProcessId::from_bits(process)),
             _ => Err(failure(Errno::Host, "the peer's answer is not one to this request")),
@@ -434,8 +438,22 @@ impl Inner {
         match request {
             Request::Spawn { module, name, args, parent } => {
                 let parent = parent.map(ProcessId::from_bits);
-                let id = self.spawn_and_wait(LumpId(module), from, parent, name, args.into()).await?;
+                let id = self.spawn_and_wait(LumpId(module), from, parent, name, args.into(), None).await?;
                 Ok(Response::Spawned { process: id.to_bits() })
+            }
+            Request::SpawnTied { module, name, args, parent, tie } => {
+                let parent = ProcessId::from_bits(parent);
+                // A peer speaks for its own processes alone.
+                if parent.peer() != from {
+                    return Err(failure(Errno::Invalid, "the process that asks is not of this peer"));
+                }
+                let wish = match tie {
+                    SpawnTie::Link => Wish::Link,
+                    SpawnTie::Monitor { number } => Wish::Monitor(number),
+                };
+                let spawned =
+                    self.spawn_and_wait(LumpId(module), from, Some(parent), name, args.into(), Some(wish));
+                Ok(Response::Spawned { process: spawned.await?.to_bits() })
             }
             Request::Push { lump } => {
                 let id = LumpId(lump);
@@ -466,6 +484,20 @@ impl Inner {
                 crate::operator::answer_log(self, ProcessId::from_bits(process), from_line, lines, wait_ms)
                     .await
             }
+        }
+    }
+}
+
+/// Nobody has had the id of a process for an answer: dropped so, nobody will claim it.
+struct Unanswered<'a> {
+    processes: &'a Processes,
+    id: Option<ProcessId>,
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            self.processes.forsake(id);
         }
     }
 }
@@ -687,7 +719,7 @@ impl Node {
         args: &[&str],
     ) -> Result<ProcessId, Failure> {
         let args = encode_args(args.iter().map(|arg| arg.as_bytes())).into();
-        self.inner.spawn_on(peer, module, self.inner.me, None, name, args).await
+        self.inner.spawn_on(peer, module, self.inner.me, None, name, args, None).await
     }
 
     /// Something the engine tells.

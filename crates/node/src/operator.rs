@@ -142,7 +142,7 @@ impl Door {
             Request::Spawn { module, peer, name, args } => {
                 let args: Bytes = encode_args(args.iter().map(String::as_bytes)).into();
                 let peer = peer.unwrap_or(inner.me);
-                let spawned = inner.spawn_on(peer, module, inner.me, None, name, args).await;
+                let spawned = inner.spawn_on(peer, module, inner.me, None, name, args, None).await;
                 io.reply(&Spawned { id: spawned.map_err(|error| from_failure(error, None))? }).await?;
             }
             Request::Tail { id, lines, follow } if id.peer() != inner.me => {

@@ -397,6 +397,7 @@ impl Inner {
         let limits = service.limits.over(usual).unwrap_or(usual);
         let spawned = module.and_then(|module| {
             self.spawn_tied(module, self.me, supervisor, Some(service.name.clone()), args, limits, None)
+                .map(|begun| begun.id())
                 .map_err(|failure| failure.reason)
         });
         match spawned {

@@ -17,7 +17,7 @@ use hearth_abi::{
     signal::BODY_LEN_MAX,
     terminal::{Command, View},
 };
-use hearth_process::{Bond, Level, ReplyTo};
+use hearth_process::{Bond, Level, ReplyTo, Wish};
 use hearth_protocol::control::{self, Failure, Response};
 use hearth_scene::Quota;
 use hearth_wasm::{Caller, DirectoryOp, Request, Services, WasmConfig};
@@ -46,6 +46,14 @@ const SHOWING_MAX: usize = 4;
 const LOADS_MAX: usize = 4096;
 
 type Answer = Result<(i32, Bytes), Failure>;
+
+/// What a process has for an answer.
+enum Answered {
+    /// A status and a body.
+    With(i32, Bytes),
+    /// The id of a process, to which it is tied if it wished so.
+    Spawned(ProcessId),
+}
 
 /// How often each asset, by class and lump, is loaded.
 type Loads = BTreeMap<(String, LumpId), u32>;
@@ -189,12 +197,13 @@ impl Services for Handle {
                 }
             };
             let answer = tokio::select! {
-                answer = answer(&inner, process, origin, request, ticket) => answer,
+                answer = answer(&inner, process, origin, request, ticket, reply.wish()) => answer,
                 () = unwanted => return,
                 () = cancelled.cancelled() => return,
             };
             match answer {
-                Ok((status, body)) => reply.send(status, body),
+                Ok(Answered::With(status, body)) => reply.send(status, body),
+                Ok(Answered::Spawned(id)) => reply.spawned(id),
                 Err(failure) => reply.send(-failure.errno, failure.reason.into_bytes()),
             }
         });
@@ -221,6 +230,7 @@ impl Services for Handle {
         let limits = inner.limits_of_child(Some(caller.process));
         inner
             .spawn_tied(module, caller.origin, Some(caller.process), name, args, limits, bond)
+            .map(|begun| begun.id())
             .map_err(|failure| Errno::from_number(failure.errno).unwrap_or(Errno::Host))
     }
 
@@ -320,12 +330,13 @@ async fn answer(
     origin: PeerId,
     request: Request,
     ticket: Option<Ticket>,
-) -> Answer {
+    wish: Option<Wish>,
+) -> Result<Answered, Failure> {
     let done = |status: i32| Ok((status, Bytes::new()));
-    match request {
+    let answer: Answer = match request {
         Request::SpawnOn { peer, module, name, args } => {
-            let id = inner.spawn_on(peer, module, origin, Some(process), name, args).await?;
-            Ok((0, Bytes::copy_from_slice(&id.to_bits().to_le_bytes())))
+            let id = inner.spawn_on(peer, module, origin, Some(process), name, args, wish).await?;
+            return Ok(Answered::Spawned(id));
         }
         Request::LumpPut { id, bytes } => {
             let stored = inner.lumps.put(bytes).await;
@@ -393,7 +404,8 @@ async fn answer(
             };
             run_command(&args).await
         }
-    }
+    };
+    answer.map(|(status, body)| Answered::With(status, body))
 }
 
 async fn push(inner: &Inner, id: LumpId, peer: PeerId) -> Answer {

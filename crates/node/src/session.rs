@@ -8,10 +8,14 @@ use crate::{
     screens::{INTERVAL, Received, Sent},
 };
 use bytes::Bytes;
-use hearth_abi::{Errno, LumpId, PeerId};
+use hearth_abi::{Errno, LumpId, PeerId, ProcessId};
 use hearth_net::{CloseReason, LaneReceiver, LinkReceiver};
 use hearth_process::{ExitReason, SendError};
-use hearth_protocol::{FrameError, bulk, control::Control, hot, screen};
+use hearth_protocol::{
+    FrameError, bulk,
+    control::{Control, Response},
+    hot, screen,
+};
 use std::{collections::HashMap, sync::Arc};
 use tokio::{sync::oneshot, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -184,6 +188,10 @@ impl Session {
             };
             let frame = Control::Return { from: me, to: from, id, result };
             if let Err(error) = link.control(&frame).await {
+                if let Control::Return { result: Ok(Response::Spawned { process }), .. } = &frame {
+                    // The answer does not go out: nobody will claim it.
+                    inner.processes.forsake(ProcessId::from_bits(*process));
+                }
                 // What is too long for a frame is said so; a link that is gone needs no answer.
                 let _ = link.control(&Control::Return { from: me, to: from, id, result: Err(error) }).await;
             }

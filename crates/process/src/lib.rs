@@ -7,7 +7,7 @@
 //! out) is the trait [`Host`].
 //!
 //! Every queue here is bounded: mailboxes by count and bytes (the sender gets [`SendError::Full`]),
-//! requests, timers, links and monitors by count, logs by lines and bytes (the oldest go) and by rate (the newest are
+//! requests, timers, links and monitors by count, processes that are not claimed by count and time (`unclaimed`), logs by lines and bytes (the oldest go) and by rate (the newest are
 //! refused), records of ended processes by count (the oldest go). See [`Limits`], and [`OriginLimits`] for what the
 //! processes of one peer of origin have together (`accounts`). Whoever reaches one finds it in its log (`reached`).
 //!
@@ -52,6 +52,7 @@ mod signal;
 mod table;
 mod ties;
 mod timers;
+mod unclaimed;
 
 pub use accounts::MemoryShare;
 pub use context::{Context, Take};
@@ -67,5 +68,6 @@ pub use request::{Reply, ReplyTo};
 pub use run::Code;
 pub use scheduler::Tick;
 pub use signal::{Body, Signal};
-pub use table::{Config, Counts, Host, Processes, Spec};
+pub use table::{Begun, Config, Counts, Host, Processes, Spec};
 pub use ties::{Bond, Tie, TiesInfo};
+pub use unclaimed::Wish;

@@ -748,7 +748,7 @@ impl Life {
         run.stop_timers(&self.table.timers);
         self.table.demonitor_all(process, run);
         // A link that it took away may be to one that has ended since, and stays away.
-        self.table.unlink_new(process, &trial.before_links);
+        self.table.unlink_new(process, run, &trial.before_links);
         process.traps_exits.store(trial.before_traps, Relaxed);
         let mut back = trial.of_user;
         back.extend(run.end_trial());

@@ -23,7 +23,10 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed},
+        atomic::{
+            AtomicBool, AtomicU8, AtomicU64,
+            Ordering::{Acquire, Relaxed},
+        },
     },
     time::{Duration, SystemTime},
 };
@@ -276,6 +279,20 @@ impl Process {
         let _ = self.kill.reason.set(Box::new(reason));
         self.kill.asked.store(true, std::sync::atomic::Ordering::Release);
         self.look_around();
+    }
+
+    /// Resolves when it has started, or has ended before.
+    pub(crate) async fn starts(&self) -> Result<(), ExitReason> {
+        loop {
+            let changed = self.changed.notified();
+            if self.has_started.load(Acquire) {
+                return Ok(());
+            }
+            if let Some(reason) = self.end.get() {
+                return Err((**reason).clone());
+            }
+            changed.await;
+        }
     }
 
     /// It has a turn. What is starting still is.

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Requests of processes, and the way back for their answers.
 
-use crate::{Body, Signal, record::Process, run::Run};
+use crate::{
+    Body, Signal,
+    record::Process,
+    run::Run,
+    unclaimed::{Reserved, Wish},
+};
 use hearth_abi::{
     Errno, ProcessId,
     signal::{BODY_LEN_MAX, Header, Kind},
@@ -21,7 +26,11 @@ pub struct Reply {
 /// Answers one request, once. Dropped unanswered, it answers [`Errno::Host`], so that no request is
 /// ever left waiting.
 #[must_use = "dropping it answers with an error"]
-pub struct ReplyTo(Option<Target>);
+pub struct ReplyTo {
+    target: Option<Target>,
+    /// The place for a tie to the process that is asked for.
+    reserved: Option<Box<Reserved>>,
+}
 
 enum Target {
     Process {
@@ -40,31 +49,47 @@ enum Target {
 
 impl ReplyTo {
     pub(crate) fn process(process: Arc<Process>, run: Arc<Run>, tag: u64) -> ReplyTo {
-        ReplyTo(Some(Target::Process { process, run, tag }))
+        ReplyTo::to(Target::Process { process, run, tag })
     }
 
     pub(crate) fn silent(process: Arc<Process>, run: Arc<Run>) -> ReplyTo {
-        ReplyTo(Some(Target::Silent { process, run }))
+        ReplyTo::to(Target::Silent { process, run })
+    }
+
+    fn to(target: Target) -> ReplyTo {
+        ReplyTo { target: Some(target), reserved: None }
+    }
+
+    pub(crate) fn with(mut self, reserved: Reserved) -> ReplyTo {
+        self.reserved = Some(Box::new(reserved));
+        self
     }
 
     /// For requests that no process makes (an operator's, another peer's): the answer goes into a channel.
     pub fn channel() -> (ReplyTo, oneshot::Receiver<Reply>) {
         let (sender, receiver) = oneshot::channel();
-        (ReplyTo(Some(Target::Channel(sender))), receiver)
+        (ReplyTo::to(Target::Channel(sender)), receiver)
     }
 
     /// The process that asked, if one did.
     pub fn asker(&self) -> Option<ProcessId> {
-        match self.0.as_ref()? {
+        match self.target.as_ref()? {
             Target::Process { process, .. } | Target::Silent { process, .. } => Some(process.id),
             Target::Channel(_) => None,
         }
     }
 
+    /// How the process that is asked for is to be tied to the one that asks, if it is: it is spawned with
+    /// [`Bond::asked`](crate::Bond::asked), and this answered by [`ReplyTo::spawned`] alone.
+    pub fn wish(&self) -> Option<Wish> {
+        self.reserved.as_ref().map(|reserved| reserved.wish())
+    }
+
     /// Resolves when nobody wants the answer any more: the process has ended, or other code runs as it. Never for
     /// what no process has asked.
     pub async fn unwanted(&self) {
-        let Some(Target::Process { process, run, .. } | Target::Silent { process, run }) = &self.0 else {
+        let Some(Target::Process { process, run, .. } | Target::Silent { process, run }) = &self.target
+        else {
             return std::future::pending().await;
         };
         loop {
@@ -81,6 +106,16 @@ impl ReplyTo {
         self.answer(status, body.into());
     }
 
+    /// Answers with the id of a process that was asked for and has started, of this or another peer. If it is to be tied to
+    /// the one that asked it is from here on: what comes of that comes behind the answer. If that one has ended, a linked process gets
+    /// its exit signal. If it cannot be tied to it because the way to its peer is full it is killed, and the answer is an error.
+    pub fn spawned(mut self, id: ProcessId) {
+        match self.reserved.take() {
+            Some(reserved) => reserved.keep(id, self),
+            None => self.send(0, &id.to_bits().to_le_bytes()[..]),
+        }
+    }
+
     /// Answers with an error and its reason.
     pub fn error(self, errno: Errno, reason: &str) {
         let end = reason.floor_char_boundary(4096);
@@ -88,7 +123,9 @@ impl ReplyTo {
     }
 
     fn send_body(&mut self, status: i32, body: Body) {
-        match self.0.take() {
+        // Before it can be asked for again.
+        self.reserved = None;
+        match self.target.take() {
             Some(Target::Process { process, run, tag }) => {
                 let header = Header { kind: Kind::Reply, status, from: 0, tag };
                 // The request is under way until the process has taken the reply.

@@ -16,6 +16,7 @@ use crate::{
     scheduler::Scheduler,
     ties::{Bond, Tie},
     timers::Timers,
+    unclaimed::Unclaimed,
 };
 use bytes::Bytes;
 use hearth_abi::{
@@ -150,6 +151,8 @@ pub struct Config {
     /// How long new code of a process may compute before it waits for the first time. What takes longer
     /// is taken for something that never ends, and the code before goes on.
     pub trial_time_max: Duration,
+    /// How long a process waits, from its spawn on, to be claimed by the one that asked for it and is to be tied to it.
+    pub claim_time_max: Duration,
     /// How long a parked process has no turn until it hibernates; at most twice as long. `None` for never.
     pub hibernate_after: Option<Duration>,
 }
@@ -167,6 +170,7 @@ impl Config {
             worker_stack_bytes: 1 << 20,
             processes_max: 1 << 20,
             trial_time_max: Duration::from_secs(20),
+            claim_time_max: Duration::from_secs(120),
             hibernate_after: Some(Duration::from_secs(60)),
         }
     }
@@ -181,6 +185,26 @@ pub struct Counts {
     pub names: usize,
     /// Timers that have not gone off.
     pub timers: usize,
+    /// Processes, ended ones too, that were asked for and not claimed yet.
+    pub unclaimed: usize,
+}
+
+/// A process that was spawned, for those who wait until it has started.
+pub struct Begun(Arc<Process>);
+
+impl Begun {
+    /// Its id.
+    pub fn id(&self) -> ProcessId {
+        self.0.id
+    }
+
+    /// Resolves when it has started, also if it has ended since.
+    ///
+    /// # Errors
+    /// It ended before, for this reason.
+    pub async fn started(&self) -> Result<(), ExitReason> {
+        self.0.starts().await
+    }
 }
 
 /// The table of processes of one peer. Clones are the same table.
@@ -199,6 +223,8 @@ pub(crate) struct Inner {
     defaults: Limits,
     processes_max: usize,
     pub(crate) trial_time_max: Duration,
+    pub(crate) claim_time_max: Duration,
+    pub(crate) unclaimed: Unclaimed,
     pub(crate) host: Arc<dyn Host>,
     serials: Mutex<Serials>,
     pub(crate) directory: Directory,
@@ -266,6 +292,8 @@ impl Processes {
             defaults: config.defaults,
             processes_max: config.processes_max,
             trial_time_max: config.trial_time_max,
+            claim_time_max: config.claim_time_max,
+            unclaimed: Unclaimed::default(),
             host,
             serials: Mutex::new(Serials { next: first, durable: first }),
             directory: Directory::new(),
@@ -300,7 +328,7 @@ impl Processes {
     /// # Errors
     /// See [`SpawnError`].
     pub fn spawn(&self, spec: Spec) -> Result<ProcessId, SpawnError> {
-        self.0.spawn(Arc::new(spec), None, None)
+        self.begin(spec, None).map(|begun| begun.id())
     }
 
     /// Spawns a process that is linked with, or monitored by, the one that spawns it before it runs: that
@@ -309,7 +337,21 @@ impl Processes {
     /// # Errors
     /// See [`SpawnError`].
     pub fn spawn_tied(&self, spec: Spec, bond: Bond) -> Result<ProcessId, SpawnError> {
-        self.0.spawn(Arc::new(spec), None, Some(bond))
+        self.begin(spec, Some(bond)).map(|begun| begun.id())
+    }
+
+    /// As [`Processes::spawn`], or [`Processes::spawn_tied`] if there is a bond, for those who wait until it has started.
+    ///
+    /// # Errors
+    /// See [`SpawnError`].
+    pub fn begin(&self, spec: Spec, bond: Option<Bond>) -> Result<Begun, SpawnError> {
+        self.0.spawn(Arc::new(spec), None, bond).map(Begun)
+    }
+
+    /// Whoever has asked for a process of this peer, to be tied to it, has an error for an answer: a process that was to be
+    /// linked is told `noconnection`. Without effect if it is claimed already.
+    pub fn forsake(&self, of: ProcessId) {
+        self.0.forsake(of);
     }
 
     /// Sends a message to a process of this or another peer.
@@ -401,7 +443,7 @@ impl Processes {
             return self.0.restart(&process);
         }
         let ended = self.0.ended.lock().logs.get(&who).cloned().ok_or(SpawnError::NotFound)?;
-        self.0.spawn(Arc::new(ended.spec_now()), Some(who), None)
+        self.0.spawn(Arc::new(ended.spec_now()), Some(who), None).map(|process| process.id)
     }
 
     /// The same for a process that has not ended and is not about to: nothing comes to life by it that was not alive,
@@ -441,8 +483,9 @@ impl Processes {
 
     /// How much the table holds.
     pub fn counts(&self) -> Counts {
-        let Inner { directory, names, timers, .. } = &*self.0;
-        Counts { processes: directory.len(), names: names.len(), timers: timers.len() }
+        let Inner { directory, names, timers, unclaimed, .. } = &*self.0;
+        let (processes, names, timers) = (directory.len(), names.len(), timers.len());
+        Counts { processes, names, timers, unclaimed: unclaimed.len() }
     }
 
     /// Number of processes.
@@ -517,19 +560,10 @@ impl Processes {
     /// # Errors
     /// It ended before, for this reason.
     pub async fn started(&self, id: ProcessId) -> Result<(), ExitReason> {
-        if let Some(process) = self.0.directory.get(id) {
-            loop {
-                let changed = process.changed.notified();
-                if process.has_started.load(Acquire) {
-                    return Ok(());
-                }
-                if let Some(reason) = process.end.get() {
-                    return Err((**reason).clone());
-                }
-                changed.await;
-            }
+        match self.0.directory.get(id) {
+            Some(process) => process.starts().await,
+            None => Err(self.0.reason(id)),
         }
-        Err(self.0.reason(id))
     }
 
     /// Resolves when the process has ended; at once if it had, or never was. Reasons are remembered
@@ -579,7 +613,7 @@ impl Inner {
         spec: Arc<Spec>,
         instead_of: Option<ProcessId>,
         bond: Option<Bond>,
-    ) -> Result<ProcessId, SpawnError> {
+    ) -> Result<Arc<Process>, SpawnError> {
         if self.directory.is_closed() {
             return Err(SpawnError::ShuttingDown);
         }
@@ -611,8 +645,8 @@ impl Inner {
         if let Some(place) = process.place.lock().as_mut() {
             place.settle();
         }
-        life::begin(self, process, run);
-        Ok(id)
+        life::begin(self, process.clone(), run);
+        Ok(process)
     }
 
     /// Takes back a process that has not run. It leaves no trace but its number; who has found it meanwhile, and waits
@@ -620,7 +654,7 @@ impl Inner {
     fn withdraw(&self, process: &Arc<Process>) {
         let (id, reason) = (process.id, ExitReason::of_kind(ExitKind::NoProcess));
         process.mailbox.close();
-        let tied = process.end_ties();
+        let tied = self.end_ties(process, &reason);
         registry::leave(&self.directory, &self.names, &**process);
         drop(process.place.lock().take());
         let _ = process.end.set(Arc::new(reason.clone()));
@@ -647,6 +681,7 @@ impl Inner {
             return Err(SpawnError::NotFound);
         }
         let spawned = self.spawn(Arc::new(process.spec_now()), Some(process.id), None);
+        let spawned = spawned.map(|new| new.id);
         match spawned {
             Ok(new) => process.kill(ExitReason::new(ExitKind::Killed, format!("restarted as {new}"))),
             Err(_) => process.is_restarting.store(false, Release),
@@ -726,7 +761,7 @@ impl Inner {
         process.slice.finish();
         process.mailbox.close();
         // Whoever wants to be tied to it from here on learns that there is no such process.
-        let tied = process.end_ties();
+        let tied = self.end_ties(process, &reason);
         {
             let runs = process.runs.lock();
             let (current, before) = &*runs;
@@ -795,7 +830,9 @@ async fn run_timers(table: Weak<Inner>) {
     let _end = EndOfLane(table.clone());
     loop {
         let Some(strong) = table.upgrade() else { return };
-        strong.tell_reached(Instant::now());
+        let now = Instant::now();
+        strong.tell_reached(now);
+        strong.forsake_late(now);
         let (due, next) = strong.timers.due();
         let some_were_due = !due.is_empty();
         for (key, id, tag) in due {

@@ -18,10 +18,12 @@
 //!
 //! **Bounds.** [`Limits::links`](crate::Limits) and [`Limits::monitors`](crate::Limits) count what is tied and what has come of
 //! it and was not taken: so each tie has a place in the mailbox for its signal, and none is lost.
+//!
+//! A process may be tied to one that it has asked for before it knows of it: see `unclaimed`.
 
 use crate::{
     Body, Context, ExitKind, ExitReason, Level, Processes, SendError, Signal, outbox, record::Process,
-    run::Run, table::Inner,
+    run::Run, table::Inner, unclaimed::Wish,
 };
 use hearth_abi::{
     Errno, PeerId, ProcessId,
@@ -37,7 +39,7 @@ use std::{
 };
 
 /// Most monitors on one process. Against a flood of them by others, who get [`Errno::Limit`].
-const WATCHERS_MAX: usize = 65_536;
+pub(crate) const WATCHERS_MAX: usize = 65_536;
 /// Most links to one process that were taken away and of which its peer has not heard yet.
 const UNLINKS_MAX: u32 = 64;
 
@@ -62,9 +64,23 @@ pub enum Tie {
 }
 
 /// How a new process is tied to the one that spawns it, before it runs.
-pub struct Bond {
-    of: Context,
-    monitor: Option<u64>,
+pub struct Bond(Bound);
+
+enum Bound {
+    Link(Context),
+    /// By this tag.
+    Monitor(Context, u64),
+    /// To be claimed by a process that does not know of it yet.
+    Asked(ProcessId, Wish),
+}
+
+impl Bond {
+    /// The new process is to be claimed by one, of this or another peer, that has asked for it and wishes to be tied to
+    /// it in this way: however soon it ends, that one learns the reason when it claims it. Most are claimed as soon as the
+    /// answer has arrived; after [`Config::claim_time_max`](crate::Config) it is given up.
+    pub fn asked(by: ProcessId, wish: Wish) -> Bond {
+        Bond(Bound::Asked(by, wish))
+    }
 }
 
 /// What ties a process to others: for those who look whether anything is left over, tests above all.
@@ -82,40 +98,49 @@ pub struct TiesInfo {
     pub exits: usize,
     /// Signals of its monitors that the code that runs has not taken.
     pub downs: usize,
+    /// Links and monitors of processes that it has asked for, and of which it has no answer yet.
+    pub reserved: usize,
 }
 
 /// What ties one process to others; made when there is something to keep.
 #[derive(Default)]
 pub(crate) struct Tied {
-    links: BTreeMap<ProcessId, Link>,
+    pub(crate) links: BTreeMap<ProcessId, Link>,
     /// Exit signals of links that were not taken.
-    exits: usize,
+    pub(crate) exits: usize,
     /// Monitors that it has made, by number.
-    watching: BTreeMap<u64, Watch>,
+    pub(crate) watching: BTreeMap<u64, Watch>,
     /// Their numbers, by the guest's tag and the code that gave it.
-    by_tag: BTreeMap<(u64, usize), u64>,
+    pub(crate) by_tag: BTreeMap<(u64, usize), u64>,
     /// Monitors on it: whose, and that process's number of it.
-    watchers: BTreeSet<(ProcessId, u64)>,
-    last_number: u64,
+    pub(crate) watchers: BTreeSet<(ProcessId, u64)>,
+    /// Links with processes that it has asked for: a number of each, and the code that asked.
+    pub(crate) reserved: BTreeMap<u64, usize>,
+    /// The process that it was spawned for and that has not claimed it, as far as it knows: `unclaimed` has the truth.
+    pub(crate) unclaimed_by: Option<ProcessId>,
+    /// Why it has ended, for those whom it has asked for.
+    pub(crate) ended: Option<Arc<ExitReason>>,
+    pub(crate) last_number: u64,
 }
 
 /// One half of a link.
 #[derive(Default)]
-struct Link {
-    is_linked: bool,
+pub(crate) struct Link {
+    pub(crate) is_linked: bool,
     /// How often the other peer was told that it is no longer and has not said that it knows. What it
     /// says of a link meanwhile is older, and not meant any more.
-    unlinks: u32,
+    pub(crate) unlinks: u32,
 }
 
-struct Watch {
-    of: ProcessId,
+pub(crate) struct Watch {
+    /// `None`: one that was asked for and is not known yet.
+    pub(crate) of: Option<ProcessId>,
     /// The code that made it: with that it goes.
     run: Arc<Run>,
     tag: u64,
 }
 
-type Ties<'a> = MutexGuard<'a, Option<Box<Tied>>>;
+pub(crate) type Ties<'a> = MutexGuard<'a, Option<Box<Tied>>>;
 
 /// What became of a wish to be tied. What is not made is noted all the same, so that its signal has its place.
 #[derive(PartialEq, Eq)]
@@ -126,18 +151,18 @@ enum Made {
 }
 
 /// Why a process that cannot be tied to cannot.
-fn no_such(error: SendError) -> ExitReason {
+pub(crate) fn no_such(error: SendError) -> ExitReason {
     let is_here = error == SendError::NotFound;
     ExitReason::of_kind(if is_here { ExitKind::NoProcess } else { ExitKind::NoConnection })
 }
 
-fn key(run: &Arc<Run>) -> usize {
-    Arc::as_ptr(run) as usize
+pub(crate) fn key(run: &Run) -> usize {
+    std::ptr::from_ref(run) as usize
 }
 
 impl Tied {
     /// A link is none any more. Whether there was one.
-    fn break_link(&mut self, who: ProcessId) -> bool {
+    pub(crate) fn break_link(&mut self, who: ProcessId) -> bool {
         let Some(link) = self.links.get_mut(&who) else { return false };
         let was_linked = std::mem::replace(&mut link.is_linked, false);
         if link.unlinks == 0 {
@@ -147,7 +172,7 @@ impl Tied {
     }
 
     /// The other peer knows of an unlink.
-    fn unlink_known(&mut self, who: ProcessId) {
+    pub(crate) fn unlink_known(&mut self, who: ProcessId) {
         let Some(link) = self.links.get_mut(&who) else { return };
         link.unlinks = link.unlinks.saturating_sub(1);
         if link.unlinks == 0 && !link.is_linked {
@@ -155,18 +180,33 @@ impl Tied {
         }
     }
 
-    fn has_room_for_link(&self, process: &Process) -> bool {
-        self.links.len() + self.exits < process.spec.limits.links
+    fn link_count(&self) -> usize {
+        self.links.len() + self.exits + self.reserved.len()
     }
 
-    fn watch(&mut self, of: ProcessId, run: &Arc<Run>, tag: u64) -> u64 {
+    pub(crate) fn has_room_for_link(&self, process: &Process) -> bool {
+        self.link_count() < process.spec.limits.links
+    }
+
+    /// Whether there may be one more monitor, by this tag of this code.
+    pub(crate) fn may_watch(&self, process: &Process, run: &Arc<Run>, tag: u64) -> Result<(), Errno> {
+        if self.by_tag.contains_key(&(tag, key(run))) {
+            return Err(Errno::Taken);
+        }
+        if self.watching.len() + run.downs.load(Relaxed) as usize >= process.spec.limits.monitors {
+            return Err(Errno::Limit);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn watch(&mut self, of: Option<ProcessId>, run: &Arc<Run>, tag: u64) -> u64 {
         self.last_number += 1;
         self.watching.insert(self.last_number, Watch { of, run: run.clone(), tag });
         self.by_tag.insert((tag, key(run)), self.last_number);
         self.last_number
     }
 
-    fn unwatch(&mut self, number: u64) -> Option<Watch> {
+    pub(crate) fn unwatch(&mut self, number: u64) -> Option<Watch> {
         let watch = self.watching.remove(&number)?;
         self.by_tag.remove(&(watch.tag, key(&watch.run)));
         Some(watch)
@@ -175,14 +215,14 @@ impl Tied {
 
 impl Process {
     /// Its ties, if it has not ended.
-    fn ties(&self) -> Option<Ties<'_>> {
+    pub(crate) fn ties(&self) -> Option<Ties<'_>> {
         let ties = self.ties.lock();
         // Written under this lock.
         (!self.is_over.load(Relaxed)).then_some(ties)
     }
 
     /// The ties of two processes, in the order of the arguments.
-    fn both<'a>(&'a self, other: &'a Process) -> (Option<Ties<'a>>, Option<Ties<'a>>) {
+    pub(crate) fn both<'a>(&'a self, other: &'a Process) -> (Option<Ties<'a>>, Option<Ties<'a>>) {
         if self.id < other.id {
             let mine = self.ties();
             (mine, other.ties())
@@ -190,13 +230,6 @@ impl Process {
             let theirs = other.ties();
             (self.ties(), theirs)
         }
-    }
-
-    /// From now on it is tied to nobody. What it was is for [`Inner::untie`].
-    pub(crate) fn end_ties(&self) -> Option<Box<Tied>> {
-        let mut ties = self.ties.lock();
-        self.is_over.store(true, Relaxed);
-        ties.take()
     }
 
     /// An exit signal of a link was taken, or the place that it had is free for another reason.
@@ -233,21 +266,22 @@ impl Process {
         TiesInfo {
             links: links(|link| link.is_linked),
             unlinking: links(|link| link.unlinks > 0),
-            watching: tied.watching.iter().map(|(number, watch)| (*number, watch.of)).collect(),
+            watching: tied.watching.iter().filter_map(|(number, watch)| Some((*number, watch.of?))).collect(),
             watchers: tied.watchers.iter().copied().collect(),
             exits: tied.exits,
             downs,
+            reserved: tied.reserved.len() + tied.watching.values().filter(|watch| watch.of.is_none()).count(),
         }
     }
 
     /// How many links and monitors it has, as the limits count them but for the downs of a run.
     pub(crate) fn tie_counts(&self) -> (usize, usize) {
         let ties = self.ties.lock();
-        ties.as_ref().map_or((0, 0), |tied| (tied.links.len() + tied.exits, tied.watching.len()))
+        ties.as_ref().map_or((0, 0), |tied| (tied.link_count(), tied.watching.len()))
     }
 
     /// A process to which this one is linked has ended.
-    fn link_broke(&self, from: ProcessId, reason: &ExitReason) {
+    pub(crate) fn link_broke(&self, from: ProcessId, reason: &ExitReason) {
         let Some(mut ties) = self.ties() else { return };
         let Some(tied) = ties.as_mut() else { return };
         if !tied.break_link(from) {
@@ -275,10 +309,10 @@ impl Process {
     }
 
     /// What it monitors has ended.
-    fn went_down(&self, from: ProcessId, number: u64, reason: &ExitReason) {
+    pub(crate) fn went_down(&self, from: ProcessId, number: u64, reason: &ExitReason) {
         let Some(mut ties) = self.ties() else { return };
         let Some(tied) = ties.as_mut() else { return };
-        if tied.watching.get(&number).is_none_or(|watch| watch.of != from) {
+        if tied.watching.get(&number).is_none_or(|watch| watch.of != Some(from)) {
             return;
         }
         let Some(watch) = tied.unwatch(number) else { return };
@@ -288,7 +322,7 @@ impl Process {
         watch.run.deliver(self, Signal { header, body: reason.encode().into() });
     }
 
-    fn unwatched(&self, by: ProcessId, number: u64) {
+    pub(crate) fn unwatched(&self, by: ProcessId, number: u64) {
         if let Some(mut ties) = self.ties()
             && let Some(tied) = ties.as_mut()
         {
@@ -298,7 +332,7 @@ impl Process {
 }
 
 impl Inner {
-    fn is_here(&self, id: ProcessId) -> bool {
+    pub(crate) fn is_here(&self, id: ProcessId) -> bool {
         id.peer() == self.peer
     }
 
@@ -350,6 +384,10 @@ impl Inner {
         if !is_known && !mine.has_room_for_link(process) {
             return Err(Errno::Limit);
         }
+        if self.has_unclaimed_link(process, mine, who) {
+            mine.links.entry(who).or_default().is_linked = true;
+            return Ok(Made::Done);
+        }
         if !self.is_here(who) {
             let link = mine.links.entry(who).or_default();
             if link.unlinks >= UNLINKS_MAX {
@@ -388,6 +426,11 @@ impl Inner {
         };
         let Some(mut mine) = mine else { return };
         let Some(mine) = mine.as_mut() else { return };
+        if self.has_unclaimed_link(process, mine, who) {
+            // The other has no half. If it makes it, it is told.
+            mine.links.remove(&who);
+            return;
+        }
         let Some(link) = mine.links.get_mut(&who).filter(|link| link.is_linked) else { return };
         if self.is_here(who) {
             mine.links.remove(&who);
@@ -434,14 +477,9 @@ impl Inner {
         };
         let Some(mut mine) = mine else { return Ok(None) };
         let mine = mine.get_or_insert_default();
-        if mine.by_tag.contains_key(&(tag, key(run))) {
-            return Err(Errno::Taken);
-        }
-        if mine.watching.len() + run.downs.load(Relaxed) as usize >= process.spec.limits.monitors {
-            return Err(Errno::Limit);
-        }
+        mine.may_watch(process, run, tag)?;
         let Some(mut theirs) = theirs else {
-            let number = mine.watch(who, run, tag);
+            let number = mine.watch(Some(who), run, tag);
             let told = match is_self {
                 true => Ok(()),
                 false if self.is_here(who) => Err(SendError::NotFound),
@@ -460,7 +498,7 @@ impl Inner {
         if theirs.watchers.len() >= WATCHERS_MAX {
             return Err(Errno::Limit);
         }
-        let number = mine.watch(who, run, tag);
+        let number = mine.watch(Some(who), run, tag);
         theirs.watchers.insert((process.id, number));
         Ok(Some((number, Made::Done)))
     }
@@ -473,9 +511,11 @@ impl Inner {
         }) else {
             return Err(Errno::NotFound);
         };
-        let (number, of) = watch;
-        // Who is not there any more needs no telling.
-        let _ = self.tell(process.id, of, Tie::Demonitor(number));
+        // One that was only asked for is told when it is known.
+        if let (number, Some(of)) = watch {
+            // Who is not there any more needs no telling.
+            let _ = self.tell(process.id, of, Tie::Demonitor(number));
+        }
         Ok(())
     }
 
@@ -488,15 +528,20 @@ impl Inner {
             let of_run = |watch: &Watch| std::ptr::eq(Arc::as_ptr(&watch.run), run);
             let numbers: Vec<u64> =
                 tied.watching.iter().filter(|(_, watch)| of_run(watch)).map(|(number, _)| *number).collect();
-            gone.extend(numbers.into_iter().filter_map(|number| Some((number, tied.unwatch(number)?.of))));
+            gone.extend(numbers.into_iter().filter_map(|number| Some((number, tied.unwatch(number)?.of?))));
         }
         for (number, of) in gone {
             let _ = self.tell(process.id, of, Tie::Demonitor(number));
         }
     }
 
-    /// Takes away the links that a process has made since it had these.
-    pub(crate) fn unlink_new(&self, process: &Process, had: &[ProcessId]) {
+    /// Takes away the links that a process has made since it had these, and those that this code has asked for.
+    pub(crate) fn unlink_new(&self, process: &Process, run: &Run, had: &[ProcessId]) {
+        if let Some(mut ties) = process.ties()
+            && let Some(tied) = ties.as_mut()
+        {
+            tied.reserved.retain(|_, by| *by != key(run));
+        }
         for id in process.links() {
             if !had.contains(&id) {
                 self.unlink(process, id);
@@ -545,9 +590,10 @@ impl Inner {
 
     /// Ties a process that does not run yet to the one that spawns it.
     pub(crate) fn bind(&self, bond: &Bond, new: &Arc<Process>) -> Result<(), Errno> {
-        match bond.monitor {
-            Some(tag) => self.monitor(&bond.of.process, &bond.of.run, new.id, tag),
-            None => self.link(&bond.of.process, new.id),
+        match &bond.0 {
+            Bound::Link(of) => self.link(&of.process, new.id),
+            Bound::Monitor(of, tag) => self.monitor(&of.process, &of.run, new.id, *tag),
+            Bound::Asked(by, wish) => self.expect_claim(new, *by, *wish),
         }
     }
 
@@ -557,7 +603,8 @@ impl Inner {
         let linked = tied.links.iter().filter(|(_, link)| link.is_linked).map(|(who, _)| *who);
         let exits = linked.map(|who| (who, Tie::Exit(reason.clone())));
         let downs = tied.watchers.iter().map(|(who, number)| (*who, Tie::Down(*number, reason.clone())));
-        let watched = tied.watching.iter().map(|(number, watch)| (watch.of, Tie::Demonitor(*number)));
+        let of = |(number, watch): (&u64, &Watch)| Some((watch.of?, Tie::Demonitor(*number)));
+        let watched = tied.watching.iter().filter_map(of);
         for (who, tie) in exits.chain(downs).chain(watched) {
             // Who has ended meanwhile, or is not to be reached, is told otherwise or not at all.
             let _ = self.tell(id, who, tie);
@@ -568,6 +615,7 @@ impl Inner {
     fn tie(&self, from: ProcessId, to: ProcessId, tie: Tie) {
         let process = self.directory.get(to);
         match tie {
+            Tie::Link if self.is_claimed(process.as_deref(), to, from, Wish::Link) => {}
             Tie::Link => {
                 let linked =
                     process.as_ref().map_or(Err(ExitKind::NoProcess), |process| process.linked(from));
@@ -579,6 +627,7 @@ impl Inner {
                 }
             }
             Tie::Unlink => {
+                self.unclaimed.take(to, from, Wish::Link);
                 if let Some(mut ties) = process.as_ref().and_then(|process| process.ties())
                     && let Some(tied) = ties.as_mut()
                 {
@@ -593,6 +642,7 @@ impl Inner {
                     tied.unlink_known(from);
                 }
             }
+            Tie::Monitor(number) if self.is_claimed(process.as_deref(), to, from, Wish::Monitor(number)) => {}
             Tie::Monitor(number) => {
                 let watched =
                     process.map_or(Err(ExitKind::NoProcess), |process| process.watched(from, number));
@@ -601,7 +651,15 @@ impl Inner {
                     let _ = self.host.tie_remote(to, from, Tie::Down(number, reason));
                 }
             }
-            Tie::Demonitor(_) | Tie::Exit(_) | Tie::Down(..) => {
+            Tie::Demonitor(number) => {
+                self.unclaimed.take(to, from, Wish::Monitor(number));
+                let _ = self.tell(from, to, tie);
+            }
+            Tie::Exit(_) => {
+                self.unclaimed.take(to, from, Wish::Link);
+                let _ = self.tell(from, to, tie);
+            }
+            Tie::Down(..) => {
                 let _ = self.tell(from, to, tie);
             }
         }
@@ -609,6 +667,7 @@ impl Inner {
 
     /// Breaks all ties to processes of peers that are not to be reached any more.
     fn peers_gone(&self, is_gone: &dyn Fn(PeerId) -> bool) {
+        self.unclaimed.peers_gone(is_gone);
         for process in self.directory.tied() {
             let (mut links, mut watches) = (Vec::new(), Vec::new());
             if let Some(mut ties) = process.ties()
@@ -621,8 +680,8 @@ impl Inner {
                     link.unlinks = 0;
                     links.push(*who);
                 }
-                let gone = tied.watching.iter().filter(|(_, watch)| is_gone(watch.of.peer()));
-                watches.extend(gone.map(|(number, watch)| (*number, watch.of)));
+                let of = tied.watching.iter().filter_map(|(number, watch)| Some((*number, watch.of?)));
+                watches.extend(of.filter(|(_, of)| is_gone(of.peer())));
             }
             let reason = ExitReason::of_kind(ExitKind::NoConnection);
             links.into_iter().for_each(|who| process.link_broke(who, &reason));
@@ -721,12 +780,12 @@ impl Context {
 
     /// For [`Processes::spawn_tied`]: the new process is linked with this one.
     pub fn bond_of_link(&self) -> Bond {
-        Bond { of: self.clone(), monitor: None }
+        Bond(Bound::Link(self.clone()))
     }
 
     /// For [`Processes::spawn_tied`]: this process monitors the new one, by this tag.
     pub fn bond_of_monitor(&self, tag: u64) -> Bond {
-        Bond { of: self.clone(), monitor: Some(tag) }
+        Bond(Bound::Monitor(self.clone(), tag))
     }
 }
 

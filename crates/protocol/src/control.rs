@@ -169,6 +169,34 @@ pub enum Request {
         /// The process that asks, one of the asking peer.
         process: u64,
     },
+    /// As [`Request::Spawn`], for a process that is tied to the one that asks as soon as this has the answer. What comes
+    /// of the tie is kept for it until then.
+    SpawnTied {
+        /// Lump with the module.
+        #[serde(with = "serde_bytes")]
+        module: [u8; 32],
+        /// Name it shall be registered under.
+        name: Option<String>,
+        /// Arguments in the guest contract's form.
+        #[serde(with = "serde_bytes")]
+        args: Vec<u8>,
+        /// The process that asks, one of the asking peer.
+        parent: u64,
+        /// How they are tied.
+        tie: SpawnTie,
+    },
+}
+
+/// How a process is tied to the one that asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SpawnTie {
+    /// They are linked.
+    Link,
+    /// The one that asks monitors it, under this number of its own.
+    Monitor {
+        /// The number that the frames of the monitor have.
+        number: u64,
+    },
 }
 
 /// What is done about a name or a group of the space.
@@ -296,6 +324,17 @@ impl Request {
     pub fn spawn(module: LumpId, name: Option<String>, args: Vec<u8>, parent: Option<ProcessId>) -> Request {
         Request::Spawn { module: module.0, name, args, parent: parent.map(ProcessId::to_bits) }
     }
+
+    /// The wish to spawn what is to be tied to the process that asks.
+    pub fn spawn_tied(
+        module: LumpId,
+        name: Option<String>,
+        args: Vec<u8>,
+        parent: ProcessId,
+        tie: SpawnTie,
+    ) -> Request {
+        Request::SpawnTied { module: module.0, name, args, parent: parent.to_bits(), tie }
+    }
 }
 
 #[cfg(test)]
@@ -332,6 +371,18 @@ mod tests {
                 to: 0,
                 id: 3,
                 request: Request::Directory { op: DirectoryOp::Members, name: "x".into(), process: 9 },
+            },
+            Control::Call {
+                from: 1,
+                to: 2,
+                id: 3,
+                request: Request::spawn_tied(
+                    lump,
+                    None,
+                    vec![],
+                    ProcessId::from_bits(9),
+                    SpawnTie::Monitor { number: 7 },
+                ),
             },
             Control::Return {
                 from: 0,

@@ -24,7 +24,8 @@ pub struct Caller {
 /// What takes time. Its reply has the form that `docs/formats/guest.md` gives.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
-    /// Spawn a process on a peer, also this one. Reply: its id (8 bytes), when it has started.
+    /// Spawn a process on a peer, also this one, tied to the caller if it wishes so ([`ReplyTo::wish`]). Reply:
+    /// [`ReplyTo::spawned`], when it has started.
     SpawnOn {
         /// Where.
         peer: PeerId,

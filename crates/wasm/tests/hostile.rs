@@ -150,6 +150,22 @@ async fn ranges_outside_of_the_memory_are_faults() {
             -2,
         ),
         (
+            "(call $spawn_on_link (i32.const 0) (i32.const 65505) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i64.const 1))",
+            -1,
+        ),
+        (
+            "(call $spawn_on_link (i32.const -1) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i64.const 1))",
+            -9,
+        ),
+        (
+            "(call $spawn_on_monitor (i32.const 0) (i32.const 0) (i32.const 65535) (i32.const 2) (i32.const 0) (i32.const 0) (i64.const 1) (i64.const 2))",
+            -1,
+        ),
+        (
+            "(call $spawn_on_monitor (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 3) (i64.const 1) (i64.const 2))",
+            -2,
+        ),
+        (
             "(i32.wrap_i64 (call $spawn (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 65536) (i32.const 1)))",
             -1,
         ),

@@ -336,6 +336,8 @@ async fn requests_reach_the_peer_as_they_were_made() {
           (drop (call $command (i32.const 64) (i32.const {len}) (i64.const 5)))
           (drop (call $spawn_on (i32.const 5) (i32.const 0) (i32.const 32) (i32.const 4) (i32.const 64) (i32.const {len}) (i64.const 6)))
           (drop (call $spawn_on (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i64.const 6)))
+          (drop (call $spawn_on_link (i32.const 5) (i32.const 0) (i32.const 32) (i32.const 4) (i32.const 64) (i32.const {len}) (i64.const 6)))
+          (drop (call $spawn_on_monitor (i32.const 5) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 64) (i32.const {len}) (i64.const 6) (i64.const 8)))
           (call $check32 (i32.const 7) (call $asset_drop (i32.const 32) (i32.const 4) (i32.const 0)) (i32.const -4))
           (call $check (i32.const 8) (call $entity_ids (i32.const 3)) (i64.const 40))
           (call $check32 (i32.const 9) (call $scene_apply (i32.const 0) (i32.const 0)) (i32.const 0))
@@ -364,8 +366,20 @@ async fn requests_reach_the_peer_as_they_were_made() {
         Request::AssetLoad { class: "Mesh".into(), id: lump },
         Request::FileLoad { path: "/tmp/file".into() },
         Request::Command { args: decode_args(&args).unwrap().into_iter().map(<[u8]>::to_vec).collect() },
-        Request::SpawnOn { peer: elsewhere(), module: lump, name: Some("Mesh".into()), args: args.into() },
+        Request::SpawnOn {
+            peer: elsewhere(),
+            module: lump,
+            name: Some("Mesh".into()),
+            args: args.clone().into(),
+        },
         Request::SpawnOn { peer: HERE, module: lump, name: None, args: Default::default() },
+        Request::SpawnOn {
+            peer: elsewhere(),
+            module: lump,
+            name: Some("Mesh".into()),
+            args: args.clone().into(),
+        },
+        Request::SpawnOn { peer: elsewhere(), module: lump, name: None, args: args.into() },
         Request::TerminalOpen { open },
         Request::ClipboardRead,
         Request::SceneCast { cast },

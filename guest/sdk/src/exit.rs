@@ -163,6 +163,16 @@ impl Monitor {
         Monitor { process, pending }
     }
 
+    /// The same, once it is known whom it monitors.
+    pub(crate) fn of(mut self, process: ProcessId) -> Monitor {
+        self.process = process;
+        self
+    }
+
+    pub(crate) fn tag(&self) -> u64 {
+        self.pending.tag()
+    }
+
     /// The process that is monitored.
     pub fn process(&self) -> ProcessId {
         self.process

@@ -95,8 +95,8 @@ pub fn spawn_monitor<I: IntoIterator<Item: AsRef<[u8]>>>(
     Ok(Monitor::new(ProcessId::from_bits(sys::check_id(id)?), pending))
 }
 
-/// Spawns a process on a peer, and waits until it has started there. Its origin is this process's. To learn of its end,
-/// [`monitor`] or [`link`] it then: if it has ended by that time the reason is `noproc`.
+/// Spawns a process on a peer, and waits until it has started there. Its origin is this process's. To learn of its end, use
+/// [`spawn_on_link`] or [`spawn_on_monitor`]: to who links or monitors it only then, it may be `noproc`.
 ///
 /// # Errors
 /// The peer is not connected, or has refused the module; the reason tells why.
@@ -106,10 +106,49 @@ pub async fn spawn_on<I: IntoIterator<Item: AsRef<[u8]>>>(
     name: Option<&str>,
     args: I,
 ) -> Result<ProcessId, Error> {
-    let args = encode_args(args);
-    let name = name.unwrap_or_default();
-    let answer =
-        Pending::ask(|tag| sys::spawn_on(peer.number(), &module.0, name, &args, tag))?.await.success()?;
+    let (args, name) = (encode_args(args), name.unwrap_or_default());
+    let pending = Pending::ask(|tag| sys::spawn_on(peer.number(), &module.0, name, &args, tag))?;
+    spawned(pending).await
+}
+
+/// As [`spawn_on`], and links the two: however soon the new process ends, this process is told why, or ends with it. If
+/// this one ends before the other has started, that ends with its reason. Dropped before that, they are linked all the same.
+///
+/// # Errors
+/// As [`spawn_on`], and then there is no link; [`Errno::Limit`] if this process has as many links as it may.
+pub async fn spawn_on_link<I: IntoIterator<Item: AsRef<[u8]>>>(
+    peer: PeerId,
+    module: LumpId,
+    name: Option<&str>,
+    args: I,
+) -> Result<ProcessId, Error> {
+    let (args, name) = (encode_args(args), name.unwrap_or_default());
+    let pending = Pending::ask(|tag| sys::spawn_on_link(peer.number(), &module.0, name, &args, tag))?;
+    spawned(pending).await
+}
+
+/// As [`spawn_on`], and monitors the new process: however soon it ends, the monitor tells why. Dropped before it has
+/// started, nothing is monitored, and the other goes on.
+///
+/// # Errors
+/// As [`spawn_on`], and then there is no monitor; [`Errno::Limit`] if this process has as many monitors as it may.
+pub async fn spawn_on_monitor<I: IntoIterator<Item: AsRef<[u8]>>>(
+    peer: PeerId,
+    module: LumpId,
+    name: Option<&str>,
+    args: I,
+) -> Result<Monitor, Error> {
+    let (args, name) = (encode_args(args), name.unwrap_or_default());
+    // Whom is known when the answer is there. Dropped meanwhile, it takes itself away.
+    let unknown = Monitor::new(ProcessId::from_bits(0), Pending::ask(|_tag| 0)?);
+    let pending =
+        Pending::ask(|tag| sys::spawn_on_monitor(peer.number(), &module.0, name, &args, tag, unknown.tag()))?;
+    Ok(unknown.of(spawned(pending).await?))
+}
+
+/// The id that the answer to a wish to spawn holds.
+async fn spawned(pending: Pending) -> Result<ProcessId, Error> {
+    let answer = pending.await.success()?;
     let bits = answer.body.try_into().map_err(|_short| Error::new(Errno::Host, "the reply holds no id"))?;
     Ok(ProcessId::from_bits(u64::from_le_bytes(bits)))
 }

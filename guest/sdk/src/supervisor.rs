@@ -26,8 +26,7 @@
 //! - `noconnection` of a child [on another peer](ChildSpec::on) is a crash, but not one that counts: that a user's peer
 //!   goes away is not put right by the end of the supervisor. The child is started again when the peer is back, which
 //!   is tried every two seconds; with [`Strategy::OneForAll`] and [`Strategy::RestForOne`] those behind it wait for it.
-//!   If the former process lives on there, it is killed first. A child that cannot be linked any more when it has
-//!   started there ends with `noproc`, which is a crash too, however it ended.
+//!   If the former process lives on there, it is killed first.
 //! - A specification that is given at run time is taken from [few](Supervisor::trust): it is code that
 //!   runs with the authority of the supervisor.
 //! - There is no automatic shutdown by significant children.

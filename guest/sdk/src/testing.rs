@@ -181,7 +181,7 @@ pub fn answer(status: Result<i32, Errno>, body: &[u8]) -> Option<&'static str> {
             return None;
         }
         let (call, tag) = host.requests.remove(0);
-        host.signal(Kind::Reply, 0, tag, status.unwrap_or_else(Errno::as_return), body);
+        host.answer(call, tag, status.unwrap_or_else(Errno::as_return), body);
         Some(call)
     })
 }

@@ -6,6 +6,7 @@ use hearth_sdk::{
     abi::{input::Event, scene::Op},
     message,
     prelude::*,
+    process::{self, Down, ExitReason},
     testing, time,
 };
 use std::{cell::RefCell, rc::Rc};
@@ -174,6 +175,47 @@ fn a_request_gives_the_peers_reason() {
         LONG,
     );
     assert_eq!(error.unwrap().to_string(), "module refused: imports `env.print`");
+}
+
+#[test]
+fn what_is_spawned_on_another_peer_is_tied_with_the_answer() {
+    let (far, other): (ProcessId, ProcessId) = ("3.20".parse().unwrap(), "3.21".parse().unwrap());
+    let answer = |id: ProcessId| testing::answer(Ok(0), &id.to_bits().to_le_bytes());
+    let (peer, module) = (far.peer(), LumpId([1; 32]));
+    let down = testing::run_for(
+        async move {
+            spawn_local(async move {
+                assert_eq!(answer(far), Some("spawn_on_link"));
+                sleep(Duration::from_secs(1)).await;
+                assert_eq!(answer(other), Some("spawn_on_monitor"));
+                // It ends before the script has seen the answer.
+                testing::ends(other, &ExitReason::error("out of oil"));
+            });
+            assert_eq!(process::spawn_on_link(peer, module, None, ["1"]).await.unwrap(), far);
+            assert_eq!(testing::links(), [far]);
+            let monitor = process::spawn_on_monitor(peer, module, None, ["1"]).await.unwrap();
+            assert_eq!(monitor.process(), other);
+            monitor.await
+        },
+        LONG,
+    );
+    assert_eq!(down, Some(Down { process: other, reason: ExitReason::error("out of oil") }));
+    // Who does not wait for the answer monitors nobody, and an error leaves nothing.
+    let none: [&str; 0] = [];
+    let given_up = testing::run_for(
+        async move { timeout(Duration::ZERO, process::spawn_on_monitor(peer, module, None, none)).await.err() },
+        LONG,
+    );
+    assert!(given_up.unwrap().is_some());
+    assert_eq!((answer(other), testing::monitors()), (Some("spawn_on_monitor"), 0));
+    let failed = testing::run_for(
+        async move {
+            spawn_local(async { assert!(testing::answer(Err(Errno::NoPeer), b"away").is_some()) });
+            process::spawn_on_monitor(peer, module, None, none).await.err()
+        },
+        LONG,
+    );
+    assert_eq!((failed.flatten().unwrap().errno, testing::monitors()), (Errno::NoPeer, 0));
 }
 
 #[test]

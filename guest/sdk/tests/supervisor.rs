@@ -564,7 +564,7 @@ fn a_pool_ends_all_at_once() {
     });
 }
 
-/// The answer of another peer to `spawn_on`.
+/// The answer of another peer to `spawn_on_link`.
 fn answers(process: &str) -> Option<&'static str> {
     let process: ProcessId = process.parse().unwrap();
     testing::answer(Ok(0), &process.to_bits().to_le_bytes())
@@ -579,7 +579,7 @@ fn a_child_on_another_peer_is_started_again_when_that_is_back() {
         // Its peer is not there yet: this is no failure, but the next one waits.
         assert_eq!(
             (testing::answer(Err(Errno::NoPeer), b"away"), started().as_str()),
-            (Some("spawn_on"), "")
+            (Some("spawn_on_link"), "")
         );
         settle().await;
         assert_eq!(
@@ -589,11 +589,11 @@ fn a_child_on_another_peer_is_started_again_when_that_is_back() {
         for _ in 0..5 {
             sleep(Duration::from_secs(2)).await;
             settle().await;
-            assert_eq!(testing::answer(Err(Errno::NoPeer), b"away"), Some("spawn_on"));
+            assert_eq!(testing::answer(Err(Errno::NoPeer), b"away"), Some("spawn_on_link"));
         }
         sleep(Duration::from_secs(2)).await;
         settle().await;
-        assert_eq!(answers("3.20"), Some("spawn_on"));
+        assert_eq!(answers("3.20"), Some("spawn_on_link"));
         settle().await;
         assert_eq!((process("far").await, started().as_str()), ("3.20".parse().unwrap(), "near"));
         assert!(testing::links().contains(&process("far").await));
@@ -606,18 +606,17 @@ fn a_child_on_another_peer_is_started_again_when_that_is_back() {
             assert_eq!(testing::answer(Ok(0), b""), None, "it is given time");
             sleep(Duration::from_secs(2)).await;
             settle().await;
-            assert_eq!(answers(&format!("3.{round}")), Some("spawn_on"));
+            assert_eq!(answers(&format!("3.{round}")), Some("spawn_on_link"));
             settle().await;
             assert_eq!(process("far").await.to_string(), format!("3.{round}"));
         }
         let exits = testing::exits();
         let kill = ("3.20".parse().unwrap(), ExitReason::new(ExitKind::Kill));
         assert_eq!(exits[..2], [(near, ExitReason::shutdown()), kill], "the former one does not live on");
-        // It has ended before it was linked.
-        ends("far", &ExitReason::new(ExitKind::NoProcess)).await;
-        assert_eq!(answers("3.30"), Some("spawn_on"));
-        settle().await;
-        testing::ends(process("far").await, &crash());
+        // It ends as soon as it has started: the supervisor is told of it behind the answer.
+        ends("far", &crash()).await;
+        assert_eq!(answers("3.30"), Some("spawn_on_link"));
+        testing::ends("3.30".parse().unwrap(), &crash());
         assert_eq!(task.await.kind, ExitKind::Shutdown, "these did count");
     });
 }

@@ -17,5 +17,6 @@ mod presence;
 mod proxy;
 mod replace;
 mod services;
+mod spawned;
 mod strangers;
 mod ties;

@@ -54,16 +54,16 @@ impl Program for Puppet {
 }
 
 /// A process in the hands of the test.
-struct Hand {
+pub(crate) struct Hand {
     table: Processes,
-    id: ProcessId,
+    pub(crate) id: ProcessId,
     orders: mpsc::Sender<Order>,
     seen: mpsc::Receiver<Signal>,
 }
 
 /// What it takes: a message, an exit signal of a link, or a down and its tag.
 #[derive(Debug, PartialEq, Eq)]
-enum Seen {
+pub(crate) enum Seen {
     Message(ProcessId, Vec<u8>),
     Exit(ProcessId, ExitReason),
     Down(ProcessId, u64, ExitReason),
@@ -71,7 +71,7 @@ enum Seen {
 
 impl Hand {
     /// A process that traps exits.
-    async fn spawn(node: &Node) -> Hand {
+    pub(crate) async fn spawn(node: &Node) -> Hand {
         let (orders, ordered) = mpsc::channel(64);
         let (seen, sees) = mpsc::channel(4096);
         let spec = Spec {
@@ -89,7 +89,10 @@ impl Hand {
         hand
     }
 
-    async fn does<T: Send + 'static>(&self, what: impl FnOnce(&Context) -> T + Send + 'static) -> T {
+    pub(crate) async fn does<T: Send + 'static>(
+        &self,
+        what: impl FnOnce(&Context) -> T + Send + 'static,
+    ) -> T {
         let (tell, told) = oneshot::channel();
         let order: Order = Box::new(move |context| {
             let _ = tell.send(what(context));
@@ -110,7 +113,7 @@ impl Hand {
         assert_eq!(done.await, (Ok(()), Ok(())));
     }
 
-    async fn next(&mut self) -> Seen {
+    pub(crate) async fn next(&mut self) -> Seen {
         let Signal { header, body } = soon("a signal", self.seen.recv()).await.unwrap();
         let from = ProcessId::from_bits(header.from);
         match header.kind {
@@ -148,19 +151,19 @@ fn crash() -> ExitReason {
     ExitReason { data: Bytes::from_static(b"\x18\x2a"), ..ExitReason::new(ExitKind::Error, "crash") }
 }
 
-fn gone() -> ExitReason {
+pub(crate) fn gone() -> ExitReason {
     ExitReason::of_kind(ExitKind::NoConnection)
 }
 
 /// A client that is connected through a line that can be cut.
-async fn join_by(proxy: &Proxy, space: &Space, name: &str, grace: Duration) -> RunningClient {
+pub(crate) async fn join_by(proxy: &Proxy, space: &Space, name: &str, grace: Duration) -> RunningClient {
     let mut options = space.options(name);
     options.connect = proxy.address.clone();
     options.grace = grace;
     join(options).await.unwrap()
 }
 
-const LONG: Duration = Duration::from_secs(600);
+pub(crate) const LONG: Duration = Duration::from_secs(600);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_a_process_is_told_on_other_peers() {

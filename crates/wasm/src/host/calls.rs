@@ -79,6 +79,8 @@ pub(crate) const CALLS: &[CallType] = &[
     call("spawn_link", &[I32, I32, I32, I32, I32], I64),
     call("spawn_monitor", &[I32, I32, I32, I32, I32, I64], I64),
     call("spawn_on", &[I32, I32, I32, I32, I32, I32, I64], I32),
+    call("spawn_on_link", &[I32, I32, I32, I32, I32, I32, I64], I32),
+    call("spawn_on_monitor", &[I32, I32, I32, I32, I32, I32, I64, I64], I32),
     call("kill", &[I64, I32, I32], I32),
     call("link", &[I64], I32),
     call("unlink", &[I64], I32),

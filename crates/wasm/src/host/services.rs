@@ -17,7 +17,7 @@ use hearth_abi::{
     signal::{BODY_LEN_MAX, decode_args},
     terminal::{Command, Open, TEXT_LEN_MAX, VIEW_LEN},
 };
-use hearth_process::{Bond, Context};
+use hearth_process::{Bond, Context, ReplyTo};
 use std::{
     sync::{
         Arc,
@@ -80,24 +80,7 @@ fn link_spawning(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
             }))
         },
     )?;
-    linker.func_wrap(
-        m,
-        "spawn_on",
-        |mut call: Call<'_>,
-         peer: u32,
-         module: u32,
-         name_ptr: u32,
-         name_len: u32,
-         args_ptr: u32,
-         args_len: u32,
-         tag: u64| {
-            returned(request(&mut call, tag, |memory, _| {
-                let module = memory::lump_id(memory, module)?;
-                let (name, args) = name_and_args(memory, (name_ptr, name_len), (args_ptr, args_len))?;
-                Ok(Request::SpawnOn { peer: memory::peer_id(peer)?, module, name, args })
-            }))
-        },
-    )?;
+    link_spawning_anywhere(linker)?;
     for (call, op) in [
         ("global_register", DirectoryOp::Register),
         ("global_unregister", DirectoryOp::Unregister),
@@ -115,6 +98,76 @@ fn link_spawning(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     linker.func_wrap(m, "peer_name", |mut call: Call<'_>, peer: u32, ptr: u32, cap: u32| {
         returned(peer_name(&mut call, peer, ptr, cap))
     })?;
+    Ok(())
+}
+
+/// What spawns on a peer, also this one, and has its answer by a reply.
+fn link_spawning_anywhere(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    let m = IMPORT_MODULE;
+    linker.func_wrap(
+        m,
+        "spawn_on",
+        |mut call: Call<'_>,
+         peer: u32,
+         module: u32,
+         name_ptr: u32,
+         name_len: u32,
+         args_ptr: u32,
+         args_len: u32,
+         tag: u64| {
+            returned(spawn_on(
+                &mut call,
+                peer,
+                module,
+                (name_ptr, name_len),
+                (args_ptr, args_len),
+                |context| context.begin_request(tag),
+            ))
+        },
+    )?;
+    linker.func_wrap(
+        m,
+        "spawn_on_link",
+        |mut call: Call<'_>,
+         peer: u32,
+         module: u32,
+         name_ptr: u32,
+         name_len: u32,
+         args_ptr: u32,
+         args_len: u32,
+         tag: u64| {
+            returned(spawn_on(
+                &mut call,
+                peer,
+                module,
+                (name_ptr, name_len),
+                (args_ptr, args_len),
+                |context| context.begin_spawn_link(tag),
+            ))
+        },
+    )?;
+    linker.func_wrap(
+        m,
+        "spawn_on_monitor",
+        |mut call: Call<'_>,
+         peer: u32,
+         module: u32,
+         name_ptr: u32,
+         name_len: u32,
+         args_ptr: u32,
+         args_len: u32,
+         tag: u64,
+         monitor_tag: u64| {
+            returned(spawn_on(
+                &mut call,
+                peer,
+                module,
+                (name_ptr, name_len),
+                (args_ptr, args_len),
+                |context| context.begin_spawn_monitor(tag, monitor_tag),
+            ))
+        },
+    )?;
     Ok(())
 }
 
@@ -251,9 +304,18 @@ fn request(
     tag: u64,
     make: impl FnOnce(&[u8], &Guest) -> Result<Request, Errno>,
 ) -> Result<u32, Errno> {
+    request_by(call, |context| context.begin_request(tag), make)
+}
+
+/// The same with a reply that is begun so.
+fn request_by(
+    call: &mut Call<'_>,
+    begin: impl FnOnce(&Context) -> Result<ReplyTo, Errno>,
+    make: impl FnOnce(&[u8], &Guest) -> Result<Request, Errno>,
+) -> Result<u32, Errno> {
     let (memory, guest) = memory::open(call)?;
     let request = make(memory, guest)?;
-    let reply = guest.context.begin_request(tag)?;
+    let reply = begin(&guest.context)?;
     guest.wasm.services.request(&guest.caller, request, reply);
     Ok(0)
 }
@@ -294,6 +356,21 @@ fn spawn(
     let (name, args) = name_and_args(memory, name_at, args_at)?;
     let bond = bond(&guest.context);
     guest.wasm.services.spawn(&guest.caller, module, name, args, bond).map(ProcessId::to_bits)
+}
+
+fn spawn_on(
+    call: &mut Call<'_>,
+    peer: u32,
+    module: u32,
+    name_at: (u32, u32),
+    args_at: (u32, u32),
+    begin: impl FnOnce(&Context) -> Result<ReplyTo, Errno>,
+) -> Result<u32, Errno> {
+    request_by(call, begin, |memory, _| {
+        let module = memory::lump_id(memory, module)?;
+        let (name, args) = name_and_args(memory, name_at, args_at)?;
+        Ok(Request::SpawnOn { peer: memory::peer_id(peer)?, module, name, args })
+    })
 }
 
 fn peer_name(call: &mut Call<'_>, peer: u32, ptr: u32, cap: u32) -> Result<u32, Errno> {

@@ -588,11 +588,5 @@ async fn start_once(spec: &ChildSpec) -> Result<ProcessId, Error> {
     let Some(peer) = spec.other_peer() else {
         return Ok(process::spawn_link(spec.module, name, &spec.args)?);
     };
-    let child = process::spawn_on(peer, spec.module, name, &spec.args).await?;
-    // If it has ended by now, its exit signal comes at once.
-    if let Err(errno) = process::link(child) {
-        process::exit_to(child, &ExitReason::new(ExitKind::Kill)).ok();
-        return Err(errno.into());
-    }
-    Ok(child)
+    process::spawn_on_link(peer, spec.module, name, &spec.args).await
 }

@@ -36,6 +36,8 @@ pub(crate) struct Host {
     pub(crate) links: BTreeSet<u64>,
     /// Monitors by tag: whom.
     pub(crate) monitors: BTreeMap<u64, u64>,
+    /// Monitors of what was asked for on another peer, by the tag of the request.
+    asked_monitors: BTreeMap<u64, u64>,
     pub(crate) traps_exits: bool,
     /// Exit signals that were sent.
     pub(crate) exits: Vec<(u64, Vec<u8>)>,
@@ -113,6 +115,22 @@ impl Host {
             self.signal(Kind::Down, process, tag, 0, reason);
         }
         is_linked && !self.traps_exits && !is_normal
+    }
+
+    /// The answer to a request that this peer does not answer by itself: what was spawned so is tied before.
+    pub(crate) fn answer(&mut self, call: &str, tag: u64, status: i32, body: &[u8]) {
+        let monitor = self.asked_monitors.remove(&tag);
+        if status == 0
+            && let Ok(bits) = body.try_into().map(u64::from_le_bytes)
+        {
+            if call == "spawn_on_link" {
+                self.links.insert(bits);
+            }
+            if let Some(monitor) = monitor {
+                self.monitors.insert(monitor, bits);
+            }
+        }
+        self.signal(Kind::Reply, 0, tag, status, body);
     }
 
     fn request(&mut self, call: &'static str, tag: u64) -> i32 {
@@ -199,6 +217,24 @@ pub fn spawn_on(_peer: u32, _module: &[u8; 32], _name: &str, _args: &[u8], tag: 
     host(|host| host.request("spawn_on", tag))
 }
 
+pub fn spawn_on_link(_peer: u32, _module: &[u8; 32], _name: &str, _args: &[u8], tag: u64) -> i32 {
+    host(|host| host.request("spawn_on_link", tag))
+}
+
+pub fn spawn_on_monitor(
+    _peer: u32,
+    _module: &[u8; 32],
+    _name: &str,
+    _args: &[u8],
+    tag: u64,
+    monitor_tag: u64,
+) -> i32 {
+    host(|host| {
+        host.asked_monitors.insert(tag, monitor_tag);
+        host.request("spawn_on_monitor", tag)
+    })
+}
+
 pub fn spawn_link(module: &[u8; 32], name: &str, args: &[u8]) -> i64 {
     let id = spawn(module, name, args);
     if let Ok(id) = u64::try_from(id) {
@@ -233,7 +269,12 @@ pub fn monitor(who: u64, tag: u64) -> i32 {
 }
 
 pub fn demonitor(tag: u64) -> i32 {
-    host(|host| host.monitors.remove(&tag).map_or(Errno::NotFound.as_return(), |_| 0))
+    host(|host| {
+        let asked = host.asked_monitors.len();
+        host.asked_monitors.retain(|_, monitor| *monitor != tag);
+        let was_one = host.monitors.remove(&tag).is_some() || host.asked_monitors.len() < asked;
+        if was_one { 0 } else { Errno::NotFound.as_return() }
+    })
 }
 
 pub fn trap_exits(on: bool) -> i32 {

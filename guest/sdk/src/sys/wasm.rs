@@ -31,6 +31,25 @@ mod import {
             args_len: usize,
             tag: u64,
         ) -> i32;
+        pub(super) fn spawn_on_link(
+            peer: u32,
+            module: *const u8,
+            name: *const u8,
+            name_len: usize,
+            args: *const u8,
+            args_len: usize,
+            tag: u64,
+        ) -> i32;
+        pub(super) fn spawn_on_monitor(
+            peer: u32,
+            module: *const u8,
+            name: *const u8,
+            name_len: usize,
+            args: *const u8,
+            args_len: usize,
+            tag: u64,
+            monitor_tag: u64,
+        ) -> i32;
         pub(super) fn spawn_link(
             module: *const u8,
             name: *const u8,
@@ -168,6 +187,29 @@ pub fn spawn_on(peer: u32, module: &[u8; 32], name: &str, args: &[u8], tag: u64)
     let (name, name_len) = (name.as_ptr(), name.len());
     // SAFETY: the host reads within the slices.
     unsafe { import::spawn_on(peer, module.as_ptr(), name, name_len, args.as_ptr(), args.len(), tag) }
+}
+
+/// Spawns a process on a peer that is linked with this one when the reply is there.
+pub fn spawn_on_link(peer: u32, module: &[u8; 32], name: &str, args: &[u8], tag: u64) -> i32 {
+    let (name, name_len) = (name.as_ptr(), name.len());
+    // SAFETY: the host reads within the slices.
+    unsafe { import::spawn_on_link(peer, module.as_ptr(), name, name_len, args.as_ptr(), args.len(), tag) }
+}
+
+/// Spawns a process on a peer that this one monitors, by the second tag, when the reply is there.
+pub fn spawn_on_monitor(
+    peer: u32,
+    module: &[u8; 32],
+    name: &str,
+    args: &[u8],
+    tag: u64,
+    monitor_tag: u64,
+) -> i32 {
+    let ((name, name_len), (args, args_len)) = ((name.as_ptr(), name.len()), (args.as_ptr(), args.len()));
+    // SAFETY: the host reads within the slices.
+    unsafe {
+        import::spawn_on_monitor(peer, module.as_ptr(), name, name_len, args, args_len, tag, monitor_tag)
+    }
 }
 
 /// Spawns a process on this peer that is linked with this one. An empty name is none.
