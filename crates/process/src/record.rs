@@ -28,7 +28,7 @@ use std::{
             Ordering::{Acquire, Relaxed},
         },
     },
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 use tokio::sync::Notify;
 
@@ -230,6 +230,7 @@ impl Kill {
 fn about_now() -> SystemTime {
     #[cfg(target_os = "linux")]
     {
+        use std::time::Duration;
         let time = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
         SystemTime::UNIX_EPOCH
             + Duration::new(
