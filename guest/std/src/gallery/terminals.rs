@@ -169,7 +169,9 @@ mod tests {
 
     #[test]
     fn where_there_is_none_a_sign_says_why() {
-        let ops = shown_after(|| drop(testing::answer(Err(Errno::Limit), b"the peer has 64 terminals")));
+        let ops = shown_after(|| {
+            assert!(testing::answer(Err(Errno::Limit), b"the peer has 64 terminals").is_some());
+        });
         let says = |op: &Op| matches!(op, Op::Set(_, Component::Text(text)) if text.text.contains("has 64 terminals"));
         assert!(ops.iter().any(says));
     }
