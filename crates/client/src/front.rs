@@ -64,8 +64,8 @@ pub(crate) enum Follows {
     Join(Entry),
     /// It is joined no longer.
     CallOff,
-    /// What can be heard is as loud as this.
-    Volume(f32),
+    /// The engine does as these say.
+    Apply(Settings),
     /// What is remembered is written.
     Remember(Remembered),
 }
@@ -123,6 +123,11 @@ impl Front {
             }
             _ => Vec::new(),
         }
+    }
+
+    /// What is set now.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// The first field that is not filled in.
@@ -202,13 +207,18 @@ impl Front {
     }
 
     fn set(&mut self, settings: Settings, keep: bool) -> Vec<Follows> {
-        if !(0.0..=1.0).contains(&settings.volume) {
+        if settings.check().is_err() {
             return Vec::new();
         }
         // As a person would write it.
-        let volume = (settings.volume * 1000.0).round() / 1000.0;
-        self.settings = Settings { volume, ..settings };
-        let mut follows = vec![Follows::Volume(volume)];
+        let plain = |value: f32| (value * 1000.0).round() / 1000.0;
+        self.settings = Settings {
+            volume: plain(settings.volume),
+            fov: plain(settings.fov),
+            look_speed: plain(settings.look_speed),
+            ..settings
+        };
+        let mut follows = vec![Follows::Apply(self.settings.clone())];
         if keep {
             self.remembered.settings = self.settings.clone();
             follows.push(Follows::Remember(self.remembered.clone()));
@@ -336,7 +346,9 @@ mod tests {
                 format!("join {} {} {}", entry.address, entry.name, entry.password.reveal())
             }
             Follows::CallOff => "call off".into(),
-            Follows::Volume(volume) => format!("volume {volume}"),
+            Follows::Apply(Settings { volume, look_speed, invert_look, .. }) => {
+                format!("apply {volume} {look_speed} {invert_look}")
+            }
             Follows::Remember(kept) => {
                 format!("remember {} {} {}", kept.address, kept.name, kept.settings.volume)
             }
@@ -413,16 +425,18 @@ mod tests {
     #[test]
     fn settings_are_heard_at_once_and_kept_when_told() {
         let mut front = front("a:1", "ada", None, None);
-        let mut set = |volume, keep| {
-            let settings = Settings { volume, quality: Quality::Low };
-            lines(front.happens(Happens::Asked(Ask::Set { settings, keep })))
-        };
-        assert_eq!(set(0.5, false), ["volume 0.5"]);
-        assert_eq!(set(0.25, true), ["volume 0.25", "remember a:1 ada 0.25"]);
-        assert_eq!(set(f32::NAN, true), [""; 0]);
-        assert_eq!(set(0.900_000_04, false), ["volume 0.9"]);
-        assert_eq!(set(0.25, false), ["volume 0.25"]);
-        assert_eq!(front.remembered.settings, Settings { volume: 0.25, quality: Quality::Low });
+        let low = |volume| Settings { volume, quality: Quality::Low, ..Settings::default() };
+        let mut set = |settings, keep| lines(front.happens(Happens::Asked(Ask::Set { settings, keep })));
+        assert_eq!(set(low(0.5), false), ["apply 0.5 1 false"]);
+        assert_eq!(set(low(0.25), true), ["apply 0.25 1 false", "remember a:1 ada 0.25"]);
+        assert_eq!(set(low(f32::NAN), true), [""; 0]);
+        assert_eq!(set(Settings { fov: 30.0, ..low(0.25) }, true), [""; 0]);
+        assert_eq!(set(Settings { look_speed: 0.0, ..low(0.25) }, true), [""; 0]);
+        assert_eq!(set(low(0.900_000_04), false), ["apply 0.9 1 false"]);
+        let upside_down = Settings { look_speed: 1.350_000_1, invert_look: true, ..low(0.25) };
+        assert_eq!(set(upside_down, false), ["apply 0.25 1.35 true"]);
+        // None of these was to be kept.
+        assert_eq!(front.remembered.settings, low(0.25));
     }
 
     #[test]

@@ -10,22 +10,25 @@ use crate::{
     picture,
     settings::{Remembered, SettingsFile},
     stage::Stage,
-    words::{Ask, Tell},
+    words::{Ask, Order, Settings, Tell},
 };
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use hearth_abi::ProcessId;
-use hearth_engine::Command;
+use hearth_engine::{Command, Look};
 use hearth_node::{
     AloneOptions, ClientOptions, Connection, JoinStep, Node, RunningAlone, RunningClient, StartError, Voice,
     alone, join,
     program::{Fatal, say_ready},
 };
+use serde::Serialize;
 use std::{future::pending, pin::pin, sync::Arc, time::Duration};
 use tokio::sync::watch;
 
 /// The name that scripts find the program by.
 const VOICE: &str = "client";
+/// The service that is told how its user wants to see.
+const AVATAR: &str = "avatar";
 /// Longest message that is taken for one of the lobby.
 const ASK_BYTES_MAX: usize = 16 << 10;
 /// How long the lobby is shown after the login at most, while the scene and what it refers to is on its way.
@@ -114,12 +117,12 @@ impl Lobby {
     }
 }
 
-fn tell(voice: &Voice, script: ProcessId, told: &Tell) {
+fn tell(voice: &Voice, script: ProcessId, told: &impl Serialize) {
     let mut bytes = Vec::new();
     // A vector takes everything.
     let _ = ciborium::into_writer(told, &mut bytes);
     if let Err(error) = voice.send(script, bytes.into()) {
-        tracing::debug!("the lobby is not told: {error}");
+        tracing::debug!("{script} is not told: {error}");
     }
 }
 
@@ -138,12 +141,14 @@ impl Shell {
     /// # Errors
     /// The lobby cannot be shown.
     pub(crate) async fn live(self, mut front: Front) -> Result<(), Fatal> {
+        self.apply(front.settings()).await;
         let mut follows = front.start();
         loop {
             let lobby = self.open().await?;
             let Some(client) = self.receive(&mut front, lobby, follows).await? else { return Ok(()) };
             let node = client.node.clone();
-            let note = tokio::spawn(note(node.clone(), self.module.clone()));
+            let fov = front.settings().fov.to_radians();
+            let company = tokio::spawn(keep_company(node.clone(), self.module.clone(), fov));
             let mut ended = pin!(client.ended());
             let ended = tokio::select! {
                 ended = &mut ended => ended,
@@ -152,7 +157,7 @@ impl Shell {
                     ended.await
                 }
             };
-            note.abort();
+            company.abort();
             match ended {
                 Ok(()) => return Ok(()),
                 Err(error) => {
@@ -239,9 +244,7 @@ impl Shell {
                     Err(fatal) => due.extend(front.happens(Happens::Failed(Failure::Other(fatal)))),
                 },
                 Follows::CallOff => *joining = None,
-                Follows::Volume(volume) => {
-                    picture::send(self.stage.controller(), Command::Volume(volume)).await;
-                }
+                Follows::Apply(settings) => self.apply(&settings).await,
                 Follows::Remember(remembered) => self.remember(remembered).await,
             }
         }
@@ -315,6 +318,14 @@ impl Shell {
         }
     }
 
+    /// What the engine does of the settings; the quality it has from its start, and the field of view is the avatar's.
+    async fn apply(&self, settings: &Settings) {
+        let look = Look { speed: settings.look_speed, is_inverted: settings.invert_look };
+        for command in [Command::Volume(settings.volume), Command::Look(look)] {
+            picture::send(self.stage.controller(), command).await;
+        }
+    }
+
     async fn remember(&self, remembered: Remembered) {
         let file = self.file.clone();
         let written = tokio::task::spawn_blocking(move || file.write(&remembered)).await;
@@ -369,18 +380,48 @@ async fn goes(joining: &mut Option<Joining>) -> Went {
     }
 }
 
-/// Shows a note in the space while the connection is lost.
-async fn note(node: Node, module: Bytes) {
+/// What the program says in a space: to the avatar how much its user wants to see, in radians; and by a note that the
+/// connection is lost.
+async fn keep_company(node: Node, module: Bytes, fov: f32) {
+    let mut voice = match node.speak_as(VOICE) {
+        Ok(voice) => voice,
+        Err(failure) => return tracing::warn!("nothing is said in the space: {}", failure.reason),
+    };
+    // One that begins later asks.
+    if let Some(avatar) = node.processes().whereis(AVATAR) {
+        tell(&voice, avatar, &Order::Fov(fov));
+    }
     let mut standing = node.standing();
-    let _ = tokio::time::timeout(NOTE_AFTER, standing.wait_for(|now| now.connection != Connection::Up)).await;
-    if let Err(reason) = say_lost(&node, module).await {
+    let is_lost = async {
+        // A node that is gone is not told of.
+        let _ = standing.wait_for(|now| now.connection != Connection::Up).await.map(drop);
+    };
+    {
+        let mut due = pin!(tokio::time::timeout(NOTE_AFTER, is_lost));
+        loop {
+            tokio::select! {
+                _ = &mut due => break,
+                heard = voice.next() => match heard {
+                    Some((from, body)) => answer(&voice, from, &body, fov),
+                    None => return,
+                },
+            }
+        }
+    }
+    if let Err(reason) = say_lost(&node, voice, module, fov).await {
         tracing::warn!("that the connection is lost is not shown: {reason}");
     }
 }
 
-async fn say_lost(node: &Node, module: Bytes) -> Result<(), String> {
+/// Tells an avatar that asks how its user wants to see.
+fn answer(voice: &Voice, from: ProcessId, body: &[u8], fov: f32) {
+    if ask(body) == Some(Ask::Hello) {
+        tell(voice, from, &Order::Fov(fov));
+    }
+}
+
+async fn say_lost(node: &Node, mut voice: Voice, module: Bytes, fov: f32) -> Result<(), String> {
     let mut standing = node.standing();
-    let mut voice = node.speak_as(VOICE).map_err(|failure| failure.reason)?;
     let module = node.put_lump(module).await.map_err(|error| error.to_string())?;
     let spawned = node.spawn(node.id(), module, Some("connection".into()), &["banner"]).await;
     let script = spawned.map_err(|failure| failure.reason)?;
@@ -398,7 +439,12 @@ async fn say_lost(node: &Node, module: Bytes) -> Result<(), String> {
         tell(&voice, script, &told);
         tokio::select! {
             changed = standing.changed() => if changed.is_err() { return Ok(()) },
-            heard = voice.next() => if heard.is_none() { return Ok(()) },
+            heard = voice.next() => match heard {
+                Some((from, body)) if from != script => answer(&voice, from, &body, fov),
+                // The note is told again.
+                Some(_) => {}
+                None => return Ok(()),
+            },
         }
     }
 }

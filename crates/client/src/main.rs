@@ -52,7 +52,8 @@ the password is asked for on the terminal. It may come from `--password-file` or
 and is never written to disk. In the space, F1 shows the keys. What a client starts (camera,
 avatar) is in DIR/peer.toml.
 
-The space and the name of the last time, volume and quality of the picture are remembered in
+The space and the name of the last time, and what is set in the first screen (volume, quality of the
+picture, field of view, how the mouse looks around), are remembered in
 $XDG_CONFIG_HOME/hearth/client.toml, else in ~/.config/hearth/client.toml.
 
 Environment:

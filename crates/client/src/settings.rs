@@ -6,6 +6,9 @@
 //! name = "ada"                     # and as whom
 //! volume = 0.8                     # 0 to 1
 //! quality = "auto"                 # or "low", "high"
+//! fov = 60.0                       # degrees from the bottom to the top of the picture, 50 to 100
+//! look_speed = 1.0                 # how fast the mouse turns the view, 0.2 to 3
+//! invert_look = false              # true: moving the mouse forward looks down
 //! ```
 //!
 //! Each may be missing. A person may edit the file: what the program does not know, and comments, it leaves as they are,
@@ -26,18 +29,11 @@ use std::{
 const LEN_MAX: u64 = 1 << 20;
 
 /// What is remembered.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Remembered {
     pub(crate) address: String,
     pub(crate) name: String,
     pub(crate) settings: Settings,
-}
-
-impl Default for Remembered {
-    fn default() -> Remembered {
-        let settings = Settings { volume: 1.0, quality: Quality::Auto };
-        Remembered { address: String::new(), name: String::new(), settings }
-    }
 }
 
 /// Why settings are not read or not kept.
@@ -62,9 +58,12 @@ struct Known {
     name: String,
     volume: Option<f32>,
     quality: Option<Quality>,
+    fov: Option<f32>,
+    look_speed: Option<f32>,
+    invert_look: Option<bool>,
 }
 
-const KEYS: [&str; 4] = ["address", "name", "volume", "quality"];
+const KEYS: [&str; 7] = ["address", "name", "volume", "quality", "fov", "look_speed", "invert_look"];
 
 impl SettingsFile {
     /// `$XDG_CONFIG_HOME/hearth/client.toml`, or in `~/.config` if that is not set.
@@ -132,18 +131,23 @@ fn parse(path: &Path, text: &str) -> Result<(Remembered, Vec<String>), SettingsE
     };
     let table: toml::Table = toml::from_str(text).map_err(|error| malformed(said(&error)))?;
     let known: Known = toml::from_str(text).map_err(|error| malformed(said(&error)))?;
-    let volume = known.volume.unwrap_or(1.0);
-    if !(0.0..=1.0).contains(&volume) {
-        return Err(malformed(format!("the volume is {volume}, not 0 to 1")));
-    }
-    let settings = Settings { volume, quality: known.quality.unwrap_or(Quality::Auto) };
+    let usual = Settings::default();
+    let settings = Settings {
+        volume: known.volume.unwrap_or(usual.volume),
+        quality: known.quality.unwrap_or(usual.quality),
+        fov: known.fov.unwrap_or(usual.fov),
+        look_speed: known.look_speed.unwrap_or(usual.look_speed),
+        invert_look: known.invert_look.unwrap_or(usual.invert_look),
+    };
+    settings.check().map_err(malformed)?;
     let unknown = table.keys().filter(|key| !KEYS.contains(&key.as_str())).cloned().collect();
     Ok((Remembered { address: known.address, name: known.name, settings }, unknown))
 }
 
 /// The text with other values: in their lines, or before everything if they have none.
 fn edited(text: &str, remembered: &Remembered) -> String {
-    let Remembered { address, name, settings: Settings { volume, quality } } = remembered;
+    let Remembered { address, name, settings } = remembered;
+    let Settings { volume, quality, fov, look_speed, invert_look } = settings;
     let quality = match quality {
         Quality::Auto => "auto",
         Quality::Low => "low",
@@ -151,8 +155,16 @@ fn edited(text: &str, remembered: &Remembered) -> String {
     };
     let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
     // As few digits as tell it: 0.8, and not what is next to it in binary.
-    let volume = if volume.fract() == 0.0 { format!("{volume:.1}") } else { volume.to_string() };
-    let values = [quoted(address), quoted(name), volume, quoted(quality)];
+    let number = |value: &f32| if value.fract() == 0.0 { format!("{value:.1}") } else { value.to_string() };
+    let values = [
+        quoted(address),
+        quoted(name),
+        number(volume),
+        quoted(quality),
+        number(fov),
+        number(look_speed),
+        invert_look.to_string(),
+    ];
     let mut missing: Vec<(&str, &String)> = KEYS.into_iter().zip(&values).collect();
     let mut lines: Vec<String> = Vec::new();
     let mut is_top = true;
@@ -194,7 +206,8 @@ mod tests {
     use super::*;
 
     fn ada() -> Remembered {
-        let settings = Settings { volume: 0.8, quality: Quality::High };
+        let settings =
+            Settings { volume: 0.8, quality: Quality::High, fov: 75.0, look_speed: 1.35, invert_look: true };
         Remembered { address: "hearth.example:4320".into(), name: "a\"da".into(), settings }
     }
 
@@ -211,7 +224,9 @@ mod tests {
         file.write(&ada()).unwrap();
         assert_eq!(file.read().unwrap(), (ada(), Vec::new()));
         let text = fs::read_to_string(&path).unwrap();
-        assert!(text.contains("volume = 0.8\n") && text.contains("quality = \"high\""), "{text}");
+        let lines =
+            ["volume = 0.8", "quality = \"high\"", "fov = 75.0", "look_speed = 1.35", "invert_look = true"];
+        assert!(lines.iter().all(|line| text.lines().any(|one| one == *line)), "{text}");
         // Nothing else is left beside it.
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
         assert_eq!(SettingsFile(None).read().unwrap().0, Remembered::default());
@@ -249,6 +264,12 @@ mod tests {
             ("volume = 3.0\n", "0 to 1"),
             ("volume = true\n", "line 1"),
             ("quality = 'best'\n", "line 1"),
+            ("fov = 160\n", "`fov` is 160, not 50 to 100"),
+            ("fov = nan\n", "`fov` is NaN"),
+            ("fov = 'wide'\n", "line 1"),
+            ("look_speed = 0.0\n", "`look_speed` is 0, not 0.2 to 3"),
+            ("look_speed = inf\n", "`look_speed` is inf"),
+            ("invert_look = 1\n", "line 1"),
             ("name = 7\n", "line 1"),
         ] {
             fs::write(&path, text).unwrap();

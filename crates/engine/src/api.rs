@@ -170,6 +170,8 @@ pub enum Command {
     },
     /// How loud all sound is from now on, 0 to 1. Without a device nothing happens.
     Volume(f32),
+    /// How the mouse turns the view from now on: what of its motion is told while it is captured, whoever has the picture.
+    Look(Look),
     /// Another peer shows its scene from now on: with the next command all goes that is shown, loaded and typed into,
     /// and the engine is as one that has just started. Until then the last picture stays, so that there is no empty one
     /// between. Screens that wait are dropped at once.
@@ -181,6 +183,30 @@ pub enum Command {
     },
     /// Ends the engine.
     Quit,
+}
+
+/// How a captured mouse turns the view.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Look {
+    /// What its motion is multiplied with. A number that is not more than zero, or none, counts as 1.
+    pub speed: f32,
+    /// Motion down is told as motion up, and the other way round.
+    pub is_inverted: bool,
+}
+
+impl Default for Look {
+    /// As the window system says it.
+    fn default() -> Look {
+        Look { speed: 1.0, is_inverted: false }
+    }
+}
+
+impl Look {
+    /// What is told of a motion right and down.
+    pub(crate) fn told(self, [right, down]: [f32; 2]) -> [f32; 2] {
+        let speed = if self.speed > 0.0 && self.speed.is_finite() { self.speed } else { 1.0 };
+        [right * speed, if self.is_inverted { -down * speed } else { down * speed }]
+    }
 }
 
 impl fmt::Debug for Command {
@@ -212,6 +238,7 @@ impl fmt::Debug for Command {
             Command::Typing(line) => write!(f, "Typing({})", line.is_some()),
             Command::Cast { cast, .. } => write!(f, "Cast({cast:?})"),
             Command::Volume(volume) => write!(f, "Volume({volume})"),
+            Command::Look(look) => look.fmt(f),
             Command::HandOver { peer, title } => write!(f, "HandOver({peer}, {title:?})"),
             Command::Quit => f.write_str("Quit"),
         }

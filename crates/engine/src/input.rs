@@ -2,7 +2,7 @@
 //! What the user does at the window, as events of the contract.
 
 use crate::{
-    Event, keys,
+    Event, Look, keys,
     link::Link,
     stroke::{KeyEvent, Keyboard},
     touch::{Deed, Hands, Spot},
@@ -34,6 +34,8 @@ pub(crate) struct Held {
     is_inside: bool,
     captured: bool,
     focused: bool,
+    /// What is told of motion while it is captured.
+    pub(crate) look: Look,
 }
 
 impl Held {
@@ -168,7 +170,7 @@ pub(crate) fn read(
                 Keyboard::typed(value).into_iter().for_each(|stroke| say(Event::Stroke(stroke)));
             }
             WindowEvent::MouseMotion(motion) if held.captured => {
-                say(Event::Input(input::Event::Motion(motion.delta.into())));
+                say(Event::Input(input::Event::Motion(held.look.told(motion.delta.into()))));
             }
             WindowEvent::CursorMoved(moved) => {
                 held.pointer = moved.position.into();

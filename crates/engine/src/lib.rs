@@ -61,7 +61,7 @@ mod touch;
 mod view;
 
 pub use api::{
-    AssetReport, AssetState, Command, EngineConfig, EngineError, Event, Picture, PictureError, Quality,
+    AssetReport, AssetState, Command, EngineConfig, EngineError, Event, Look, Picture, PictureError, Quality,
     SendError,
 };
 pub use app::{Headless, run};

@@ -142,6 +142,7 @@ fn take_commands(world: &mut World, place: &mut Place, store: &mut Store) {
                 world.resource_mut::<Casts>().ask(cast, Reply::new(done));
             }
             Command::Volume(volume) => world.resource::<Hearing>().set_volume(volume),
+            Command::Look(look) => world.resource_mut::<Held>().look = look,
             Command::HandOver { peer, title } => {
                 world.resource_mut::<Successor>().0 = Some((peer, title));
             }

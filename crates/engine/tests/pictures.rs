@@ -184,6 +184,72 @@ fn textures() {
     stage.check("textures");
 }
 
+/// Letters of which none looks the same in a mirror or upside down, in two rows of four, each on a ground of its own.
+fn letters() -> Vec<u8> {
+    const CELL: u32 = 64;
+    // Five columns and seven rows of dots.
+    const DOTS: [[&str; 7]; 8] = [
+        ["#####", "#....", "#....", "####.", "#....", "#....", "#...."],
+        ["..###", "...#.", "...#.", "...#.", "...#.", "#..#.", ".##.."],
+        ["#....", "#....", "#....", "#....", "#....", "#....", "#####"],
+        ["####.", "#...#", "#...#", "####.", "#....", "#....", "#...."],
+        [".###.", "#...#", "#....", "#.###", "#...#", "#...#", ".###."],
+        ["####.", "#...#", "#...#", "####.", "#.#..", "#..#.", "#...#"],
+        ["#####", "....#", "...#.", "..##.", "....#", "#...#", ".###."],
+        ["...#.", "..##.", ".#.#.", "#..#.", "#####", "...#.", "...#."],
+    ];
+    const GROUNDS: [[u8; 3]; 4] = [[240, 200, 60], [110, 200, 120], [120, 180, 240], [240, 140, 110]];
+    let picture = ImageBuffer::from_fn(4 * CELL, 2 * CELL, |x, y| {
+        let (column, row) = (x / CELL, y / CELL);
+        // Dots of 7 pixels, in the middle of the cell.
+        let dot = |at: u32, margin: u32| (at % CELL).checked_sub(margin).map(|at| at as usize / 7);
+        let letter = &DOTS[(row * 4 + column) as usize];
+        let is_ink = dot(y, 7)
+            .and_then(|line| letter.get(line))
+            .zip(dot(x, 14))
+            .is_some_and(|(line, dot)| line.as_bytes().get(dot) == Some(&b'#'));
+        let ground = GROUNDS[((column + 2 * row) % 4) as usize];
+        Rgb(if is_ink { [20, 20, 30] } else { ground })
+    });
+    let mut out = Cursor::new(Vec::new());
+    picture.write_to(&mut out, ImageFormat::Png).unwrap();
+    out.into_inner()
+}
+
+#[test]
+fn a_texture_lies_upright_on_all_shapes() {
+    let mut stage = Stage::new();
+    stage.make([day()]);
+    stage.make_by(
+        common::PEER,
+        Scope::Local,
+        [at(0.0, 0.0, 12.0), Component::Camera(Camera { fov_y: 0.42, ..Camera::default() })],
+    );
+    let letters = stage.lump(letters());
+    let paper = Material { base_color_texture: Some(letters), unlit: true, ..color(1.0, 1.0, 1.0) };
+    let half = std::f32::consts::PI;
+    // Each from the front; tilted, so that one sees the top; tilted the other way; and from behind.
+    for (y, turn) in [
+        (1.8, about([1.0, 0.0, 0.0], 0.0)),
+        (0.6, about([1.0, 0.0, 0.0], 0.9)),
+        (-0.6, about([1.0, 0.0, 0.0], -0.9)),
+        (-1.8, about([0.0, 1.0, 0.0], half)),
+    ] {
+        for (x, shape) in [
+            (-3.2, MeshSource::Cuboid([1.0, 0.7, 0.7])),
+            (-1.6, MeshSource::Sphere(0.5)),
+            (0.0, MeshSource::Cylinder(0.4, 0.8)),
+            (1.6, MeshSource::Torus(0.45, 0.2)),
+            (3.2, MeshSource::Plane([1.0, 1.0])),
+        ] {
+            stage.make([turned(x, y, 0.0, turn), Component::Mesh(shape), look(paper.clone())]);
+        }
+    }
+    stage.settle();
+    assert_eq!(stage.failures, []);
+    stage.check("textures-on-shapes");
+}
+
 #[test]
 fn what_does_not_load_is_seen_and_told() {
     let mut stage = Stage::new();

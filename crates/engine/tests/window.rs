@@ -18,7 +18,7 @@ use hearth_abi::{
     scene::{Component, MeshSource, Scope, Transform},
     terminal::{Modifiers, Stroke},
 };
-use hearth_engine::{Command as Order, Controller, EngineConfig, Event, Quality, channel, run};
+use hearth_engine::{Command as Order, Controller, EngineConfig, Event, Look, Quality, channel, run};
 use hearth_scene::{Change, Owner};
 use std::{
     io::{BufRead, BufReader},
@@ -183,7 +183,21 @@ fn act(control: &Controller) {
     control.send(Order::CapturePointer(true)).unwrap();
     wait(control, "the pointer is held", |event| *event == Event::Input(Input::Captured(true)));
     xdotool(&["mousemove_relative", "--", "7", "-3"]);
-    wait(control, "motion", |event| matches!(event, Event::Input(Input::Motion(_))));
+    let motion = |event: &Event| match event {
+        Event::Input(Input::Motion(by)) => Some(*by),
+        _ => None,
+    };
+    wait(control, "motion", |event| motion(event).is_some());
+    // Upside down for who has it so, from one of the next pictures on.
+    control.send(Order::Look(Look { speed: 2.0, is_inverted: true })).unwrap();
+    let is_inverted = (0..50).any(|_| {
+        xdotool(&["mousemove_relative", "--", "4", "2"]);
+        let mut told = [0.0; 2];
+        wait(control, "motion of a user", |event| motion(event).inspect(|by| told = *by).is_some());
+        told[0] > 0.0 && told[1] < 0.0
+    });
+    assert!(is_inverted, "motion down is told as motion up");
+    control.send(Order::Look(Look::default())).unwrap();
 
     looks_like_something(control);
 

@@ -15,6 +15,8 @@
 //! that the user points at sends `{"busy": true}` meanwhile, and `{"busy": false}` after. What the workshop said
 //! is forgotten when it ends. A script that the user types into sends `{"typing": MILLISECONDS}` again and again:
 //! for so long keys are not for the flight; 0 gives them back.
+//! `{"fov": 1.2}` says how much is seen from the bottom to the top of the picture, in radians, 0.1 to 2.5. The client
+//! says that as its user has set it, when it is asked at the start.
 //! `{"model": LUMP}` or `{"model": {"lump": LUMP, "height": 1.8, "clips": LUMP}}` makes a glTF model the
 //! body, which moves with its own clips or with those of another file; `{"model": null}` makes it the default figure again. A
 //! script calls [`wear`] or [`wear_with`] for that.
@@ -28,7 +30,11 @@ mod panel;
 mod pointing;
 pub mod walk;
 
-use crate::{place::EXPOSURE_EV100, workshop::ray::Ray};
+use crate::{
+    lobby::{PROGRAM, words::Ask},
+    place::EXPOSURE_EV100,
+    workshop::ray::Ray,
+};
 use body::{Body, Stance, Way, Worn};
 use controls::{Controls, Wish};
 use hearth_sdk::{abi::input::Event, peer_name, prelude::*, process::whereis, time};
@@ -50,6 +56,8 @@ const WORKSHOP: &str = "workshop";
 const AVATAR: &str = "avatar";
 /// Heights in metres that a model may be scaled to.
 const HEIGHTS: [f32; 2] = [0.1, 20.0];
+/// Of how much is seen, in radians.
+const FOV: [f32; 2] = [0.1, 2.5];
 /// Until it is decided whether the user walks: how often the ground is looked for, and how long.
 const LOOK_EVERY: f32 = 0.25;
 const LOOK_FOR: f32 = 10.0;
@@ -86,6 +94,8 @@ enum Order {
     Eye,
     /// Wear this model, or the default figure.
     Model(Option<Wear>),
+    /// See so much from the bottom to the top of the picture, in radians.
+    Fov(f32),
 }
 
 /// A model, as it is said in messages.
@@ -221,13 +231,17 @@ pub async fn run() -> Result<(), Error> {
                         batch.commit()?;
                     }
                     Order::Eye => answer(&order, 0),
-                    Order::Busy(_) | Order::Typing(_) => {}
+                    Order::Busy(_) | Order::Typing(_) | Order::Fov(_) => {}
                     Order::Model(wear) => put_on(&mut body, choose(wear).await)?,
                 }
             }
         }
     };
     info!("{name} is here");
+    // A client with a first screen knows how its user wants to see. One that begins to speak later says it then.
+    if let Some(program) = whereis(PROGRAM) {
+        hearth_sdk::send(program, &Ask::Hello).unwrap_or_else(|error| debug!("{program}: {error}"));
+    }
     User::new(pose, body)?.follow(input).await
 }
 
@@ -300,6 +314,7 @@ struct User {
     lift: f32,
     eye: EntityId,
     eye_shown: Transform,
+    camera: Camera,
     body: Body,
     pointing: Pointing,
     controls: Controls,
@@ -315,7 +330,8 @@ struct User {
 impl User {
     fn new(pose: Pose, body: Body) -> Result<User, Error> {
         let mut batch = Batch::new();
-        let eye = Entity::new().local().name("eye").with(pose.eye()).with(camera()).add_to(&mut batch);
+        let camera = Camera { exposure_ev100: EXPOSURE_EV100, ..Camera::default() };
+        let eye = Entity::new().local().name("eye").with(pose.eye()).with(camera).add_to(&mut batch);
         let panel = Panel::make(eye, &mut batch)?;
         batch.commit()?;
         Ok(User {
@@ -327,6 +343,7 @@ impl User {
             lift: 0.0,
             eye,
             eye_shown: pose.eye(),
+            camera,
             body,
             pointing: Pointing::new(peer().number()),
             controls: Controls::default(),
@@ -353,9 +370,21 @@ impl User {
                     Order::Typing(millis) => self.controls.set_typing(time::monotonic() + typing(millis)),
                     Order::Eye => answer(&order, self.eye.to_bits()),
                     Order::Model(wear) => self.choose(wear),
+                    Order::Fov(fov) => self.see(order.from, fov)?,
                 },
             }
         }
+    }
+
+    /// Sees more or less of the space.
+    fn see(&mut self, who: ProcessId, fov: f32) -> Result<(), Error> {
+        let [least, most] = FOV;
+        if !(least..=most).contains(&fov) {
+            warn!("{who}: a field of view is {least} to {most} radians, not {fov}");
+            return Ok(());
+        }
+        self.camera.fov_y = fov;
+        scene::set(self.eye, self.camera)
     }
 
     /// The user does something.
@@ -613,15 +642,11 @@ impl User {
         let ray = self.controls.points().then(|| {
             let eye = self.pose.eye();
             let ray = match self.controls.pointer() {
-                Some((at, picture)) => Ray::through(&eye, &camera(), at, picture),
+                Some((at, picture)) => Ray::through(&eye, &self.camera, at, picture),
                 None => Ray::centre(&eye),
             };
             (ray.from, ray.way)
         });
         self.pointing.follow(ray, &self.body, time::monotonic())
     }
-}
-
-fn camera() -> Camera {
-    Camera { exposure_ev100: EXPOSURE_EV100, ..Camera::default() }
 }

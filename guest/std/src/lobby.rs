@@ -16,7 +16,7 @@ use hearth_sdk::{
     prelude::*,
     process::whereis,
 };
-use words::{Ask, Field as Wanted, Kind, Quality, Settings, Tell};
+use words::{Ask, FOV, FOV_USUAL, Field as Wanted, Kind, LOOK_SPEED, Quality, Settings, Tell, VOLUME};
 
 /// The name of the process that the client speaks as.
 pub const PROGRAM: &str = "client";
@@ -55,6 +55,9 @@ enum Does {
     Settings,
     Volume(f32),
     Quality(usize),
+    Fov(f32),
+    LookSpeed(f32),
+    InvertLook(bool),
     Done,
     Back,
     Again,
@@ -125,6 +128,11 @@ struct SettingsPage {
     volume: Handle<Slider<Does>>,
     percent: Handle<Label>,
     quality: Handle<Menu<Does>>,
+    fov: Handle<Slider<Does>>,
+    degrees: Handle<Label>,
+    look_speed: Handle<Slider<Does>>,
+    factor: Handle<Label>,
+    invert_look: Handle<Toggle<Does>>,
 }
 
 struct Connecting {
@@ -200,22 +208,38 @@ impl Form {
 
 impl SettingsPage {
     fn new() -> SettingsPage {
-        let (group, volume, percent, quality) = (Handle::new(), Handle::new(), Handle::new(), Handle::new());
-        SettingsPage { group, volume, percent, quality }
+        SettingsPage {
+            group: Handle::new(),
+            volume: Handle::new(),
+            percent: Handle::new(),
+            quality: Handle::new(),
+            fov: Handle::new(),
+            degrees: Handle::new(),
+            look_speed: Handle::new(),
+            factor: Handle::new(),
+            invert_look: Handle::new(),
+        }
     }
 
     fn nodes(&self) -> Node<Does> {
-        let volume = slider(0.0..=1.0, 1.0, Does::Volume).step(0.05).handle(self.volume);
+        let volume = slider(VOLUME, 1.0, Does::Volume).step(0.05).handle(self.volume);
+        let fov = slider(FOV, FOV_USUAL, Does::Fov).step(1.0).handle(self.fov);
+        let look_speed = slider(LOOK_SPEED, 1.0, Does::LookSpeed).step(0.05).handle(self.look_speed);
+        let line = |name: &str, slider: Node<Does>, value: Handle<Label>| {
+            col![hint(name), row![slider.grow(), label("").right().handle(value).width(0.1)]].gap(0.006)
+        };
         col![
             title("Settings"),
-            col![hint("Volume"), row![volume.grow(), label("").right().handle(self.percent).width(0.1)],]
-                .gap(0.006),
+            line("Volume", volume, self.percent),
             col![
                 hint("Picture"),
                 menu(QUALITY_NAMES, 0, Does::Quality).handle(self.quality).grow(),
                 paragraph("Takes effect when Hearth is started the next time.").small().grow(),
             ]
             .gap(0.006),
+            line("Field of view", fov, self.degrees),
+            line("Speed of looking with the mouse", look_speed, self.factor),
+            toggle("Mouse forward looks down", false, Does::InvertLook).handle(self.invert_look),
             space(0.004),
             row![space(0.0).grow(), button("Done", Does::Done).main().width(0.2)],
         ]
@@ -296,7 +320,7 @@ impl Lobby {
         let place = Place::view(eye, [RIGHT, 0.0, AHEAD]).scaled(AHEAD / LOOKS);
         let pages = col![form.nodes(), setting.nodes(), connecting.nodes(), failed.nodes()];
         let ui = Ui::new(place, theme(), pages.panel().width(WIDTH))?;
-        let settings = Settings { volume: 1.0, quality: Quality::Auto };
+        let settings = Settings::default();
         Ok(Lobby { ui, program, page: Page::Form, settings, form, setting, connecting, failed })
     }
 
@@ -381,11 +405,16 @@ impl Lobby {
     }
 
     fn show_settings(&mut self) -> Result<(), Error> {
-        let Settings { volume, quality } = self.settings;
+        let Settings { volume, quality, fov, look_speed, invert_look } = self.settings;
         self.ui.edit(self.setting.volume, |slider| slider.set(volume))?;
         self.ui.edit(self.setting.percent, |label| label.set(format!("{:.0} %", volume * 100.0)))?;
         let line = QUALITIES.iter().position(|one| *one == quality);
         self.ui.edit(self.setting.quality, |menu| menu.choose(line))?;
+        self.ui.edit(self.setting.fov, |slider| slider.set(fov))?;
+        self.ui.edit(self.setting.degrees, |label| label.set(format!("{fov:.0}°")))?;
+        self.ui.edit(self.setting.look_speed, |slider| slider.set(look_speed))?;
+        self.ui.edit(self.setting.factor, |label| label.set(format!("{look_speed:.2} ×")))?;
+        self.ui.edit(self.setting.invert_look, |toggle| toggle.set(invert_look))?;
         Ok(())
     }
 
@@ -404,6 +433,18 @@ impl Lobby {
             }
             Does::Quality(line) => {
                 self.settings.quality = QUALITIES[line.min(2)];
+                self.set(false)
+            }
+            Does::Fov(fov) => {
+                self.settings.fov = fov;
+                self.set(false)
+            }
+            Does::LookSpeed(speed) => {
+                self.settings.look_speed = speed;
+                self.set(false)
+            }
+            Does::InvertLook(is_inverted) => {
+                self.settings.invert_look = is_inverted;
                 self.set(false)
             }
             Does::Done => {

@@ -221,6 +221,26 @@ fn it_tells_which_entity_is_the_eye() {
 }
 
 #[test]
+fn it_sees_as_much_as_its_user_has_set() {
+    let fov = |seen: &Seen| match seen.state[&(seen.eye().unwrap(), ComponentKind::Camera)] {
+        Component::Camera(camera) => camera.fov_y,
+        _ => panic!("an eye has a camera"),
+    };
+    let says = |fov: f32| testing::deliver("1.7".parse().unwrap(), &BTreeMap::from([("fov", fov)]));
+    // The client's program is asked, if it speaks already.
+    let program = hearth_sdk::spawn(LumpId([0; 32]), Some("client"), [] as [&str; 0]).unwrap();
+    let usual = fov(&play(&[], vec![], 2));
+    assert_eq!(testing::sent::<String>(), [(program, "hello".to_owned())]);
+    says(1.5);
+    assert_eq!(fov(&play(&[], vec![], 2)), 1.5);
+    // What no eye sees changes nothing.
+    for never in [0.0, 3.2, -1.0, f32::NAN] {
+        says(never);
+        assert_eq!(fov(&play(&[], vec![], 2)), usual);
+    }
+}
+
+#[test]
 fn keys_move_it_and_others_hear_of_it_twenty_times_a_second() {
     let seen = play(&["at", "0", "1.7", "6", "0"], vec![(0, press(key::W)), (60, release(key::W))], 120);
     let (eye, body) = (seen.eye().unwrap(), seen.body());

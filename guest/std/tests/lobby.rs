@@ -102,7 +102,7 @@ impl Stage {
 }
 
 fn settings() -> Settings {
-    Settings { volume: 0.5, quality: Quality::Low }
+    Settings { volume: 0.5, quality: Quality::Low, fov: 70.0, look_speed: 1.0, invert_look: false }
 }
 
 fn form(wants: Field) -> Tell {
@@ -183,13 +183,28 @@ fn settings_are_told_at_once_and_kept_when_done() {
         assert!(stage.shows("55 %"));
         assert_eq!(stage.asked(), [louder(false)]);
         stage.keys(&[TAB, key::ENTER, key::DOWN, key::ENTER]).await;
-        let best = |keep| Ask::Set { settings: Settings { volume: 0.55, quality: Quality::High }, keep };
+        let high = || Settings { volume: 0.55, quality: Quality::High, ..settings() };
+        let best = |keep| Ask::Set { settings: high(), keep };
         assert_eq!(stage.asked(), [best(false)]);
         // Escape closes what is open first.
         stage.keys(&[key::ENTER, key::ESCAPE]).await;
         assert_eq!(stage.asked(), []);
+        // How much is seen, how fast the mouse is, and which way up.
+        assert!(stage.shows("70°") && stage.shows("1.00 ×"));
+        stage.keys(&[TAB, key::RIGHT]).await;
+        let wider = || Settings { fov: 71.0, ..high() };
+        assert_eq!(stage.asked(), [Ask::Set { settings: wider(), keep: false }]);
+        stage.keys(&[TAB, key::LEFT]).await;
+        let told = stage.asked();
+        let [Ask::Set { settings: slower, keep: false }] = &told[..] else { panic!("{told:?}") };
+        assert!((slower.look_speed - 0.95).abs() < 1e-4, "{slower:?}");
+        assert!(stage.shows("71°") && stage.shows("0.95 ×"));
+        stage.keys(&[TAB, key::SPACE]).await;
+        let last = Settings { invert_look: true, ..slower.clone() };
+        assert_eq!(*slower, Settings { look_speed: slower.look_speed, ..wider() });
+        assert_eq!(stage.asked(), [Ask::Set { settings: last.clone(), keep: false }]);
         stage.keys(&[key::ESCAPE]).await;
-        assert_eq!(stage.asked(), [best(true)]);
+        assert_eq!(stage.asked(), [Ask::Set { settings: last, keep: true }]);
         assert!(stage.shows("Join a space"));
         // Back at what is still to be filled in.
         stage.types("words").await;

@@ -3,16 +3,24 @@
 
 use super::vertices::{Target, Vertices, pieces};
 use bevy::{
+    asset::RenderAssetUsages,
     mesh::{Indices, PrimitiveTopology},
     prelude::*,
 };
 use hearth_abi::{mesh, scene::MeshSource};
+use std::f32::consts::{PI, TAU};
 
 /// Meshes of more indices get no tangents: computing them would take too long, and only normal maps
 /// need them.
 const TANGENT_INDICES_MAX: usize = 600_000;
 /// Largest size of a built-in shape in metres.
 const SHAPE_SIZE_MAX: f32 = 1e5;
+/// Into how many faces the way around a ball and a cylinder is cut, and that around a ring.
+const ROUND: u32 = 40;
+const RING_ROUND: u32 = 48;
+/// Into how many the way from pole to pole of a ball is cut, and that around the tube of a ring.
+const BALL_STEPS: u32 = 24;
+const TUBE_STEPS: u32 = 18;
 
 /// A mesh for the renderer, and what bends it.
 pub(crate) struct Decoded {
@@ -120,16 +128,10 @@ pub(crate) fn shape(source: &MeshSource) -> Option<Mesh> {
     let size = |value: f32| value.clamp(1e-6, SHAPE_SIZE_MAX);
     let mut mesh: Mesh = match *source {
         MeshSource::Cuboid([x, y, z]) => cuboid([x, y, z].map(size)),
-        MeshSource::Sphere(radius) => Sphere::new(size(radius)).mesh().uv(40, 24),
-        MeshSource::Cylinder(radius, height) => {
-            Cylinder::new(size(radius), size(height)).mesh().resolution(40).build()
-        }
+        MeshSource::Sphere(radius) => ball(size(radius)),
+        MeshSource::Cylinder(radius, height) => cylinder(size(radius), size(height)),
         MeshSource::Plane([x, z]) => Plane3d::default().mesh().size(size(x), size(z)).build(),
-        MeshSource::Torus(ring, tube) => Torus { major_radius: size(ring), minor_radius: size(tube) }
-            .mesh()
-            .major_resolution(48)
-            .minor_resolution(18)
-            .build(),
+        MeshSource::Torus(ring, tube) => torus(size(ring), size(tube)),
         _ => return None,
     };
     add_tangents(&mut mesh);
@@ -160,40 +162,193 @@ fn cuboid(size: [f32; 3]) -> Mesh {
     mesh
 }
 
+/// A point of a line that is turned about the axis, and where it is on a texture from the top (0) to the bottom (1).
+struct Rim {
+    /// Its distance from the axis, and its height.
+    at: Vec2,
+    normal: Vec2,
+    v: f32,
+}
+
+/// What is left behind by a line that goes down the outside of a shape while it is turned about +Y. A texture lies around it
+/// once: upright and its middle at the front (+Z) for who looks at it from outside, its ends meeting at the back.
+///
+/// The renderer's own shapes have the poles of a ball at its front and back, and textures upside down on cylinders and rings.
+fn turned(line: &[Rim], around: u32) -> Shape {
+    let mut shape = Shape::default();
+    for Rim { at, normal, v } in line {
+        for step in 0..=around {
+            let u = step as f32 / around as f32;
+            let (sin, cos) = ((u - 0.5) * TAU).sin_cos();
+            shape.positions.push([at.x * sin, at.y, at.x * cos]);
+            shape.normals.push([normal.x * sin, normal.y, normal.x * cos]);
+            shape.uvs.push([u, *v]);
+        }
+    }
+    for (row, ends) in line.windows(2).enumerate() {
+        for step in 0..around {
+            let above = row as u32 * (around + 1) + step;
+            let below = above + around + 1;
+            // A line that begins or ends on the axis has triangles there.
+            if ends[0].at.x != 0.0 {
+                shape.indices.extend([above, below, above + 1]);
+            }
+            if ends[1].at.x != 0.0 {
+                shape.indices.extend([above + 1, below, below + 1]);
+            }
+        }
+    }
+    shape
+}
+
+/// Vertices with normals and uvs, and triangles.
+#[derive(Default)]
+struct Shape {
+    positions: Vec<[f32; 3]>,
+    normals: Vec<[f32; 3]>,
+    uvs: Vec<[f32; 2]>,
+    indices: Vec<u32>,
+}
+
+impl From<Shape> for Mesh {
+    fn from(shape: Shape) -> Mesh {
+        Mesh::new(PrimitiveTopology::TriangleList, RenderAssetUsages::default())
+            .with_inserted_attribute(Mesh::ATTRIBUTE_POSITION, shape.positions)
+            .with_inserted_attribute(Mesh::ATTRIBUTE_NORMAL, shape.normals)
+            .with_inserted_attribute(Mesh::ATTRIBUTE_UV_0, shape.uvs)
+            .with_inserted_indices(Indices::U32(shape.indices))
+    }
+}
+
+/// A ball about the origin, with a texture as a map of the world lies on a globe.
+fn ball(radius: f32) -> Mesh {
+    let rim = |step| {
+        let v = step as f32 / BALL_STEPS as f32;
+        let (sin, cos) = (v * PI).sin_cos();
+        // At the south pole the sine is not quite zero.
+        let normal = if step == BALL_STEPS { Vec2::NEG_Y } else { Vec2::new(sin, cos) };
+        Rim { at: normal * radius, normal, v }
+    };
+    let line: Vec<Rim> = (0..=BALL_STEPS).map(rim).collect();
+    turned(&line, ROUND).into()
+}
+
+/// A cylinder along y about the origin. A texture lies around it once, and on its top and bottom is what of it is in a circle,
+/// as on those of a box.
+fn cylinder(radius: f32, height: f32) -> Mesh {
+    let end = |y, v| Rim { at: Vec2::new(radius, y), normal: Vec2::X, v };
+    let mut shape = turned(&[end(height / 2.0, 0.0), end(-height / 2.0, 1.0)], ROUND);
+    for side in [1.0, -1.0] {
+        let first = shape.positions.len() as u32;
+        for step in 0..ROUND {
+            let (sin, cos) = (step as f32 / ROUND as f32 * TAU).sin_cos();
+            shape.positions.push([radius * sin, side * height / 2.0, radius * cos]);
+            shape.normals.push([0.0, side, 0.0]);
+            shape.uvs.push([0.5 + 0.5 * sin, 0.5 + 0.5 * cos * side]);
+        }
+        for (one, other) in (1..ROUND).zip(2..ROUND) {
+            let (one, other) = if side > 0.0 { (one, other) } else { (other, one) };
+            shape.indices.extend([first, first + one, first + other]);
+        }
+    }
+    shape.into()
+}
+
+/// A ring in the xz plane. A texture lies along it once, and around its tube once: its middle outside, its ends meeting inside.
+fn torus(ring: f32, tube: f32) -> Mesh {
+    let rim = |step| {
+        let v = step as f32 / TUBE_STEPS as f32;
+        let (sin, cos) = ((0.5 - v) * TAU).sin_cos();
+        let normal = Vec2::new(cos, sin);
+        Rim { at: Vec2::new(ring, 0.0) + normal * tube, normal, v }
+    };
+    let line: Vec<Rim> = (0..=TUBE_STEPS).map(rim).collect();
+    turned(&line, RING_ROUND).into()
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
 
-    #[test]
-    fn a_texture_stands_upright_on_the_sides_of_a_box() {
-        let size = Vec3::new(2.0, 3.0, 4.0);
-        let mesh = cuboid(size.to_array());
+    /// A triangle of a shape: the middle of its corners and of their normals, and how places change with u and with v.
+    struct Patch {
+        middle: Vec3,
+        normal: Vec3,
+        uv: Vec2,
+        right: Vec3,
+        down: Vec3,
+    }
+
+    /// The triangles of a shape, of which each is seen from outside and shows its piece of a texture unmirrored.
+    fn patches(source: MeshSource) -> Vec<Patch> {
+        let mesh = shape(&source).unwrap();
         let of = |attribute| mesh.attribute(attribute).unwrap().as_float3().unwrap();
         let (places, normals) = (of(Mesh::ATTRIBUTE_POSITION), of(Mesh::ATTRIBUTE_NORMAL));
         let Some(bevy::mesh::VertexAttributeValues::Float32x2(uvs)) = mesh.attribute(Mesh::ATTRIBUTE_UV_0)
         else {
-            panic!("a box has uvs");
+            panic!("shapes have uvs");
         };
+        assert!(uvs.as_flattened().iter().all(|v| (0.0..=1.0).contains(v)));
         let indices: Vec<usize> = mesh.indices().unwrap().iter().collect();
-        assert_eq!(indices.len(), 36);
-        for corners in indices.chunks_exact(3) {
+        let patch = |corners: &[usize]| {
             let [a, b, c] = [0, 1, 2].map(|i| Vec3::from(places[corners[i]]));
-            let normal = Vec3::from(normals[corners[0]]);
-            assert!((b - a).cross(c - a).dot(normal) > 0.0, "it is seen from outside");
-            assert!((a * normal).abs().max_element() * 2.0 == (size * normal).abs().max_element());
-            // How places change with u and with v.
+            let normal = corners.iter().map(|i| Vec3::from(normals[*i])).sum::<Vec3>() / 3.0;
+            assert!((b - a).cross(c - a).dot(normal) > 0.0, "it is seen from outside: {source:?}, {normal}");
             let [ua, ub, uc] = [0, 1, 2].map(|i| Vec2::from(uvs[corners[i]]));
             let (s, t) = (ub - ua, uc - ua);
             let area = s.perp_dot(t);
             let right = ((b - a) * t.y - (c - a) * s.y) / area;
             let down = ((c - a) * s.x - (b - a) * t.x) / area;
-            assert!(right.cross(-down).dot(normal) > 0.0, "nothing is mirrored: {normal}");
+            assert!(right.cross(-down).dot(normal) > 0.0, "nothing is mirrored: {source:?}, {normal}");
+            Patch { middle: (a + b + c) / 3.0, normal, uv: (ua + ub + uc) / 3.0, right, down }
+        };
+        indices.chunks_exact(3).map(patch).collect()
+    }
+
+    #[test]
+    fn a_texture_stands_upright_on_the_sides_of_a_box() {
+        let size = Vec3::new(2.0, 3.0, 4.0);
+        let patches = patches(MeshSource::Cuboid(size.to_array()));
+        assert_eq!(patches.len(), 12);
+        for Patch { normal, right, down, .. } in patches {
             if normal.y == 0.0 {
                 assert_eq!(down, Vec3::NEG_Y * size.y, "{normal}");
             } else {
                 assert_eq!(right, Vec3::X * size.x, "{normal}");
             }
+        }
+    }
+
+    #[test]
+    fn a_texture_lies_around_what_is_round_with_its_middle_at_the_front() {
+        for (source, triangles) in [
+            (MeshSource::Sphere(1.5), 2 * ROUND * (BALL_STEPS - 1)),
+            (MeshSource::Cylinder(0.5, 3.0), 2 * ROUND + 2 * (ROUND - 2)),
+            (MeshSource::Torus(2.0, 0.5), 2 * RING_ROUND * TUBE_STEPS),
+        ] {
+            let patches = patches(source);
+            assert_eq!(patches.len(), triangles as usize, "{source:?}");
+            let step = 1.5 / ROUND as f32;
+            for Patch { middle, uv, right, down, normal } in patches {
+                let is_cap = normal.y.abs() == 1.0;
+                if is_cap {
+                    assert!((right - Vec3::X).length() < 1e-3, "{source:?}: {right}");
+                    assert!((down - Vec3::Z * normal.y).length() < 1e-3, "{source:?}: {down}");
+                    continue;
+                }
+                let turn = middle.x.atan2(middle.z) / TAU + 0.5;
+                assert!((uv.x - turn).abs() < step, "{source:?} at {middle}: {uv}");
+                let flat = Vec3::new(normal.x, 0.0, normal.z);
+                // Outside, and neither at a pole nor on top of a ring.
+                if flat.length() > 0.3 && flat.dot(middle) > 0.0 {
+                    assert!(down.y < 0.0, "{source:?} at {middle}: {down}");
+                    assert_eq!(uv.y < 0.5, middle.y > 0.0, "{source:?} at {middle}: {uv}");
+                }
+            }
+        }
+        for Patch { right, down, .. } in patches(MeshSource::Plane([2.0, 3.0])) {
+            assert_eq!((right, down), (Vec3::X * 2.0, Vec3::Z * 3.0));
         }
     }
 

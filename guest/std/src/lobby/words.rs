@@ -3,14 +3,57 @@
 //! both always mean the same.
 
 use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
+
+/// How loud all sound may be.
+pub const VOLUME: RangeInclusive<f32> = 0.0..=1.0;
+/// How much of the space may be seen from the bottom to the top of the picture, in degrees. What is shown before the eye is
+/// made for [`FOV_USUAL`]: with less of it much would not fit, with more it would be too small to read.
+pub const FOV: RangeInclusive<f32> = 50.0..=100.0;
+/// What an avatar sees if nothing is set.
+pub const FOV_USUAL: f32 = 60.0;
+/// How fast the mouse may turn the view, as a factor.
+pub const LOOK_SPEED: RangeInclusive<f32> = 0.2..=3.0;
 
 /// What the user can set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
-    /// How loud all sound is, 0 to 1.
+    /// How loud all sound is, in [`VOLUME`].
     pub volume: f32,
     /// How much work goes into a picture.
     pub quality: Quality,
+    /// How much of a space is seen, in [`FOV`].
+    pub fov: f32,
+    /// How fast the mouse turns the view, in [`LOOK_SPEED`].
+    pub look_speed: f32,
+    /// Moving the mouse forward looks down.
+    pub invert_look: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { volume: 1.0, quality: Quality::Auto, fov: FOV_USUAL, look_speed: 1.0, invert_look: false }
+    }
+}
+
+impl Settings {
+    /// Looks whether all numbers are in their ranges.
+    ///
+    /// # Errors
+    /// What is not, in words for a person.
+    pub fn check(&self) -> Result<(), String> {
+        let numbers = [
+            ("volume", self.volume, VOLUME),
+            ("fov", self.fov, FOV),
+            ("look_speed", self.look_speed, LOOK_SPEED),
+        ];
+        match numbers.into_iter().find(|(_, value, range)| !range.contains(value)) {
+            Some((name, value, range)) => {
+                Err(format!("`{name}` is {value}, not {} to {}", range.start(), range.end()))
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 /// How much work goes into a picture.
@@ -123,4 +166,13 @@ pub enum Ask {
         /// The user is done.
         keep: bool,
     },
+}
+
+/// What the program tells an avatar in a space, which asks with [`Ask::Hello`] or has begun before it could: an order of
+/// its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// How much of the space is seen from the bottom to the top of the picture, in radians.
+    Fov(f32),
 }

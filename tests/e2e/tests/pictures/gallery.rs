@@ -28,16 +28,18 @@ const SETTLED: Duration = Duration::from_secs(5);
 const MANIFEST: &str = "[[service]]\nname = \"gallery\"\nmodule = \"std:gallery\"\nargs = [\"still\"]\n";
 
 /// The stands that are kept as pictures, with their numbers; what `Stand::eye` of the script gives for them.
-const STANDS: [(&str, u32); 10] = [
+const STANDS: [(&str, u32); 12] = [
     ("shapes", 1),
     ("materials", 3),
     ("models", 4),
     ("lights", 5),
     ("particles", 9),
     ("screens", 11),
+    ("kit", 14),
     ("options", 15),
     ("bending", 16),
     ("mirrors", 17),
+    ("terminals", 18),
     ("broken", 19),
 ];
 
