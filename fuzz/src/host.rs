@@ -54,7 +54,6 @@ pub(crate) const CALLS: &[Call] = &[
     call("origin", "", "i"),
     writing("args", "ii", 0),
     writing("try_recv", "ii", 0),
-    writing("try_recv_many", "ii", 0),
     call("send", "Iii", "i"),
     call("spawn", "iiiii", "I"),
     call("spawn_on", "iiiiiiI", "i"),
@@ -111,6 +110,7 @@ pub(crate) const CALLS: &[Call] = &[
     call("throttled", "", "I"),
     call("spawn_on_link", "iiiiiiI", "i"),
     call("spawn_on_monitor", "iiiiiiII", "i"),
+    writing("try_recv_many", "ii", 0),
 ];
 
 impl Call {

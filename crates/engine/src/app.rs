@@ -30,7 +30,7 @@ use bevy::{
         CameraUpdateSystems,
         visibility::{RenderLayers, VisibilitySystems},
     },
-    ecs::{message::Messages, system::NonSendMarker},
+    ecs::{error::ErrorContext, message::Messages, system::NonSendMarker},
     log::LogPlugin,
     prelude::*,
     render::{
@@ -48,6 +48,7 @@ use bevy::{
 };
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
@@ -192,6 +193,7 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
     };
 
     let mut app = App::new();
+    app.set_error_handler(on_error);
     let mut plugins = DefaultPlugins
         .build()
         .set(RenderPlugin {
@@ -327,6 +329,17 @@ fn target(app: &mut App, [width, height]: [u32; 2]) -> Handle<Image> {
     let mut image = Image::new_target_texture(width, height, TextureFormat::Rgba8UnormSrgb, None);
     image.texture_descriptor.usage |= TextureUsages::COPY_SRC;
     app.world_mut().resource_mut::<Assets<Image>>().add(image)
+}
+
+/// A system or a command has failed, mostly because an entity is not there any more. The next picture is made without it; by
+/// itself the renderer would end the program.
+fn on_error(error: BevyError, context: ErrorContext) {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Relaxed) + 1;
+    // What fails in each picture is not told each time.
+    if count.is_power_of_two() {
+        tracing::error!(%error, kind = context.kind(), name = %context.name(), count, "a part of the engine failed");
+    }
 }
 
 /// Errors of the renderer in a row.

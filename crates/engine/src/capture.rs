@@ -11,7 +11,7 @@ use bevy::{
         Extract,
         render_resource::{PipelineCache, PollType},
         renderer::RenderDevice,
-        view::screenshot::{Screenshot, ScreenshotCaptured},
+        view::screenshot::{Capturing, Screenshot, ScreenshotCaptured},
     },
 };
 use hearth_abi::EntityId;
@@ -235,6 +235,7 @@ fn made(event: On<ScreenshotCaptured>, mut pending: ResMut<Pending>, compiling: 
 pub(crate) fn expire(
     mut pending: ResMut<Pending>,
     device: Option<Res<RenderDevice>>,
+    at_renderer: Query<(), With<Capturing>>,
     mut commands: Commands,
 ) {
     if !pending.under_way.is_empty()
@@ -250,9 +251,57 @@ pub(crate) fn expire(
         late.extend(under_way.asked.extract_if(.., is_late));
     }
     for under_way in pending.under_way.extract_if(.., |under_way| under_way.asked.is_empty()) {
-        commands.entity(under_way.entity).try_despawn();
+        // Of what the renderer has seen the picture may still come. It does away with the entity then, which must be there.
+        if !at_renderer.contains(under_way.entity) {
+            commands.entity(under_way.entity).try_despawn();
+        }
     }
     for asked in late {
         asked.done.answer(Err("no picture was made in time; is the window hidden?".into()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use crate::{Command, EngineConfig, Headless, channel};
+    use bevy::ecs::system::RunSystemOnce;
+    use std::sync::mpsc;
+
+    #[test]
+    fn a_picture_that_comes_too_late_harms_nothing() {
+        let (control, end) = channel();
+        let mut engine =
+            Headless::new(EngineConfig { size: [64, 48], ..EngineConfig::default() }, end).unwrap();
+        let ask = || {
+            let (tell, told) = mpsc::sync_channel(1);
+            control.send(Command::Screenshot(Box::new(move |picture| drop(tell.send(picture))))).unwrap();
+            told
+        };
+        let told = ask();
+        let is_under_way =
+            |engine: &mut Headless| !engine.world_mut().resource::<Pending>().under_way.is_empty();
+        while !is_under_way(&mut engine) {
+            assert!(engine.step().unwrap());
+        }
+        // The renderer has drawn it, and brings it back in the next step.
+        let long_ago = Instant::now().checked_sub(TIMEOUT + Duration::from_secs(1)).unwrap();
+        for under_way in &mut engine.world_mut().resource_mut::<Pending>().under_way {
+            under_way.asked.iter_mut().for_each(|asked| asked.at = long_ago);
+        }
+        engine.world_mut().run_system_once(expire).unwrap();
+        let reason = told.try_recv().unwrap().unwrap_err();
+        assert!(reason.contains("no picture was made in time"), "{reason}");
+        let told = ask();
+        let picture = loop {
+            assert!(engine.step().unwrap());
+            if let Ok(picture) = told.try_recv() {
+                break picture.unwrap();
+            }
+        };
+        assert_eq!((picture.width, picture.height), (64, 48));
+        let world = engine.world_mut();
+        assert_eq!(world.query::<&Screenshot>().iter(world).count(), 0);
     }
 }
