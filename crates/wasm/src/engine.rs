@@ -72,11 +72,12 @@ impl Wasm {
     /// The system refuses what the engine needs.
     pub fn new(config: WasmConfig, services: Arc<dyn Services>) -> Result<Wasm, EngineError> {
         let error = |error: wasmtime::Error| EngineError(format!("{error:#}"));
-        let engine = Engine::new(&settings(&config)).map_err(error)?;
+        let memories = Memories::new();
+        let engine = Engine::new(&settings(&config, memories.clone())).map_err(error)?;
         let mut linker: Linker<Guest> = Linker::new(&engine);
         host::link(&mut linker).map_err(error)?;
         let ticker = Ticker::start(&engine).map_err(|error| EngineError(error.to_string()))?;
-        let modules = Modules::new(engine.clone(), linker, &config);
+        let modules = Modules::new(engine.clone(), linker, memories, &config);
         let stack_bytes = guest_stack(&config) + HOST_STACK;
         Ok(Wasm(Arc::new(Inner { engine, services, modules, ticker, stack_bytes })))
     }
@@ -106,7 +107,7 @@ fn guest_stack(config: &WasmConfig) -> usize {
     config.stack_bytes.next_multiple_of(64 << 10)
 }
 
-fn settings(config: &WasmConfig) -> Config {
+fn settings(config: &WasmConfig, memories: Memories) -> Config {
     let stack_bytes = guest_stack(config);
     let mut settings = Config::new();
     settings
@@ -114,7 +115,7 @@ fn settings(config: &WasmConfig) -> Config {
         .max_wasm_stack(stack_bytes)
         .async_stack_size(stack_bytes + HOST_STACK)
         .with_host_stack(Arc::new(Stacks::new(stack_bytes + HOST_STACK)))
-        .with_host_memory(Arc::new(Memories::new()))
+        .with_host_memory(Arc::new(memories))
         // Host stacks and memories are honoured by this strategy alone.
         .allocation_strategy(InstanceAllocationStrategy::OnDemand)
         // Every access is checked in code: memories are slots beside one another.

@@ -5,6 +5,7 @@ use crate::{
     BadExport, LoadError, MissingImport, WasmConfig,
     host::{CALLS, Guest},
     recycle::{self, Recycling, Spares},
+    slab::Memories,
 };
 use bytes::Bytes;
 use hearth_abi::{IMPORT_MODULE, IMPORT_MODULE_BLOCKING, LumpId};
@@ -48,11 +49,16 @@ struct Cache {
 }
 
 impl Modules {
-    pub(crate) fn new(engine: Engine, linker: Linker<Guest>, config: &WasmConfig) -> Modules {
+    pub(crate) fn new(
+        engine: Engine,
+        linker: Linker<Guest>,
+        memories: Memories,
+        config: &WasmConfig,
+    ) -> Modules {
         Modules {
             engine,
             linker: Arc::new(linker),
-            recycling: Recycling::new(),
+            recycling: Recycling::new(memories),
             compilers: Arc::new(Semaphore::new(config.compilers.max(1))),
             module_bytes_max: config.module_bytes_max,
             cache_bytes: config.cache_bytes,

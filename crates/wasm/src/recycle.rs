@@ -14,7 +14,12 @@
 //! What a module has that this file does not know of keeps it from being recycled, never the other way round.
 #![expect(clippy::vec_box, reason = "from its turn to here and back an instance is moved as a pointer")]
 
-use crate::{engine::Inner, host::Guest, program::Live, slab::Touched};
+use crate::{
+    engine::Inner,
+    host::Guest,
+    program::Live,
+    slab::{Memories, Touched},
+};
 use hearth_process::Context;
 use parking_lot::Mutex;
 use std::{
@@ -148,6 +153,7 @@ const SPARES_MAX: usize = 512;
 /// The instances of an engine that wait to be used again.
 pub(crate) struct Recycling {
     touched: Touched,
+    memories: Memories,
     shelves: Mutex<Shelves>,
 }
 
@@ -169,6 +175,9 @@ struct Shelf {
     left: Vec<Box<Live>>,
     used: u64,
 }
+
+/// Slots of memories that lie so far apart are near each other.
+const NEAR: usize = 128;
 
 /// As many instances of a module are made new at a time: to ask the system takes most of the time, and takes no longer for
 /// neighbours than for one.
@@ -198,8 +207,8 @@ impl Shelves {
 
 impl Recycling {
     /// `None` where the system does not tell what a guest has touched.
-    pub(crate) fn new() -> Option<Arc<Recycling>> {
-        Some(Arc::new(Recycling { touched: Touched::open()?, shelves: Mutex::default() }))
+    pub(crate) fn new(memories: Memories) -> Option<Arc<Recycling>> {
+        Some(Arc::new(Recycling { touched: Touched::open()?, memories, shelves: Mutex::default() }))
     }
 
     /// Instances that wait, of all modules.
@@ -295,6 +304,7 @@ impl Spares {
     /// Makes instances new; those with which that is not possible, or not worth it, are dropped.
     fn restore(&self, original: &Original, mut left: Vec<Box<Live>>) -> Vec<Box<Live>> {
         left.sort_unstable_by_key(|live| live.memory().as_ptr());
+        self.drop_scattered(&mut left);
         let ranges: Vec<&[u8]> = left.iter().map(|live| live.memory()).collect();
         let touched = &self.recycling.touched;
         let Some(pages) = touched.pages(&ranges) else { return Vec::new() };
@@ -305,6 +315,18 @@ impl Spares {
             recyclable.restore(original, touched.page_len(), pages, store)
         });
         left
+    }
+
+    /// What a crowd has left is all over the memory of the crowd, and to ask what was touched takes once for each. So those that
+    /// lie far above free places are dropped, one for each place: the next that are made lie there.
+    fn drop_scattered(&self, left: &mut Vec<Box<Live>>) {
+        let Some(last) = left.last() else { return };
+        for distance in self.recycling.memories.free_below(last.memory(), left.len()) {
+            // The others may be nearer, so that one goes that need not.
+            if distance > NEAR {
+                drop(left.pop());
+            }
+        }
     }
 
     fn put(&self, restored: Vec<Box<Live>>) {

@@ -14,7 +14,7 @@
 
 use parking_lot::Mutex;
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap_anonymous, mprotect, munmap};
-use std::{fs::File, io, ops::Range, os::unix::fs::FileExt, ptr, sync::Arc};
+use std::{collections::BTreeSet, fs::File, io, ops::Range, os::unix::fs::FileExt, ptr, sync::Arc};
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType, StackCreator, StackMemory};
 
 /// The system's page size. Larger pages than this are a multiple of it, and all sizes here are
@@ -33,7 +33,8 @@ struct Slab {
 
 #[derive(Default)]
 struct SlabState {
-    free: Vec<usize>,
+    /// The lowest is taken first, so that those in use stay together when most of a crowd has gone.
+    free: BTreeSet<usize>,
     /// Free as well, with some pages that were not given back: taken first.
     warm: Vec<usize>,
     /// What is left of the newest mapping.
@@ -59,7 +60,7 @@ impl Slab {
         if state.taken >= self.max {
             return Err(io::Error::new(io::ErrorKind::QuotaExceeded, "all slots are taken"));
         }
-        if let Some(address) = state.warm.pop().or_else(|| state.free.pop()) {
+        if let Some(address) = state.warm.pop().or_else(|| state.free.pop_first()) {
             state.taken += 1;
             return Ok(Slot { address, is_fresh: false });
         }
@@ -96,7 +97,7 @@ impl Slab {
     /// Takes a slot back whose pages have been given back.
     fn give(&self, address: usize) {
         let mut state = self.state.lock();
-        state.free.push(address);
+        state.free.insert(address);
         state.taken -= 1;
     }
 
@@ -132,7 +133,8 @@ unsafe fn release(address: usize, len: usize) -> bool {
     len == 0 || unsafe { madvise(address as *mut _, len, Advice::LinuxDontNeed) }.is_ok()
 }
 
-/// Makes linear memories of slots of a few sizes. A memory that outgrows its slot moves to a larger one.
+/// Makes linear memories of slots of a few sizes. A memory that outgrows its slot moves to a larger one. Clones are the same.
+#[derive(Clone)]
 pub(crate) struct Memories(Arc<[Slab]>);
 
 impl Memories {
@@ -140,6 +142,15 @@ impl Memories {
         const SIZES: [usize; 8] =
             [64 << 10, 256 << 10, 2 << 20, 16 << 20, 64 << 20, 256 << 20, 1 << 30, 4 << 30];
         Memories(SIZES.iter().map(|size| Slab::new(*size, usize::MAX)).collect())
+    }
+
+    /// How far below a memory of so many bytes each of the lowest slots is that it could be in instead, in slots: of so many of
+    /// them at most, from the lowest on, as long as they are below it.
+    pub(crate) fn free_below(&self, memory: &[u8], most: usize) -> Vec<usize> {
+        let Some(slab) = self.0.iter().find(|slab| slab.slot >= memory.len()) else { return Vec::new() };
+        let address = memory.as_ptr() as usize;
+        let state = slab.state.lock();
+        state.free.range(..address).take(most).map(|free| (address - free) / slab.slot).collect()
     }
 
     fn make(&self, len: usize) -> io::Result<SlotMemory> {
@@ -391,6 +402,27 @@ mod tests {
         let mut second = memories.make(64 << 10).unwrap();
         assert_eq!(second.address, address, "slots are reused");
         assert!(bytes(&mut second).iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn the_lowest_free_slot_is_taken() {
+        let memories = Memories::new();
+        let mut all: Vec<Option<SlotMemory>> = (0..10).map(|_| memories.make(64 << 10).ok()).collect();
+        let addresses: Vec<usize> = all.iter().map(|memory| memory.as_ref().unwrap().address).collect();
+        for gone in [7, 2, 5] {
+            all[gone] = None;
+        }
+        let mut distances = |n: usize, most| {
+            let memory: &mut SlotMemory = all[n].as_mut().unwrap();
+            memories.free_below(bytes(memory), most)
+        };
+        assert_eq!((distances(9, 9), distances(9, 1), distances(6, 9)), (vec![7, 4, 2], vec![7], vec![4, 1]));
+        assert_eq!(distances(0, 9), []);
+        for expect in [2, 5, 7] {
+            let again = memories.make(64 << 10).unwrap();
+            assert_eq!(again.address, addresses[expect]);
+            all.push(Some(again));
+        }
     }
 
     #[test]
