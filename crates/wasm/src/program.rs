@@ -315,7 +315,7 @@ fn new_store(wasm: &Inner, guest: Guest, is_plain: bool) -> Store<Guest> {
             return match goes_on {
                 true => Ok(UpdateDeadline::Continue(1)),
                 // Why it is to end is known to whoever wants it to.
-                false => Err(Leave(ExitReason::of_kind(ExitKind::Killed)).into()),
+                false => Err(Leave(ExitReason::of_kind(ExitKind::Killed)).raise()),
             };
         }
         guest.wasm.ticker.touch();

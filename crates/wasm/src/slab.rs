@@ -139,8 +139,19 @@ pub(crate) struct Memories(Arc<[Slab]>);
 
 impl Memories {
     pub(crate) fn new() -> Memories {
-        const SIZES: [usize; 8] =
-            [64 << 10, 256 << 10, 2 << 20, 16 << 20, 64 << 20, 256 << 20, 1 << 30, 4 << 30];
+        // Close together where most are: what a memory leaves of its slot is walked through when neighbours are asked for.
+        const SIZES: [usize; 10] = [
+            64 << 10,
+            128 << 10,
+            256 << 10,
+            512 << 10,
+            2 << 20,
+            16 << 20,
+            64 << 20,
+            256 << 20,
+            1 << 30,
+            4 << 30,
+        ];
         Memories(SIZES.iter().map(|size| Slab::new(*size, usize::MAX)).collect())
     }
 

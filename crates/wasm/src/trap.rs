@@ -3,7 +3,8 @@
 
 use crate::{LoadError, slab::NoStack};
 use hearth_process::{ExitKind, ExitReason};
-use wasmtime::{Trap, WasmBacktrace};
+use std::sync::LazyLock;
+use wasmtime::{Config, Engine, Store, Trap, WasmBacktrace};
 
 /// Longest backtrace in bytes; what is longer is cut.
 const BACKTRACE_LEN_MAX: usize = 8192;
@@ -13,20 +14,43 @@ const BACKTRACE_LEN_MAX: usize = 8192;
 #[error("the process ends")]
 pub(crate) struct Leave(pub(crate) ExitReason);
 
+/// An engine that notes no frames. What it captures is an empty trace.
+static TRACELESS: LazyLock<Option<Store<()>>> = LazyLock::new(|| {
+    let engine = Engine::new(Config::new().wasm_backtrace_max_frames(None)).ok()?;
+    Some(Store::new(&engine, ()))
+});
+
+impl Leave {
+    /// The error that leaves the guest. Where it was is noted only if that is told: what has a trace, and be it empty, gets none
+    /// of the engine, which takes a quarter of a short life.
+    pub(crate) fn raise(self) -> wasmtime::Error {
+        let is_told = self.0.kind == ExitKind::Error;
+        let error = wasmtime::Error::new(self);
+        match &*TRACELESS {
+            Some(store) if !is_told => error.context(WasmBacktrace::capture(store)),
+            _ => error,
+        }
+    }
+}
+
 /// The exit reason of a guest whose call failed.
 pub(crate) fn exit_reason(error: &wasmtime::Error) -> ExitReason {
-    let backtrace = error.downcast_ref::<WasmBacktrace>().and_then(backtrace);
+    // It takes longer than a short life, so only for whom it is told.
+    let backtrace = || error.downcast_ref::<WasmBacktrace>().and_then(backtrace);
     if let Some(Leave(reason)) = error.downcast_ref() {
         // An exit with a reason is how panics end: where it was is worth knowing.
-        let backtrace = if reason.kind == ExitKind::Error { backtrace } else { None };
+        let backtrace = if reason.kind == ExitKind::Error { backtrace() } else { None };
         return ExitReason { backtrace, ..reason.clone() };
     }
     if let Some(no_stack) = error.downcast_ref::<NoStack>() {
         return ExitReason::new(ExitKind::Limit, no_stack.to_string());
     }
     match error.downcast_ref::<Trap>() {
-        Some(trap) => ExitReason { backtrace, ..ExitReason::new(ExitKind::Trap, text(*trap)) },
-        None => ExitReason { backtrace, ..ExitReason::new(ExitKind::Trap, error.root_cause().to_string()) },
+        Some(trap) => ExitReason { backtrace: backtrace(), ..ExitReason::new(ExitKind::Trap, text(*trap)) },
+        None => {
+            let text = error.root_cause().to_string();
+            ExitReason { backtrace: backtrace(), ..ExitReason::new(ExitKind::Trap, text) }
+        }
     }
 }
 

@@ -139,7 +139,7 @@ pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     linker
         .func_wrap(m, "args", |mut call: Call<'_>, ptr: u32, cap: u32| returned(args(&mut call, ptr, cap)))?;
     linker.func_wrap(m, "exit", |mut call: Call<'_>, ptr: u32, len: u32| -> wasmtime::Result<()> {
-        Err(exit(&mut call, ptr, len).into())
+        Err(exit(&mut call, ptr, len).raise())
     })?;
     linker.func_wrap(m, "try_recv", |mut call: Call<'_>, ptr: u32, cap: u32| {
         returned(try_recv(&mut call, ptr, cap))
@@ -263,7 +263,7 @@ fn kill(call: &mut Call<'_>, who: u64, ptr: u32, len: u32) -> wasmtime::Result<R
     };
     if who == call.data().caller.process {
         let text = if reason.is_empty() { "killed".to_owned() } else { reason };
-        return Err(Leave(ExitReason::new(ExitKind::Killed, text)).into());
+        return Err(Leave(ExitReason::new(ExitKind::Killed, text)).raise());
     }
     Ok(call.data().context.kill(who, &reason).map_err(|error| error.errno()))
 }

@@ -41,7 +41,7 @@ pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     )?;
     linker.func_wrap(m, "exit_with", |mut call: Call<'_>, ptr: u32, len: u32| -> wasmtime::Result<()> {
         let malformed = |_| ExitReason::new(ExitKind::Error, "ended with a reason that is malformed");
-        Err(Leave(reason(&mut call, ptr, len).unwrap_or_else(malformed)).into())
+        Err(Leave(reason(&mut call, ptr, len).unwrap_or_else(malformed)).raise())
     })?;
     Ok(())
 }
@@ -70,10 +70,10 @@ fn exit_to(call: &mut Call<'_>, who: u64, ptr: u32, len: u32) -> wasmtime::Resul
         if reason.kind == ExitKind::Kill {
             let text = if reason.text == ExitKind::Kill.name() { "killed".into() } else { reason.text };
             let killed = ExitReason { data: reason.data, ..ExitReason::new(ExitKind::Killed, text) };
-            return Err(Leave(killed).into());
+            return Err(Leave(killed).raise());
         }
         if !context.traps_exits() {
-            return Err(Leave(reason).into());
+            return Err(Leave(reason).raise());
         }
     }
     Ok(context.exit_to(who, &reason).map_err(|error| error.errno()))
