@@ -301,6 +301,8 @@ mod tests {
             }
         };
         assert_eq!((picture.width, picture.height), (64, 48));
+        // Those that have come are done away with in the step after.
+        assert!(engine.step().unwrap());
         let world = engine.world_mut();
         assert_eq!(world.query::<&Screenshot>().iter(world).count(), 0);
     }

@@ -49,6 +49,13 @@ fn a_visitor_types_their_name_into_a_field_of_a_script_on_the_server() {
     let before = album.wait(&ada, "before", light);
     let empty = album.wait(&bob, "before", light);
 
+    // What comes later would look as if she had walked.
+    wait_until("all that is seen is loaded", LONG, || {
+        let assets = ada.ok(&["list-assets"]);
+        let is_on_its_way = ["fetching", "decoding"].iter().any(|state| assets.contains(state));
+        (assets.contains("ready") && !is_on_its_way).then_some(())
+    });
+
     // Keys walk until she has pressed the field: then they are written there, and she stays where she is.
     display.moves([480.0, 270.0]);
     display.button(true);
