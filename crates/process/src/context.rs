@@ -116,17 +116,18 @@ impl Context {
         if self.process.slice.should_park() {
             return 0;
         }
-        let mut take = |signal: &Signal| {
+        let in_turn = inbox::take_many(&self.process, &mut |signal| {
             let is_taken = f(signal);
             if is_taken {
                 self.note_taken(signal);
             }
             is_taken
-        };
-        let taken = match inbox::take_many(&self.process, &mut take) {
-            Some(taken) => taken,
-            None => (0usize..).take_while(|_| self.process.mailbox.take_if(&mut take)).count(),
-        };
+        });
+        let taken = in_turn.unwrap_or_else(|| {
+            // Noted when the mailbox is not locked any more: who breaks a link locks the ties, and then the mailbox.
+            let one_by_one = std::iter::from_fn(|| self.process.mailbox.take_if(&mut f));
+            one_by_one.inspect(|signal| self.note_taken(signal)).count()
+        });
         if taken > 0 {
             self.count_taken(taken as u64);
         }

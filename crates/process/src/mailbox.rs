@@ -276,21 +276,16 @@ impl<P: Parked> Mailbox<P> {
         Take::Signal(f(&signal))
     }
 
-    /// Takes the first signal if `f`, which is shown it, says that it took it.
-    pub(crate) fn take_if(&self, f: impl FnOnce(&Signal) -> bool) -> bool {
+    /// Takes the first signal if `f`, which is shown it under the lock, says so.
+    pub(crate) fn take_if(&self, f: impl FnOnce(&Signal) -> bool) -> Option<Signal> {
         if self.looks_empty() {
-            return false;
+            return None;
         }
         let mut inner = self.inner.lock();
-        let Some(signal) = inner.queue.pop_front() else { return false };
-        if !f(&signal) {
-            inner.queue.push_front(signal);
-            return false;
-        }
+        let signal = inner.queue.pop_front_if(|signal| f(signal))?;
         inner.fills.take(&signal);
         self.len.store(inner.queue.len(), Relaxed);
-        drop(inner);
-        true
+        Some(signal)
     }
 
     /// Moves all signals to `into`, which is empty, where they are until they are [used](Mailbox::settle) or

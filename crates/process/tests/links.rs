@@ -830,3 +830,50 @@ async fn code_that_fails_leaves_ties_as_they_were() {
     assert_eq!(one.exit().await, (linked.id, EXIT_OF_LINK, crash()));
     one.has_seen_all().await;
 }
+
+/// Traps exits, spawns children that end at once, and takes what comes of their links, many at a time, until it has all.
+struct Gathers {
+    children: usize,
+}
+
+impl Program for Gathers {
+    fn run(self: Arc<Self>, context: Context) -> Work {
+        context.started();
+        Work::whole(async move {
+            context.trap_exits(true);
+            let mut exits = 0;
+            for _ in 0..self.children {
+                let limits = Limits::default();
+                let program = Arc::new(Dies(ExitReason::normal()));
+                let spec = Spec {
+                    program,
+                    module: None,
+                    origin: HERE,
+                    parent: None,
+                    name: None,
+                    args: Bytes::new(),
+                    limits,
+                };
+                context.processes().spawn_tied(spec, context.bond_of_link()).unwrap();
+                exits += context.take_many(|signal| signal.header.kind == Kind::Exit);
+            }
+            while exits < self.children {
+                context.wait(State::Waiting).await;
+                exits += context.take_many(|signal| signal.header.kind == Kind::Exit);
+            }
+            ExitReason::normal()
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn exits_are_taken_while_links_break() {
+    let table = Processes::new(Config::new(HERE, 1, 2), Arc::new(Peer::default()));
+    let limits = Limits::default();
+    let program = Arc::new(Gathers { children: 20_000 });
+    let spec =
+        Spec { program, module: None, origin: HERE, parent: None, name: None, args: Bytes::new(), limits };
+    let id = table.spawn(spec).unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(60), table.exited(id)).await;
+    assert_eq!(ended.unwrap(), ExitReason::normal());
+}
