@@ -9,7 +9,7 @@
 //! The rows `ping-pong`, `ring`, `fan-in` and `spawn` are of guests in WebAssembly text, in C, in AssemblyScript and in Rust
 //! with its standard library. The last three are compiled first (`guests`), if their compilers are here: `clang` with
 //! `wasm-ld`, `asc` (on the path, or named by the variable `HEARTH_ASC`), `rustc`. What is missing is said. With `TEXT`
-//! they are left out.
+//! they are left out. Unset `RUST_BACKTRACE`: with it, each of them that ends by `exit` has a trace of the host collected.
 //!
 //! These rows are of wall time, or of memory, and have nobody beside them: `latency` (a pair that exchanges messages beside
 //! 1000 infinite loops, on as many workers as there are processors), `kill` (of an infinite loop), `make` (a process of a
