@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Pictures that are kept, and waiting for what they show.
 
+use crate::first_five_minutes::named;
 use hearth_e2e::{LONG, Peer, screenshot, wait_until};
 use image::RgbaImage;
 use std::{cell::Cell, path::PathBuf};
@@ -32,5 +33,19 @@ impl Album {
             let picture = screenshot(client, &file);
             is_so(&picture).then_some(picture)
         })
+    }
+}
+
+/// Waits until the furnished place is made and each of these clients has loaded what it shows of it: what comes later would
+/// look as if something had changed.
+pub(crate) fn settled_in(server: &Peer, clients: &[&Peer]) {
+    let place = named(server, "place");
+    wait_until("the place is ready", LONG, || server.log(&place).contains("ready").then_some(()));
+    for client in clients {
+        wait_until("all that is shown is loaded", LONG, || {
+            let assets = client.ok(&["list-assets"]);
+            let is_on_its_way = ["fetching", "decoding"].iter().any(|state| assets.contains(state));
+            (assets.contains("ready") && !is_on_its_way).then_some(())
+        });
     }
 }

@@ -2,7 +2,10 @@
 //! The first five minutes of a user, as the README tells them, from the first picture to a script that
 //! everybody sees, changes and loses.
 
-use crate::{album::Album, alone};
+use crate::{
+    album::{Album, settled_in},
+    alone,
+};
 use hearth_e2e::{Area, Hands, LONG, Peer, Signal, Space, count, mean, std_guest, wait_until};
 use image::RgbaImage;
 use std::{
@@ -73,10 +76,9 @@ fn the_first_five_minutes() {
     let offers = ada.json(&["list-peers"]);
     let bob_is = offers.iter().find(|peer| peer["name"] == "bob").unwrap();
     assert!(bob_is["offers"].as_array().unwrap().iter().any(|offer| offer == "picture"), "{bob_is}");
-    let place = named(&server, "place");
     named(&server, "mover");
     let avatars = both.map(|client| named(client, "avatar"));
-    wait_until("the place is ready", LONG, || server.log(&place).contains("ready").then_some(()));
+    settled_in(&server, &both);
 
     // Both pictures show the place. Nothing needs to be done for that.
     for client in both {

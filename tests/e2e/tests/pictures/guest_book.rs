@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! A visitor types their name into a field whose script runs on the server, and another one reads it.
 
-use crate::{album::Album, alone, display::Display, first_five_minutes::named};
+use crate::{
+    album::{Album, settled_in},
+    alone,
+    display::Display,
+    first_five_minutes::named,
+};
 use hearth_e2e::{Area, LONG, Peer, Space, count, differ, std_guest, wait_until};
 use image::RgbaImage;
 
@@ -46,15 +51,9 @@ fn a_visitor_types_their_name_into_a_field_of_a_script_on_the_server() {
     assert!(book.starts_with("0."), "{book} runs on the server");
     logs(&bob, &book, "is open");
     let light = |picture: &RgbaImage| picture.pixels().any(|pixel| pixel.0[0] > 60);
+    settled_in(&server, &[&ada, &bob]);
     let before = album.wait(&ada, "before", light);
     let empty = album.wait(&bob, "before", light);
-
-    // What comes later would look as if she had walked.
-    wait_until("all that is seen is loaded", LONG, || {
-        let assets = ada.ok(&["list-assets"]);
-        let is_on_its_way = ["fetching", "decoding"].iter().any(|state| assets.contains(state));
-        (assets.contains("ready") && !is_on_its_way).then_some(())
-    });
 
     // Keys walk until she has pressed the field: then they are written there, and she stays where she is.
     display.moves([480.0, 270.0]);

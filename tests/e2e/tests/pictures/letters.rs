@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! An interface that is written in a font of its own.
 
-use crate::{album::Album, alone, first_five_minutes::named};
+use crate::{
+    album::{Album, settled_in},
+    alone,
+    first_five_minutes::named,
+};
 use hearth_e2e::{Area, LONG, Space, differ, std_guest, wait_until};
 use image::RgbaImage;
 use std::path::Path;
@@ -25,6 +29,7 @@ fn an_interface_is_written_in_the_font_that_its_theme_names() {
     let font = server.ok(&["load-lump", font.to_str().unwrap()]).trim().to_owned();
     let script = std_guest("kit");
     let light = |picture: &RgbaImage| picture.pixels().any(|pixel| pixel.0[0] > 60);
+    settled_in(&server, &[&bob]);
     let empty = album.wait(&bob, "empty", light);
     let board = |args: &[&str]| {
         let board = bob.spawn(&script, &[&["--peer", "0", "--"][..], &BOARD, args].concat());

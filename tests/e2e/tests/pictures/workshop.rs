@@ -4,7 +4,11 @@
 //!
 //! All that is typed goes to the client's window as key presses.
 
-use crate::{album::Album, alone, display::Display};
+use crate::{
+    album::{Album, settled_in},
+    alone,
+    display::Display,
+};
 use hearth_e2e::{Area, LONG, Peer, Space, count, differ, program, wait_until};
 use std::{cell::RefCell, path::Path, process::Command, time::Duration};
 
@@ -92,6 +96,7 @@ fn a_script_is_written_compiled_and_run_in_the_space() {
     album.wait(&ada, "place", |picture| picture.pixels().any(|pixel| pixel.0[0] > 60));
 
     // One key opens a terminal, which has the keyboard from then on.
+    settled_in(&server, &[&bob]);
     let before = album.wait(&bob, "before", |picture| picture.pixels().any(|pixel| pixel.0[0] > 60));
     display.keys(&["t"]);
     let term = terminal(&ada);
