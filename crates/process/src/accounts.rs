@@ -289,7 +289,7 @@ impl Inner {
 
     /// From now on a process is one of this origin.
     pub(crate) fn belongs_to(&self, process: &Process, origin: PeerId) {
-        if let Some(place) = process.place.lock().as_mut() {
+        if let Some(place) = process.runs.lock().place.as_mut() {
             place.belongs_to(self.accounts.of(origin));
             if let Some(account) = place.account() {
                 self.meter_by(process, account);

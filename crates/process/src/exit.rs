@@ -3,12 +3,16 @@
 
 use bytes::Bytes;
 use hearth_abi::{DecodeError, exit::Reason};
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 pub use hearth_abi::exit::ExitKind;
 
 /// What a normal end says.
 const NORMAL: &str = "normal";
+
+/// What most processes end with.
+static PLAIN: ExitReason =
+    ExitReason { kind: ExitKind::Normal, text: Cow::Borrowed(NORMAL), backtrace: None, data: Bytes::new() };
 
 /// Why a process ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +49,18 @@ impl ExitReason {
     }
 
     /// Whether it is [`ExitReason::normal`]. Quicker than to compare the two: the length of the text is known here.
-    pub(crate) fn is_plain(&self) -> bool {
+    fn is_plain(&self) -> bool {
         self.is_normal() && self.text == NORMAL && self.backtrace.is_none() && self.data.is_empty()
+    }
+
+    /// Nothing if it is [`ExitReason::normal`], so that most ends need no memory; [`ExitReason::or_plain`] is the way back.
+    pub(crate) fn unless_plain(self) -> Option<Arc<ExitReason>> {
+        (!self.is_plain()).then(|| Arc::new(self))
+    }
+
+    /// The reason that [`ExitReason::unless_plain`] was made of.
+    pub(crate) fn or_plain(reason: Option<&Arc<ExitReason>>) -> &ExitReason {
+        reason.map_or(&PLAIN, |reason| reason)
     }
 
     /// The reason as other processes are told it, in the form of [`hearth_abi::exit`].

@@ -6,19 +6,27 @@
 //! belongs to the thread.
 
 use crate::{Signal, Take, mailbox::Fills, record::Process};
-use std::{cell::RefCell, collections::VecDeque};
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+};
 
 struct Inbox {
-    /// The id of the process that has its turn; 0 between turns.
-    of: u64,
     signals: VecDeque<Signal>,
     /// What was used and still counts in the mailbox.
     used: Fills,
 }
 
 thread_local! {
+    /// The id of the process that has its turn; 0 between turns.
+    static OF: Cell<u64> = const { Cell::new(0) };
     static INBOX: RefCell<Inbox> =
-        const { RefCell::new(Inbox { of: 0, signals: VecDeque::new(), used: Fills::NONE }) };
+        const { RefCell::new(Inbox { signals: VecDeque::new(), used: Fills::NONE }) };
+}
+
+/// Whether the process has its turn on this thread.
+fn is_of(process: &Process) -> bool {
+    OF.get() == process.id.to_bits()
 }
 
 /// Nothing while the inbox of this thread is being looked at, which is not for long: nothing is called meanwhile.
@@ -28,22 +36,20 @@ fn with<R>(f: impl FnOnce(&mut Inbox) -> R) -> Option<R> {
 
 /// A process has a turn on this thread, and was resumed with this signal.
 pub(crate) fn begin(process: &Process, first: Option<Signal>) {
-    with(|inbox| {
-        inbox.of = process.id.to_bits();
-        if let Some(first) = first {
-            inbox.signals.push_back(first);
-        }
-    });
+    OF.set(process.id.to_bits());
+    if let Some(first) = first {
+        with(|inbox| inbox.signals.push_back(first));
+    }
 }
 
 /// Takes the first signal for the process by `f`, if the process has its turn on this thread and the signal at most `cap`
 /// bytes. `f` comes back if it has no turn here.
 pub(crate) fn take<R, F: FnOnce(&Signal) -> R>(process: &Process, cap: usize, f: F) -> Result<Take<R>, F> {
+    if !is_of(process) {
+        return Err(f);
+    }
     let mut f = Some(f);
     let taken = with(|inbox| {
-        if inbox.of != process.id.to_bits() {
-            return None;
-        }
         let Inbox { signals, used, .. } = inbox;
         if signals.is_empty() {
             if process.mailbox.looks_empty() {
@@ -73,14 +79,14 @@ pub(crate) fn take<R, F: FnOnce(&Signal) -> R>(process: &Process, cap: usize, f:
 /// Takes signals for the process, the first first, as long as `f` says that it took the one it was shown; `None` if the
 /// process has no turn on this thread.
 pub(crate) fn take_many(process: &Process, f: &mut impl FnMut(&Signal) -> bool) -> Option<usize> {
+    if !is_of(process) {
+        return None;
+    }
     with(|inbox| {
-        if inbox.of != process.id.to_bits() {
-            return None;
-        }
         let Inbox { signals, used, .. } = inbox;
         if signals.is_empty() {
             if process.mailbox.looks_empty() {
-                return Some(0);
+                return 0;
             }
             process.mailbox.take_all(signals);
         }
@@ -95,9 +101,8 @@ pub(crate) fn take_many(process: &Process, f: &mut impl FnMut(&Signal) -> bool) 
         if used.signals() > process.mailbox.settle_after() {
             process.mailbox.settle(std::mem::take(used));
         }
-        Some(taken)
+        taken
     })
-    .flatten()
 }
 
 /// What this turn has taken and not used is in the mailbox again.
@@ -110,12 +115,11 @@ pub(crate) fn give_back(process: &Process) {
 /// The turn is over. What it has taken and not used is in the mailbox again; what it used counts there
 /// no longer once the result has been given to the mailbox.
 pub(crate) fn end(process: &Process) -> Fills {
-    let left = with(|inbox| {
-        inbox.of = 0;
-        !inbox.signals.is_empty()
-    });
-    if left == Some(true) {
+    OF.set(0);
+    let ended = with(|inbox| (!inbox.signals.is_empty(), std::mem::take(&mut inbox.used)));
+    let (has_left, used) = ended.unwrap_or_default();
+    if has_left {
         give_back(process);
     }
-    with(|inbox| std::mem::take(&mut inbox.used)).unwrap_or_default()
+    used
 }

@@ -7,6 +7,8 @@
 
 use crate::{
     SendError, Signal,
+    life::Life,
+    mailbox::Fills,
     record::{Directory, Process},
 };
 use hearth_abi::ProcessId;
@@ -36,6 +38,28 @@ thread_local! {
 /// From now on this thread remembers.
 pub(crate) fn begin() {
     KNOWN.with(|known| known.borrow_mut().places.resize_with(KNOWN_MAX, Place::default));
+}
+
+/// Parks a process in its mailbox, as [`Mailbox::park`] does. Once it is there, others may run it to its end before this returns: its
+/// record is held by what this thread remembers, which costs less than to count one more reference.
+///
+/// # Errors
+/// It is not remembered, and comes back.
+pub(crate) fn park(life: Box<Life>, used: Fills) -> Result<Result<(), Box<Life>>, (Box<Life>, Fills)> {
+    let mut life = Some((life, used));
+    let parked = KNOWN.try_with(|known| {
+        let known = known.try_borrow().ok()?;
+        let process = life.as_ref().map(|(life, _)| life.process())?;
+        let place = known.places.get(process.id.serial() as usize % KNOWN_MAX)?;
+        let process = place.process.as_ref().filter(|known| Arc::ptr_eq(known, process))?;
+        life.take().map(|(life, used)| process.mailbox.park(life, used))
+    });
+    match (parked, life) {
+        (Ok(Some(parked)), _) => Ok(parked),
+        (_, Some(life)) => Err(life),
+        // What was taken was parked.
+        (_, None) => Ok(Ok(())),
+    }
 }
 
 /// Puts a signal into the mailbox of a process of this directory. It is made where it is known whose.

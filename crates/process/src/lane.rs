@@ -17,8 +17,9 @@
 use crate::{Signal, known, life::Life, mailbox::Parked, outbox, queue::RunQueue};
 use parking_lot::{Condvar, Mutex};
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::VecDeque,
+    ptr,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
@@ -67,22 +68,31 @@ struct Roles {
     is_stopped: bool,
 }
 
-/// What a thread of a fast lane knows of itself.
+/// What a thread is to a fast lane.
+struct Role {
+    /// Of which lane it is; null for those that are of none.
+    lane: Cell<*const Shared>,
+    /// Whether it is a worker. If not, it overran.
+    is_worker: Cell<bool>,
+    /// Whether other code runs as the process whose call it is in.
+    is_abandoned: Cell<bool>,
+}
+
+/// What a thread of a fast lane has to do.
+#[derive(Default)]
 struct Local {
-    /// Of which lane it is.
-    lane: *const Shared,
     queue: VecDeque<Box<Life>>,
     /// Who was resumed last, and has the next turn.
     next: Option<Box<Life>>,
     /// How many turns in a row were of such.
     in_a_row: u32,
-    /// Whether it is a worker. If not, it overran.
-    is_worker: bool,
-    /// Whether other code runs as the process whose call it is in.
-    is_abandoned: bool,
 }
 
 thread_local! {
+    // Looked at several times in each turn. It is never dropped, so that to find it takes one instruction.
+    static ROLE: Role = const {
+        Role { lane: Cell::new(ptr::null()), is_worker: Cell::new(false), is_abandoned: Cell::new(false) }
+    };
     static LOCAL: RefCell<Option<Local>> = const { RefCell::new(None) };
 }
 
@@ -141,19 +151,20 @@ impl FastLane {
     /// The call on this thread has overrun: another thread becomes the worker in its place. `false` if that cannot
     /// be; then this one stays the worker.
     pub(crate) fn leave(&self) -> bool {
-        match with_local(|local| local.is_worker) {
+        if ROLE.with(|role| role.lane.get().is_null()) {
+            return false;
+        }
+        if !is_worker() {
             // It has left before.
-            Some(false) => return true,
-            Some(true) => {}
-            None => return false,
+            return true;
         }
         self.0.overrunning.fetch_add(1, Relaxed);
         if !self.0.replace_worker() {
             self.0.overrunning.fetch_sub(1, Relaxed);
             return false;
         }
+        ROLE.with(|role| role.is_worker.set(false));
         let queue = with_local(|local| {
-            local.is_worker = false;
             let mut queue = std::mem::take(&mut local.queue);
             queue.extend(local.next.take());
             queue
@@ -187,16 +198,23 @@ fn with_local<R>(f: impl FnOnce(&mut Local) -> R) -> Option<R> {
     LOCAL.try_with(|local| local.try_borrow_mut().ok()?.as_mut().map(f)).ok().flatten()
 }
 
+/// Whether this thread is a worker of a lane.
+fn is_worker() -> bool {
+    ROLE.with(|role| role.is_worker.get())
+}
+
 /// Puts a process into the queue of this thread, if this is a worker of that lane.
 fn push_here(lane: *const Shared, life: Box<Life>) -> Result<(), Box<Life>> {
+    if !ROLE.with(|role| role.lane.get() == lane && role.is_worker.get()) {
+        return Err(life);
+    }
     let mut life = Some(life);
     with_local(|local| {
-        if local.lane == lane && local.is_worker {
-            if let Some(life) = &life {
-                outbox::resumed(&life.table().directory, life.id());
-            }
-            let before = std::mem::replace(&mut local.next, life.take());
-            local.queue.extend(before);
+        if let Some(life) = &life {
+            outbox::resumed(&life.table().directory, life.process().id);
+        }
+        if let Some(before) = std::mem::replace(&mut local.next, life.take()) {
+            local.queue.push_back(before);
         }
     });
     life.map_or(Ok(()), Err)
@@ -204,12 +222,12 @@ fn push_here(lane: *const Shared, life: Box<Life>) -> Result<(), Box<Life>> {
 
 /// The call on this thread is left, and what it belonged to is not this thread's any more.
 pub(crate) fn abandon() {
-    with_local(|local| local.is_abandoned = true);
+    ROLE.with(|role| role.is_abandoned.set(true));
 }
 
 /// Whether [`abandon`] was called in the call that is over now.
 pub(crate) fn is_abandoned() -> bool {
-    with_local(|local| std::mem::take(&mut local.is_abandoned)).unwrap_or_default()
+    ROLE.with(|role| role.is_abandoned.take())
 }
 
 impl Shared {
@@ -263,15 +281,11 @@ impl Shared {
         // What guests call may start tasks.
         let _runtime = self.runtime.enter();
         known::begin();
-        let local = Local {
-            lane: Arc::as_ptr(&self),
-            queue: VecDeque::new(),
-            next: None,
-            in_a_row: 0,
-            is_worker: true,
-            is_abandoned: false,
-        };
-        LOCAL.with(|cell| *cell.borrow_mut() = Some(local));
+        ROLE.with(|role| {
+            role.lane.set(Arc::as_ptr(&self));
+            role.is_worker.set(true);
+        });
+        LOCAL.with(|cell| *cell.borrow_mut() = Some(Local::default()));
         loop {
             self.work();
             if self.is_stopped.load(Relaxed) {
@@ -281,8 +295,9 @@ impl Shared {
             if !self.take_role() {
                 break;
             }
-            with_local(|local| local.is_worker = true);
+            ROLE.with(|role| role.is_worker.set(true));
         }
+        ROLE.with(|role| role.lane.set(ptr::null()));
         let local = LOCAL.with(|cell| cell.borrow_mut().take());
         // Not while it is borrowed: what is dropped may look for it.
         drop(local);
@@ -311,7 +326,7 @@ impl Shared {
         loop {
             let Some(life) = self.next(&mut turns) else { return };
             life.turn();
-            if with_local(|local| local.is_worker) != Some(true) {
+            if !is_worker() {
                 return;
             }
         }
@@ -326,7 +341,7 @@ impl Shared {
         *turns = turns.wrapping_add(1);
         LOCAL.with(|local| {
             let mut local = local.borrow_mut();
-            let Local { queue, next, in_a_row, .. } = local.as_mut()?;
+            let Local { queue, next, in_a_row } = local.as_mut()?;
             if let Some(life) = next.take() {
                 if *in_a_row < NEXT_IN_A_ROW {
                     *in_a_row += 1;

@@ -13,7 +13,7 @@
 //! what it took comes back into the mailbox, and the code before goes on where it was.
 
 use crate::{
-    Aside, Code, Context, ExitKind, ExitReason, Lane, Level, Signal, Turn, Turns, Work, inbox, lane,
+    Aside, Code, Context, ExitKind, ExitReason, Lane, Level, Signal, Turn, Turns, Work, inbox, known, lane,
     mailbox::{Fills, Parked},
     outbox,
     record::{Process, State},
@@ -22,7 +22,6 @@ use crate::{
 };
 use futures::FutureExt;
 use hearth_abi::{PeerId, ProcessId};
-use parking_lot::Mutex;
 use std::{
     any::Any,
     collections::VecDeque,
@@ -125,7 +124,7 @@ enum Place {
     Back(usize),
 }
 
-/// New code that waits for the process to take it.
+/// New code that waits for the process to take it. Dropped if it ends before.
 pub(crate) struct Wanted {
     code: Code,
     place: Place,
@@ -136,7 +135,6 @@ pub(crate) struct Wanted {
 #[derive(Default)]
 pub(crate) struct Change {
     asked: AtomicBool,
-    wanted: Mutex<Option<Box<Wanted>>>,
     /// From the moment it is asked for until it is done.
     is_under_way: AtomicBool,
 }
@@ -144,20 +142,6 @@ pub(crate) struct Change {
 impl Change {
     pub(crate) fn is_asked(&self) -> bool {
         self.asked.load(Acquire)
-    }
-
-    /// The new code, if there is some to be taken.
-    fn take(&self) -> Option<Wanted> {
-        if !self.is_asked() {
-            return None;
-        }
-        self.asked.store(false, Relaxed);
-        self.wanted.lock().take().map(|wanted| *wanted)
-    }
-
-    /// Whoever waits for the new code to be taken waits no longer.
-    fn forget(&self) {
-        *self.wanted.lock() = None;
     }
 }
 
@@ -190,28 +174,28 @@ impl Inner {
         });
         let (code, place) = checked.inspect_err(|_| change.is_under_way.store(false, Release))?;
         let (tell, told) = oneshot::channel();
-        *change.wanted.lock() = Some(Box::new(Wanted { code, place, tell }));
-        change.asked.store(true, Release);
-        process.look_around();
-        if process.end.get().is_some() {
-            // It may have ended before it could see that it was asked.
-            change.forget();
+        if process.runs.lock().want(Wanted { code, place, tell }) {
+            change.asked.store(true, Release);
+            process.look_around();
         }
         if let Ok(result) = told.await {
             return result;
         }
         // Nobody will tell: it ends.
-        loop {
-            let changed = process.changed.notified();
-            if let Some(end) = process.end.get() {
-                return Err(ReplaceError::Ended((**end).clone()));
-            }
-            changed.await;
-        }
+        Err(ReplaceError::Ended(process.ends().await))
     }
 }
 
 impl Process {
+    /// The new code, if there is some to be taken.
+    fn take_wanted(&self) -> Option<Wanted> {
+        if !self.change.is_asked() {
+            return None;
+        }
+        self.change.asked.store(false, Relaxed);
+        self.runs.lock().wanted.take().map(|wanted| *wanted)
+    }
+
     /// Whether an operator of this peer may replace the code.
     pub(crate) fn may_replace(&self, asker: PeerId) -> Result<(), ReplaceError> {
         let current = self.current();
@@ -313,7 +297,7 @@ enum Outcome {
 
 /// Begins a process that is in the table.
 pub(crate) fn begin(table: &Arc<Inner>, process: Arc<Process>, run: Arc<Run>) {
-    let program = process.spec.program.clone();
+    let program = run.code.program.clone();
     let context = Context { table: table.clone(), process: process.clone(), run };
     let table = table.clone();
     let running = Running::new(program.run(context));
@@ -340,7 +324,7 @@ pub(crate) fn begin(table: &Arc<Inner>, process: Arc<Process>, run: Arc<Run>) {
 /// A plain call of this process has overrun, and new code is to run as it. This blocks the thread until that
 /// has started, or not; `false` if the call must be left.
 pub(crate) fn replace_here(context: &Context) -> bool {
-    let Some(wanted) = context.process.change.take() else { return true };
+    let Some(wanted) = context.process.take_wanted() else { return true };
     let (go_on, told) = oneshot::channel();
     let mut life = Box::new(Life {
         process: context.process.clone(),
@@ -377,8 +361,8 @@ impl Life {
         &self.table
     }
 
-    pub(crate) fn id(&self) -> ProcessId {
-        self.process.id
+    pub(crate) fn process(&self) -> &Arc<Process> {
+        &self.process
     }
 
     /// It is resumed, with this signal.
@@ -393,7 +377,7 @@ impl Life {
             let reason = process.kill.reason();
             return self.end(reason);
         }
-        if let Some(wanted) = process.change.take() {
+        if let Some(wanted) = process.take_wanted() {
             self.first_back();
             self.replace(wanted);
             return self.start_task();
@@ -489,9 +473,12 @@ impl Life {
 
     /// Waits in the mailbox for what comes next. `used` counts there no longer.
     fn park(self: Box<Self>, used: Fills) {
-        // Where it is left it may be found and end before this returns.
-        let process = self.process.clone();
-        if let Err(life) = process.mailbox.park(self, used) {
+        let parked = known::park(self, used).unwrap_or_else(|(life, used)| {
+            // Where it is left it may be found and end before this returns.
+            let process = life.process.clone();
+            process.mailbox.park(life, used)
+        });
+        if let Err(life) = parked {
             life.resume(None);
         }
     }
@@ -501,8 +488,6 @@ impl Life {
         self.running = Running::Nothing;
         self.trial = None;
         self.table.finish(&self.process, reason);
-        // Whoever waits for new code of it learns that it has ended.
-        self.process.change.forget();
     }
 
     /// Goes on as a task: in the fiber lane.
@@ -578,7 +563,7 @@ impl Life {
             }
             return Poll::Ready(Outcome::Ended(reason));
         }
-        if let Some(wanted) = process.change.take() {
+        if let Some(wanted) = process.take_wanted() {
             self.replace(wanted);
         }
         if self.held_up.is_some() && matches!(self.running, Running::Turns(_)) {
@@ -660,7 +645,7 @@ impl Life {
         let before_traps = process.traps_exits.load(Relaxed);
         let run = Arc::new(Run::new(code));
         run.begin_trial();
-        *process.runs.lock() = (run.clone(), Some(before_run.clone()));
+        process.runs.lock().begin_trial(run.clone());
         let before_state = process.state.swap(State::Starting as u8, Relaxed);
         let before_memory = process.memory_bytes.swap(0, Relaxed);
         // Looked at as a task.
@@ -724,7 +709,7 @@ impl Life {
         trial.before_run.shut(process);
         trial.before_run.stop_timers(&self.table.timers);
         self.table.demonitor_all(process, &trial.before_run);
-        process.runs.lock().1 = None;
+        process.runs.lock().before = None;
         drop(trial.before);
         process.history.lock().get_or_insert_default().note(&run.code, trial.place, &trial.before_run.code);
         self.table.belongs_to(process, run.code.origin);
@@ -756,7 +741,7 @@ impl Life {
         process.names.restore(&self.table.names, process.id, trial.before_names);
         process.state.store(trial.before_state, Relaxed);
         process.memory_bytes.store(trial.before_memory, Relaxed);
-        *process.runs.lock() = (trial.before_run.clone(), None);
+        process.runs.lock().go_back(trial.before_run.clone());
         trial.before_run.bring_back(process, back);
         process.slice.rest();
         self.running = trial.before;

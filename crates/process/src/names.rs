@@ -3,10 +3,13 @@
 
 use crate::{
     RegisterError,
-    lock::{Mutex, RwLock},
+    lock::{AtomicUsize, Mutex, RwLock},
 };
 use hearth_abi::ProcessId;
-use std::collections::{HashMap, hash_map::Entry};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::atomic::Ordering::AcqRel,
+};
 
 /// Longest name in bytes of UTF-8.
 pub const NAME_LEN_MAX: usize = 128;
@@ -70,26 +73,45 @@ impl Names {
     }
 }
 
-/// The names of one process, as it knows them itself: `None` once it has ended, for then it gets no more.
+/// The names of one process, as it knows them itself. Once it has ended it gets no more.
 ///
 /// A name is in [`Names`] with its id as long as it is here; but for one that was handed over to the process that begins
 /// in its place, which is here until this one ends. What is changed in both is changed under this lock, so that a
 /// process that ends leaves none behind.
-pub(crate) struct Named(Mutex<Option<Vec<String>>>);
+///
+/// Most have none, ever. So that these need no lock to end, there are two marks besides: [`SOME`](Named::SOME) is set under
+/// the lock before the first name is, and [`OVER`](Named::OVER) without it. Whoever sets one sees whether the other was first.
+pub(crate) struct Named {
+    names: Mutex<Vec<String>>,
+    marks: AtomicUsize,
+}
 
 impl Named {
     /// With the name that it is to have from the beginning, which is for the caller to give it.
     pub(crate) fn new(first: Option<String>) -> Named {
-        Named(Mutex::new(Some(first.into_iter().collect())))
+        let marks = if first.is_some() { Named::SOME } else { 0 };
+        Named { names: Mutex::new(first.into_iter().collect()), marks: AtomicUsize::new(marks) }
+    }
+
+    /// It has, or has had, a name.
+    const SOME: usize = 1;
+    /// The process has ended.
+    const OVER: usize = 2;
+
+    /// Called under the lock by who is about to give it a name; `false` if it gets no more.
+    fn begin_naming(&self) -> bool {
+        self.marks.fetch_or(Named::SOME, AcqRel) & Named::OVER == 0
     }
 
     pub(crate) fn list(&self) -> Vec<String> {
-        self.0.lock().clone().unwrap_or_default()
+        self.names.lock().clone()
     }
 
     pub(crate) fn register(&self, all: &Names, id: ProcessId, name: &str) -> Result<(), RegisterError> {
-        let mut names = self.0.lock();
-        let names = names.as_mut().ok_or(RegisterError::Invalid)?;
+        let mut names = self.names.lock();
+        if !self.begin_naming() {
+            return Err(RegisterError::Invalid);
+        }
         let is_known = names.iter().any(|known| known == name);
         if !is_known && names.len() >= NAMES_MAX {
             Names::check(name)?;
@@ -104,30 +126,33 @@ impl Named {
     }
 
     pub(crate) fn unregister(&self, all: &Names, id: ProcessId, name: &str) -> bool {
-        let mut names = self.0.lock();
-        if let Some(names) = names.as_mut() {
-            names.retain(|known| known != name);
-        }
+        let mut names = self.names.lock();
+        names.retain(|known| known != name);
         all.remove(name, id)
     }
 
     /// Gives the process the names again that it had: those that it got since go, and those that it gave up come back,
     /// if nobody else has taken them.
     pub(crate) fn restore(&self, all: &Names, id: ProcessId, had: Vec<String>) {
-        let mut names = self.0.lock();
-        let Some(names) = names.as_mut() else { return };
+        let mut names = self.names.lock();
+        if !self.begin_naming() {
+            return;
+        }
         for name in names.iter().filter(|name| !had.contains(name)) {
             all.remove(name, id);
         }
-        let now = std::mem::take(names);
+        let now = std::mem::take(&mut *names);
         let has = |name: &String| now.contains(name) || all.insert(name, id).is_ok();
         *names = had.into_iter().filter(has).collect();
     }
 
     /// The process has ended: its names are free, and it gets no more.
     pub(crate) fn end(&self, all: &Names, id: ProcessId) {
-        let names = self.0.lock().take().unwrap_or_default();
-        for name in names {
+        if self.marks.fetch_or(Named::OVER, AcqRel) & Named::SOME == 0 {
+            return;
+        }
+        let mut names = self.names.lock();
+        for name in names.drain(..) {
             all.remove(&name, id);
         }
     }

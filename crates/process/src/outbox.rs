@@ -17,7 +17,11 @@ use hearth_abi::{
     ProcessId,
     signal::{HEADER_LEN, Header, Kind},
 };
-use std::{cell::RefCell, collections::VecDeque, sync::Arc};
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    sync::Arc,
+};
 
 /// Messages of a turn to one process that go straight into its mailbox, before others are collected.
 const STRAIGHT: u32 = 3;
@@ -26,11 +30,17 @@ const STRAIGHT: u32 = 3;
 const BLANK: Signal =
     Signal { header: Header { kind: Kind::Message, status: 0, from: 0, tag: 0 }, body: Body::EMPTY };
 
-struct Outbox {
+/// Of whom it is known that nobody else runs it now.
+struct Last {
     /// The directory and the id of the process that was resumed last and is in the queue of this thread; zeros if there is none.
-    resumed: (u64, u64),
+    resumed: Cell<(u64, u64)>,
     /// Messages that it was sent.
-    sent: u32,
+    sent: Cell<u32>,
+    /// Whether they are collected, so that it stays the one.
+    is_collected: Cell<bool>,
+}
+
+struct Outbox {
     /// Who gets what is here.
     to: Option<Arc<Process>>,
     signals: VecDeque<Signal>,
@@ -49,7 +59,6 @@ impl Outbox {
 
     /// Puts what is here where it belongs, and collects no more.
     fn close(&mut self) {
-        (self.resumed, self.sent) = ((0, 0), 0);
         if let Some(to) = self.to.take() {
             to.mailbox.append(&mut self.signals, std::mem::take(&mut self.room), false);
         }
@@ -57,10 +66,12 @@ impl Outbox {
 }
 
 thread_local! {
+    // Looked at for each message. It is never dropped, so that to find it takes one instruction.
+    static LAST: Last = const {
+        Last { resumed: Cell::new((0, 0)), sent: Cell::new(0), is_collected: Cell::new(false) }
+    };
     static OUTBOX: RefCell<Outbox> = const {
         RefCell::new(Outbox {
-            resumed: (0, 0),
-            sent: 0,
             to: None,
             signals: VecDeque::new(),
             room: Fill { signals: 0, bytes: 0 },
@@ -75,24 +86,31 @@ fn with<R>(f: impl FnOnce(&mut Outbox) -> R) -> Option<R> {
 
 /// This process is in the queue of this thread now.
 pub(crate) fn resumed(directory: &Directory, id: ProcessId) {
-    with(|outbox| {
-        if outbox.to.is_none() {
-            (outbox.resumed, outbox.sent) = ((directory.number, id.to_bits()), 0);
+    LAST.with(|last| {
+        if !last.is_collected.get() {
+            last.resumed.set((directory.number, id.to_bits()));
+            last.sent.set(0);
         }
     });
 }
 
 /// Collects a message; `false` if it is to go straight into the mailbox.
 pub(crate) fn put(directory: &Directory, from: ProcessId, to: ProcessId, body: &[u8]) -> bool {
-    let collected = with(|outbox| {
-        if outbox.resumed != (directory.number, to.to_bits()) {
+    let is_for_last = LAST.with(|last| {
+        if last.resumed.get() != (directory.number, to.to_bits()) {
             return false;
         }
+        if !last.is_collected.get() {
+            last.sent.set(last.sent.get() + 1);
+            last.is_collected.set(last.sent.get() > STRAIGHT);
+        }
+        last.is_collected.get()
+    });
+    if !is_for_last {
+        return false;
+    }
+    let collected = with(|outbox| {
         if outbox.to.is_none() {
-            outbox.sent += 1;
-            if outbox.sent <= STRAIGHT {
-                return false;
-            }
             outbox.to = directory.get(to);
             outbox.settle();
         }
@@ -100,8 +118,6 @@ pub(crate) fn put(directory: &Directory, from: ProcessId, to: ProcessId, body: &
         if outbox.room.signals == 0 || outbox.room.bytes < len {
             outbox.settle();
             if outbox.room.signals == 0 || outbox.room.bytes < len {
-                // Whoever puts it there hears that it is full.
-                outbox.close();
                 return false;
             }
         }
@@ -115,15 +131,20 @@ pub(crate) fn put(directory: &Directory, from: ProcessId, to: ProcessId, body: &
         }
         true
     });
+    if collected != Some(true) {
+        // Whoever puts it there hears that it is full.
+        flush();
+    }
     collected == Some(true)
 }
 
 /// What was collected goes into the mailbox: something follows that is not to overtake it, or somebody else may run the
 /// receiver from now on.
 pub(crate) fn flush() {
-    with(|outbox| {
-        if outbox.resumed.1 != 0 {
-            outbox.close();
+    LAST.with(|last| {
+        last.resumed.set((0, 0));
+        if last.is_collected.get() && with(Outbox::close).is_some() {
+            last.is_collected.set(false);
         }
     });
 }

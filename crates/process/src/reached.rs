@@ -7,7 +7,7 @@ use hearth_abi::ProcessId;
 use parking_lot::Mutex;
 use std::{
     collections::VecDeque,
-    sync::atomic::Ordering::Relaxed,
+    sync::{OnceLock, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
@@ -16,7 +16,7 @@ const SAID_EVERY: Duration = Duration::from_secs(10);
 
 /// How often which limits were reached. Takes no memory of its own until the first.
 #[derive(Default)]
-pub(crate) struct Reached(Mutex<Option<Box<[Times; Limit::ALL.len()]>>>);
+pub(crate) struct Reached(OnceLock<Box<Mutex<[Times; Limit::ALL.len()]>>>);
 
 #[derive(Clone, Copy, Default)]
 struct Times {
@@ -41,8 +41,7 @@ enum Note {
 
 impl Reached {
     fn with<R>(&self, limit: Limit, f: impl FnOnce(&mut Times) -> R) -> R {
-        let mut all = self.0.lock();
-        f(&mut all.get_or_insert_default()[limit as usize])
+        f(&mut self.0.get_or_init(Box::default).lock()[limit as usize])
     }
 
     fn note(&self, limit: Limit, max: u64, now: Instant) -> Note {
@@ -82,14 +81,14 @@ impl Reached {
 
     /// How often each limit was reached that was.
     pub(crate) fn counts(&self) -> Vec<(Limit, u64)> {
-        let all = self.0.lock();
-        let Some(all) = &*all else { return Vec::new() };
+        let Some(all) = self.0.get() else { return Vec::new() };
+        let all = all.lock();
         let counts = Limit::ALL.into_iter().map(|limit| (limit, all[limit as usize].count));
         counts.filter(|(_, count)| *count > 0).collect()
     }
 
     fn is_empty(&self) -> bool {
-        self.0.lock().is_none()
+        self.0.get().is_none()
     }
 }
 

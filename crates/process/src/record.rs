@@ -6,7 +6,7 @@ use crate::{
     accounts::{Account, Place, Spawned},
     budget::Meter,
     hibernation::Seen,
-    life::{Change, History},
+    life::{Change, History, Wanted},
     lock::{AtomicBool as Flag, AtomicUsize, RwLock},
     log::Log,
     mailbox::Mailbox,
@@ -16,6 +16,7 @@ use crate::{
     scheduler::Slice,
     ties::Tied,
 };
+use bytes::Bytes;
 use futures::task::AtomicWaker;
 use hearth_abi::{LumpId, PeerId, ProcessId};
 use parking_lot::Mutex;
@@ -25,7 +26,7 @@ use std::{
         Arc, OnceLock,
         atomic::{
             AtomicBool, AtomicU8, AtomicU64,
-            Ordering::{Acquire, Relaxed},
+            Ordering::{Acquire, Relaxed, Release},
         },
     },
     time::SystemTime,
@@ -188,13 +189,12 @@ pub(crate) struct Process {
     pub(crate) is_over: AtomicBool,
     /// Whether another process begins in its place.
     pub(crate) is_restarting: AtomicBool,
-    pub(crate) spec: Arc<Spec>,
+    pub(crate) spec: Given,
     /// Links and monitors, once there are any. How it is locked is written in `ties`.
     pub(crate) ties: Mutex<Option<Box<Tied>>>,
     pub(crate) names: Named,
     pub(crate) log: Log,
-    /// What runs as it, and what may run again, while the former is on trial.
-    pub(crate) runs: Mutex<(Arc<Run>, Option<Arc<Run>>)>,
+    pub(crate) runs: Mutex<Runs>,
     /// Once it has had other code.
     pub(crate) history: Mutex<Option<Box<History>>>,
     pub(crate) memory_bytes: AtomicU64,
@@ -202,12 +202,59 @@ pub(crate) struct Process {
     pub(crate) started_at: SystemTime,
     /// What it has spawned, once it has.
     pub(crate) spawned: OnceLock<Arc<Spawned>>,
-    /// Given back at its end.
-    pub(crate) place: Mutex<Option<Place>>,
     pub(crate) reached: Reached,
-    pub(crate) end: OnceLock<Arc<ExitReason>>,
+    /// Whether [`Runs::end`] may be told.
+    pub(crate) has_ended: AtomicBool,
     /// Told when it has started, when a run of it is over, and when it has ended.
     pub(crate) changed: Notify,
+}
+
+/// What it was spawned from, but for its code.
+#[derive(Clone)]
+pub(crate) struct Given {
+    pub(crate) parent: Option<ProcessId>,
+    pub(crate) name: Option<String>,
+    pub(crate) args: Bytes,
+    pub(crate) limits: Limits,
+}
+
+/// What runs as a process, and what is to.
+pub(crate) struct Runs {
+    pub(crate) current: Arc<Run>,
+    /// What may run again, while the other is on trial.
+    pub(crate) before: Option<Arc<Run>>,
+    /// New code that it has yet to take.
+    pub(crate) wanted: Option<Box<Wanted>>,
+    /// Its place among others. Given back at its end, after which no new code is taken.
+    pub(crate) place: Option<Place>,
+    /// Why it has ended, as of [`ExitReason::unless_plain`], once it has no place.
+    pub(crate) end: Option<Arc<ExitReason>>,
+}
+
+impl Runs {
+    /// New code is to be taken; `false` if the process ends, and it was dropped.
+    pub(crate) fn want(&mut self, wanted: Wanted) -> bool {
+        let is_there = self.place.is_some();
+        if is_there {
+            self.wanted = Some(Box::new(wanted));
+        }
+        is_there
+    }
+
+    /// New code runs, and what ran may run again.
+    pub(crate) fn begin_trial(&mut self, run: Arc<Run>) {
+        self.before = Some(std::mem::replace(&mut self.current, run));
+    }
+
+    /// What ran before runs again.
+    pub(crate) fn go_back(&mut self, run: Arc<Run>) {
+        (self.current, self.before) = (run, None);
+    }
+
+    /// What runs, and what may run again.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Run>> {
+        std::iter::once(&self.current).chain(&self.before)
+    }
 }
 
 /// Whether the process is to end, and how its task, or the thread that its call waits on, is woken for that.
@@ -243,7 +290,7 @@ fn about_now() -> SystemTime {
 }
 
 impl Process {
-    pub(crate) fn new(id: ProcessId, spec: Arc<Spec>, place: Place, run: Arc<Run>) -> Process {
+    pub(crate) fn new(id: ProcessId, spec: Given, place: Place, run: Arc<Run>) -> Process {
         let meter = Meter::new(spec.limits.cpu_percent, place.account());
         Process {
             id,
@@ -254,7 +301,13 @@ impl Process {
             traps_exits: AtomicBool::new(false),
             names: Named::new(spec.name.clone()),
             log: Log::default(),
-            runs: Mutex::new((run, None)),
+            runs: Mutex::new(Runs {
+                current: run,
+                before: None,
+                wanted: None,
+                place: Some(place),
+                end: None,
+            }),
             history: Mutex::default(),
             change: Change::default(),
             state: AtomicU8::new(State::Starting as u8),
@@ -266,10 +319,9 @@ impl Process {
             seen: Seen::default(),
             received: AtomicU64::new(0),
             spawned: OnceLock::new(),
-            place: Mutex::new(Some(place)),
             reached: Reached::default(),
             kill: Kill::default(),
-            end: OnceLock::new(),
+            has_ended: AtomicBool::new(false),
             changed: Notify::new(),
             spec,
         }
@@ -278,7 +330,7 @@ impl Process {
     pub(crate) fn kill(&self, reason: ExitReason) {
         // The first reason counts.
         let _ = self.kill.reason.set(Box::new(reason));
-        self.kill.asked.store(true, std::sync::atomic::Ordering::Release);
+        self.kill.asked.store(true, Release);
         self.look_around();
     }
 
@@ -289,8 +341,30 @@ impl Process {
             if self.has_started.load(Acquire) {
                 return Ok(());
             }
-            if let Some(reason) = self.end.get() {
-                return Err((**reason).clone());
+            if let Some(reason) = self.end() {
+                return Err(reason);
+            }
+            changed.await;
+        }
+    }
+
+    /// Why it has ended, once it has.
+    fn end(&self) -> Option<ExitReason> {
+        self.has_ended.load(Acquire).then(|| ExitReason::or_plain(self.runs.lock().end.as_ref()).clone())
+    }
+
+    /// The end may be told.
+    pub(crate) fn tell_end(&self) {
+        self.has_ended.store(true, Release);
+        self.changed.notify_waiters();
+    }
+
+    /// Resolves when it has ended.
+    pub(crate) async fn ends(&self) -> ExitReason {
+        loop {
+            let changed = self.changed.notified();
+            if let Some(reason) = self.end() {
+                return reason;
             }
             changed.await;
         }
@@ -311,13 +385,14 @@ impl Process {
 
     /// What runs as it now.
     pub(crate) fn current(&self) -> Arc<Run> {
-        self.runs.lock().0.clone()
+        self.runs.lock().current.clone()
     }
 
     /// What it would be spawned from as it is now.
     pub(crate) fn spec_now(&self) -> Spec {
         let Code { program, module, origin } = self.current().code.clone();
-        Spec { program, module, origin, ..(*self.spec).clone() }
+        let Given { parent, name, args, limits } = self.spec.clone();
+        Spec { program, module, origin, parent, name, args, limits }
     }
 
     fn state(&self) -> State {

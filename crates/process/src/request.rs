@@ -11,7 +11,10 @@ use hearth_abi::{
     Errno, ProcessId,
     signal::{BODY_LEN_MAX, Header, Kind},
 };
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::sync::{
+    Arc,
+    atomic::Ordering::{Acquire, Relaxed},
+};
 use tokio::sync::oneshot;
 
 /// The answer to a request.
@@ -94,7 +97,7 @@ impl ReplyTo {
         };
         loop {
             let changed = process.changed.notified();
-            if process.end.get().is_some() || run.is_shut() {
+            if process.has_ended.load(Acquire) || run.is_shut() {
                 return;
             }
             changed.await;

@@ -10,7 +10,7 @@ use crate::{
     life::{self, ReplaceError},
     names::Names,
     reached::Unsaid,
-    record::{Directory, Process},
+    record::{Directory, Given, Process},
     registry::{self, Refused},
     run::{Code, Run},
     scheduler::Scheduler,
@@ -27,8 +27,11 @@ use parking_lot::Mutex;
 use std::{
     collections::{HashMap, VecDeque},
     sync::{
-        Arc, LazyLock, Weak,
-        atomic::Ordering::{AcqRel, Acquire, Release},
+        Arc, Weak,
+        atomic::{
+            AtomicU64,
+            Ordering::{AcqRel, Acquire, Relaxed, Release},
+        },
     },
     time::{Duration, Instant},
 };
@@ -226,25 +229,26 @@ pub(crate) struct Inner {
     pub(crate) claim_time_max: Duration,
     pub(crate) unclaimed: Unclaimed,
     pub(crate) host: Arc<dyn Host>,
-    serials: Mutex<Serials>,
+    serials: Serials,
     pub(crate) directory: Directory,
     ended: Mutex<Ended>,
     /// Told when a process has left the table while the peer shuts down.
     left: Notify,
 }
 
+/// Numbers of processes.
 struct Serials {
-    next: u64,
-    durable: u64,
+    next: AtomicU64,
+    /// Those below may be given out.
+    durable: AtomicU64,
+    /// Held by who moves that on.
+    moving: Mutex<()>,
 }
-
-/// Why most processes end.
-static NORMAL: LazyLock<Arc<ExitReason>> = LazyLock::new(|| Arc::new(ExitReason::normal()));
 
 /// Those who have ended lately.
 #[derive(Default)]
 struct Ended {
-    /// Who, and why; `None` is a normal end. A ring of [`REASONS_KEPT`], in which to look takes a while, for few do, and to
+    /// Who, and why, as of [`ExitReason::unless_plain`]. A ring of [`REASONS_KEPT`], in which to look takes a while, for few do, and to
     /// note does not.
     reasons: Vec<(u64, Option<Arc<ExitReason>>)>,
     next: usize,
@@ -265,9 +269,9 @@ impl Ended {
     }
 
     /// Why it has ended, if that is remembered.
-    fn reason(&self, id: ProcessId) -> Option<Arc<ExitReason>> {
+    fn reason(&self, id: ProcessId) -> Option<ExitReason> {
         let (_, reason) = self.reasons.iter().rev().find(|(ended, _)| *ended == id.to_bits())?;
-        Some(reason.as_ref().unwrap_or(&NORMAL).clone())
+        Some(ExitReason::or_plain(reason.as_ref()).clone())
     }
 }
 
@@ -295,7 +299,7 @@ impl Processes {
             claim_time_max: config.claim_time_max,
             unclaimed: Unclaimed::default(),
             host,
-            serials: Mutex::new(Serials { next: first, durable: first }),
+            serials: Serials { next: first.into(), durable: first.into(), moving: Mutex::default() },
             directory: Directory::new(),
             ended: Mutex::default(),
             left: Notify::new(),
@@ -328,7 +332,7 @@ impl Processes {
     /// # Errors
     /// See [`SpawnError`].
     pub fn spawn(&self, spec: Spec) -> Result<ProcessId, SpawnError> {
-        self.begin(spec, None).map(|begun| begun.id())
+        self.0.spawn(spec, None, None, |process| process.id)
     }
 
     /// Spawns a process that is linked with, or monitored by, the one that spawns it before it runs: that
@@ -337,7 +341,7 @@ impl Processes {
     /// # Errors
     /// See [`SpawnError`].
     pub fn spawn_tied(&self, spec: Spec, bond: Bond) -> Result<ProcessId, SpawnError> {
-        self.begin(spec, Some(bond)).map(|begun| begun.id())
+        self.0.spawn(spec, None, Some(bond), |process| process.id)
     }
 
     /// As [`Processes::spawn`], or [`Processes::spawn_tied`] if there is a bond, for those who wait until it has started.
@@ -345,7 +349,7 @@ impl Processes {
     /// # Errors
     /// See [`SpawnError`].
     pub fn begin(&self, spec: Spec, bond: Option<Bond>) -> Result<Begun, SpawnError> {
-        self.0.spawn(Arc::new(spec), None, bond).map(Begun)
+        self.0.spawn(spec, None, bond, |process| Begun(process.clone()))
     }
 
     /// Whoever has asked for a process of this peer, to be tied to it, has an error for an answer: a process that was to be
@@ -443,7 +447,7 @@ impl Processes {
             return self.0.restart(&process);
         }
         let ended = self.0.ended.lock().logs.get(&who).cloned().ok_or(SpawnError::NotFound)?;
-        self.0.spawn(Arc::new(ended.spec_now()), Some(who), None).map(|process| process.id)
+        self.0.spawn(ended.spec_now(), Some(who), None, |process| process.id)
     }
 
     /// The same for a process that has not ended and is not about to: nothing comes to life by it that was not alive,
@@ -569,21 +573,15 @@ impl Processes {
     /// Resolves when the process has ended; at once if it had, or never was. Reasons are remembered
     /// for the last 4096 processes.
     pub async fn exited(&self, id: ProcessId) -> ExitReason {
-        if let Some(process) = self.0.directory.get(id) {
-            loop {
-                let changed = process.changed.notified();
-                if let Some(reason) = process.end.get() {
-                    return (**reason).clone();
-                }
-                changed.await;
-            }
+        match self.0.directory.get(id) {
+            Some(process) => process.ends().await,
+            None => self.0.reason(id),
         }
-        self.0.reason(id)
     }
 
     /// Why a process ended, if it did and that is remembered.
     pub fn ended(&self, id: ProcessId) -> Option<ExitReason> {
-        self.0.ended.lock().reason(id).map(|reason| (*reason).clone())
+        self.0.ended.lock().reason(id)
     }
 
     /// Kills all processes and spawns no more. Waits until they are gone, for 5 seconds at most.
@@ -608,12 +606,14 @@ impl Processes {
 }
 
 impl Inner {
-    fn spawn(
+    /// Spawns a process, and returns what `f` makes of it before it has run.
+    fn spawn<R>(
         self: &Arc<Self>,
-        spec: Arc<Spec>,
+        spec: Spec,
         instead_of: Option<ProcessId>,
         bond: Option<Bond>,
-    ) -> Result<Arc<Process>, SpawnError> {
+        f: impl FnOnce(&Arc<Process>) -> R,
+    ) -> Result<R, SpawnError> {
         if self.directory.is_closed() {
             return Err(SpawnError::ShuttingDown);
         }
@@ -623,11 +623,16 @@ impl Inner {
         if let Some(name) = &spec.name {
             Names::check(name)?;
         }
-        let place = self.take_place(&spec, instead_of)?;
+        let mut place = self.take_place(&spec, instead_of)?;
         let id = self.next_id()?;
-        let code = Code { program: spec.program.clone(), module: spec.module, origin: spec.origin };
-        let run = Arc::new(Run::new(code));
-        let process = Arc::new(Process::new(id, spec, place, run.clone()));
+        let Spec { program, module, origin, parent, name, args, limits } = spec;
+        let may_fail = name.is_some() || bond.is_some();
+        if !may_fail {
+            place.settle();
+        }
+        let run = Arc::new(Run::new(Code { program, module, origin }));
+        let given = Given { parent, name, args, limits };
+        let process = Arc::new(Process::new(id, given, place, run.clone()));
         let name = process.spec.name.as_deref();
         registry::enter(&self.directory, &self.names, &process, name, instead_of).map_err(|refused| {
             match refused {
@@ -642,11 +647,12 @@ impl Inner {
             self.withdraw(&process);
             return Err(SpawnError::NotTied(errno));
         }
-        if let Some(place) = process.place.lock().as_mut() {
+        if may_fail && let Some(place) = process.runs.lock().place.as_mut() {
             place.settle();
         }
-        life::begin(self, process.clone(), run);
-        Ok(process)
+        let result = f(&process);
+        life::begin(self, process, run);
+        Ok(result)
     }
 
     /// Takes back a process that has not run. It leaves no trace but its number; who has found it meanwhile, and waits
@@ -656,9 +662,13 @@ impl Inner {
         process.mailbox.close();
         let tied = self.end_ties(process, &reason);
         registry::leave(&self.directory, &self.names, &**process);
-        drop(process.place.lock().take());
-        let _ = process.end.set(Arc::new(reason.clone()));
-        process.changed.notify_waiters();
+        let place = {
+            let mut runs = process.runs.lock();
+            runs.end = reason.clone().unless_plain();
+            runs.place.take()
+        };
+        drop(place);
+        process.tell_end();
         if let Some(tied) = tied {
             self.untie(id, &tied, &reason);
         }
@@ -680,8 +690,7 @@ impl Inner {
         if process.is_restarting.swap(true, AcqRel) {
             return Err(SpawnError::NotFound);
         }
-        let spawned = self.spawn(Arc::new(process.spec_now()), Some(process.id), None);
-        let spawned = spawned.map(|new| new.id);
+        let spawned = self.spawn(process.spec_now(), Some(process.id), None, |new| new.id);
         match spawned {
             Ok(new) => process.kill(ExitReason::new(ExitKind::Killed, format!("restarted as {new}"))),
             Err(_) => process.is_restarting.store(false, Release),
@@ -690,18 +699,28 @@ impl Inner {
     }
 
     fn next_id(&self) -> Result<ProcessId, SpawnError> {
-        let mut serials = self.serials.lock();
-        let id = ProcessId::new(self.peer, serials.next).ok_or(SpawnError::SerialsUsedUp)?;
-        if serials.next >= serials.durable {
-            let reached = serials.durable + SERIAL_BLOCK;
+        let Serials { next, durable, moving } = &self.serials;
+        loop {
+            // One that was taken when there were no more is left out.
+            if next.load(Relaxed) < durable.load(Acquire) {
+                let serial = next.fetch_add(1, Relaxed);
+                if serial < durable.load(Acquire) {
+                    return ProcessId::new(self.peer, serial).ok_or(SpawnError::SerialsUsedUp);
+                }
+            }
+            let _moving = moving.lock();
+            let (next, mark) = (next.load(Relaxed), durable.load(Acquire));
+            if next < mark {
+                continue;
+            }
+            ProcessId::new(self.peer, next).ok_or(SpawnError::SerialsUsedUp)?;
+            let reached = next.max(mark) + SERIAL_BLOCK;
             self.host.serial_reached(reached).map_err(|error| {
                 tracing::error!("the mark of process numbers cannot be written: {error}");
                 SpawnError::SerialsNotKept
             })?;
-            serials.durable = reached;
+            durable.store(reached, Release);
         }
-        serials.next += 1;
-        Ok(id)
     }
 
     fn push(&self, to: ProcessId, signal: impl FnOnce() -> Signal) -> Result<(), SendError> {
@@ -747,31 +766,32 @@ impl Inner {
 
     fn reason(&self, id: ProcessId) -> ExitReason {
         let remembered = self.ended.lock().reason(id);
-        remembered
-            .map(Arc::unwrap_or_clone)
-            .unwrap_or_else(|| ExitReason::new(ExitKind::Error, "no such process"))
+        remembered.unwrap_or_else(|| ExitReason::new(ExitKind::Error, "no such process"))
     }
 
     /// What is to be done when a process has ended.
     pub(crate) fn finish(&self, process: &Arc<Process>, reason: ExitReason) {
         let id = process.id;
-        let is_plain = reason.is_plain();
-        let reason = if is_plain { NORMAL.clone() } else { Arc::new(reason) };
+        let kept = reason.unless_plain();
+        let reason = ExitReason::or_plain(kept.as_ref());
         // Its record may be kept for long.
         process.slice.finish();
         process.mailbox.close();
         // Whoever wants to be tied to it from here on learns that there is no such process.
-        let tied = self.end_ties(process, &reason);
-        {
-            let runs = process.runs.lock();
-            let (current, before) = &*runs;
-            std::iter::once(current).chain(before).for_each(|run| run.stop_timers(&self.timers));
-        }
-        drop(process.place.lock().take());
+        let tied = self.end_ties(process, reason);
+        let (place, wanted) = {
+            let mut runs = process.runs.lock();
+            runs.all().for_each(|run| run.stop_timers(&self.timers));
+            runs.end = kept.clone();
+            (runs.place.take(), runs.wanted.take())
+        };
+        drop(place);
+        // Whoever waits for new code of it learns that it has ended.
+        drop(wanted);
         process.say_all_reached();
         let tell = !reason.is_normal() || !process.log.is_empty();
         if tell {
-            let (level, text) = match &*reason {
+            let (level, text) = match reason {
                 reason if reason.is_normal() => (Level::Info, "ended".to_owned()),
                 ExitReason { text, kind: ExitKind::Shutdown, .. } => (Level::Info, format!("ended: {text}")),
                 ExitReason { text, backtrace: None, .. } => (Level::Error, format!("ended: {text}")),
@@ -783,7 +803,7 @@ impl Inner {
         }
         {
             let mut ended = self.ended.lock();
-            ended.note(id, (!is_plain).then(|| reason.clone()));
+            ended.note(id, kept.clone());
             if tell {
                 ended.logs.insert(id, process.clone());
                 ended.logs_order.push_back(id);
@@ -795,9 +815,7 @@ impl Inner {
             }
         }
         registry::leave(&self.directory, &self.names, &**process);
-        // The end is set once, here.
-        let reason = process.end.get_or_init(|| reason);
-        process.changed.notify_waiters();
+        process.tell_end();
         self.host.exited(id, reason);
         // When its names are free and what it had is given back, so that who is told may begin anew.
         if let Some(tied) = tied {
@@ -837,8 +855,8 @@ async fn run_timers(table: Weak<Inner>) {
         let some_were_due = !due.is_empty();
         for (key, id, tag) in due {
             let Some(process) = strong.directory.get(id) else { continue };
-            let (current, before) = process.runs.lock().clone();
-            for run in std::iter::once(current).chain(before) {
+            let runs: Vec<_> = process.runs.lock().all().cloned().collect();
+            for run in runs {
                 let mut timers = run.timers();
                 // A timer that was replaced or cancelled meanwhile is none.
                 if timers.pending.get(&tag) != Some(&key) {

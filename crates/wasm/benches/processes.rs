@@ -59,7 +59,6 @@ const IMPORTS: &str = r#"
     (import "hearth/1" "self" (func $self (result i64)))
     (import "hearth/1" "args" (func $args (param i32 i32) (result i32)))
     (import "hearth/1" "exit" (func $exit (param i32 i32)))
-    (import "hearth/1" "try_recv" (func $try_recv (param i32 i32) (result i32)))
     (import "hearth/1" "try_recv_many" (func $try_recv_many (param i32 i32) (result i32)))
     (import "hearth/1" "send" (func $send (param i64 i32 i32) (result i32)))
     (import "hearth/1" "spawn" (func $spawn (param i32 i32 i32 i32 i32) (result i64)))
@@ -68,23 +67,34 @@ const IMPORTS: &str = r#"
 
 const BLOCKING: &str = r#"(import "hearth/1/blocking" "recv" (func $recv (param i32 i32 i32) (result i32)))"#;
 
+/// Takes what there is, each signal by `$take`, which gets its place and its length. If all of it took little room there is no
+/// more, or that brings the next turn at once.
+const WAKE: &str = r#"
+    (func (export "wake") (local $at i32) (local $end i32)
+      (loop $more
+        (local.set $at (i32.const 256))
+        (local.set $end (i32.add (local.get $at) (call $try_recv_many (i32.const 256) (i32.const 3840))))
+        (if (i32.lt_s (local.get $at) (local.get $end)) (then
+          (loop $next
+            (call $take (i32.add (local.get $at) (i32.const 8)) (i32.load (local.get $at)))
+            (local.set $at (i32.add (local.get $at) (i32.add (i32.const 8)
+              (i32.and (i32.add (i32.load (local.get $at)) (i32.const 7)) (i32.const -8)))))
+            (br_if $next (i32.lt_u (local.get $at) (local.get $end))))
+          (br_if $more (i32.gt_u (local.get $end) (i32.const 2048)))))))"#;
+
 /// Sends back what it gets.
 const ECHO: &str = r#"(func (export "start"))
-    (func (export "wake") (loop $next
-      (if (i32.gt_s (call $try_recv (i32.const 64) (i32.const 64)) (i32.const 0)) (then
-        (drop (call $send (i64.load (i32.const 72)) (i32.const 88) (i32.const 16)))
-        (br $next)))))"#;
+    (func $take (param $at i32) (param $len i32)
+      (drop (call $send (i64.load offset=8 (local.get $at)) (i32.add (local.get $at) (i32.const 24)) (i32.const 16))))"#;
 
 /// Arguments: peer, count. Plays with the peer and ends.
 const PING: &str = r#"
     (func $ping (drop (call $send (i64.load (i32.const 4)) (i32.const 4) (i32.const 16))))
     (func (export "start") (drop (call $args (i32.const 0) (i32.const 64))) (call $ping))
-    (func (export "wake") (loop $next
-      (if (i32.gt_s (call $try_recv (i32.const 64) (i32.const 64)) (i32.const 0)) (then
-        (i64.store (i32.const 12) (i64.sub (i64.load (i32.const 12)) (i64.const 1)))
-        (if (i64.eqz (i64.load (i32.const 12))) (then (call $exit (i32.const 0) (i32.const 0))))
-        (call $ping)
-        (br $next)))))"#;
+    (func $take (param $at i32) (param $len i32)
+      (i64.store (i32.const 12) (i64.sub (i64.load (i32.const 12)) (i64.const 1)))
+      (if (i64.eqz (i64.load (i32.const 12))) (then (call $exit (i32.const 0) (i32.const 0))))
+      (call $ping))"#;
 
 const ECHO_BLOCKING: &str = r#"(func (export "start") (loop $next
       (drop (call $recv (i32.const 64) (i32.const 64) (i32.const -1)))
@@ -102,15 +112,12 @@ const PING_BLOCKING: &str = r#"
 /// A message of 8 bytes tells the next of the ring; one of 16 is passed on until its number is 0.
 const NODE: &str = r#"(global $next (mut i64) (i64.const 0))
     (func (export "start"))
-    (func (export "wake") (local $len i32) (loop $again
-      (local.set $len (call $try_recv (i32.const 64) (i32.const 64)))
-      (if (i32.eq (local.get $len) (i32.const 32)) (then
-        (global.set $next (i64.load (i32.const 88))) (br $again)))
-      (if (i32.eq (local.get $len) (i32.const 40)) (then
-        (if (i64.eqz (i64.load (i32.const 88))) (then (call $exit (i32.const 0) (i32.const 0))))
-        (i64.store (i32.const 88) (i64.sub (i64.load (i32.const 88)) (i64.const 1)))
-        (drop (call $send (global.get $next) (i32.const 88) (i32.const 16)))
-        (br $again)))))"#;
+    (func $take (param $at i32) (param $len i32) (local $number i64)
+      (local.set $number (i64.load offset=24 (local.get $at)))
+      (if (i32.eq (local.get $len) (i32.const 32)) (then (global.set $next (local.get $number)) (return)))
+      (if (i64.eqz (local.get $number)) (then (call $exit (i32.const 0) (i32.const 0))))
+      (i64.store offset=24 (local.get $at) (i64.sub (local.get $number) (i64.const 1)))
+      (drop (call $send (global.get $next) (i32.add (local.get $at) (i32.const 24)) (i32.const 16))))"#;
 
 /// Arguments: receiver, count. Sends so many messages and ends.
 const FLOOD: &str = r#"
@@ -120,20 +127,12 @@ const FLOOD: &str = r#"
         (i64.store (i32.const 12) (i64.sub (i64.load (i32.const 12)) (i64.const 1)))
         (br_if $next (i64.ne (i64.load (i32.const 12)) (i64.const 0)))))"#;
 
-/// Arguments: nothing, count. Takes so many messages, as many at a time as there are, and ends.
+/// Arguments: nothing, count. Takes so many messages and ends.
 const COUNT: &str = r#"
     (func (export "start") (drop (call $args (i32.const 0) (i32.const 64))))
-    (func (export "wake") (local $at i32) (local $end i32) (loop $more
-      (local.set $at (i32.const 4096))
-      (local.set $end (i32.add (local.get $at) (call $try_recv_many (i32.const 4096) (i32.const 4096))))
-      (if (i32.gt_s (local.get $end) (local.get $at)) (then
-        (loop $next
-          (i64.store (i32.const 12) (i64.sub (i64.load (i32.const 12)) (i64.const 1)))
-          (if (i64.eqz (i64.load (i32.const 12))) (then (call $exit (i32.const 0) (i32.const 0))))
-          (local.set $at (i32.add (local.get $at) (i32.add (i32.const 8)
-            (i32.and (i32.add (i32.load (local.get $at)) (i32.const 7)) (i32.const -8)))))
-          (br_if $next (i32.lt_u (local.get $at) (local.get $end))))
-        (br $more)))))"#;
+    (func $take (param $at i32) (param $len i32)
+      (i64.store (i32.const 12) (i64.sub (i64.load (i32.const 12)) (i64.const 1)))
+      (if (i64.eqz (i64.load (i32.const 12))) (then (call $exit (i32.const 0) (i32.const 0)))))"#;
 
 /// Arguments: the parent. Says that it lives, and ends.
 const CHILD: &str = r#"
@@ -154,14 +153,12 @@ const PARENT: &str = r#"(global $waves (mut i64) (i64.const 0)) (global $left (m
       (i32.store (i32.const 100) (i32.const 8))
       (i64.store (i32.const 104) (call $self))
       (call $wave))
-    (func (export "wake") (loop $next
-      (if (i32.gt_s (call $try_recv (i32.const 200) (i32.const 64)) (i32.const 0)) (then
-        (global.set $left (i32.sub (global.get $left) (i32.const 1)))
-        (if (i32.eqz (global.get $left)) (then
-          (global.set $waves (i64.sub (global.get $waves) (i64.const 1)))
-          (if (i64.eqz (global.get $waves)) (then (call $exit (i32.const 0) (i32.const 0))))
-          (call $wave)))
-        (br $next)))))"#;
+    (func $take (param $at i32) (param $len i32)
+      (global.set $left (i32.sub (global.get $left) (i32.const 1)))
+      (if (i32.eqz (global.get $left)) (then
+        (global.set $waves (i64.sub (global.get $waves) (i64.const 1)))
+        (if (i64.eqz (global.get $waves)) (then (call $exit (i32.const 0) (i32.const 0))))
+        (call $wave))))"#;
 
 /// Arguments: peer, count. As `PING`, and counts how long each round took: in eighths of powers of two of nanoseconds, as
 /// 4096 bytes of `i64`, which it sends to the process that comes third. A message from that one begins it.
@@ -178,17 +175,15 @@ const TIMED: &str = r#"
         (i64.and (i64.shr_u (local.get $ns) (i64.sub (local.get $power) (i64.const 3))) (i64.const 7)))) (i32.const 3))))
       (i64.store (local.get $at) (i64.add (i64.load (local.get $at)) (i64.const 1))))
     (func (export "start") (drop (call $args (i32.const 0) (i32.const 64))))
-    (func (export "wake") (loop $next
-      (if (i32.gt_s (call $try_recv (i32.const 64) (i32.const 64)) (i32.const 0)) (then
-        (if (i64.ne (global.get $then) (i64.const 0)) (then
-          (call $count (i64.sub (call $now) (global.get $then)))
-          (i64.store (i32.const 12) (i64.sub (i64.load (i32.const 12)) (i64.const 1)))))
-        (if (i64.eqz (i64.load (i32.const 12)))
-          (then
-            (drop (call $send (i64.load (i32.const 20)) (i32.const 8192) (i32.const 4096)))
-            (call $exit (i32.const 0) (i32.const 0)))
-          (else (call $ping)))
-        (br $next)))))"#;
+    (func $take (param $at i32) (param $len i32)
+      (if (i64.ne (global.get $then) (i64.const 0)) (then
+        (call $count (i64.sub (call $now) (global.get $then)))
+        (i64.store (i32.const 12) (i64.sub (i64.load (i32.const 12)) (i64.const 1)))))
+      (if (i64.eqz (i64.load (i32.const 12)))
+        (then
+          (drop (call $send (i64.load (i32.const 20)) (i32.const 8192) (i32.const 4096)))
+          (call $exit (i32.const 0) (i32.const 0)))
+        (else (call $ping))))"#;
 
 /// Loops for ever, in one message.
 const LOOP: &str = r#"(func (export "start")) (func (export "wake") (loop $for_ever (br $for_ever)))"#;
@@ -326,7 +321,8 @@ impl World {
 
     fn module(&self, body: &str) -> LumpId {
         let blocking = if body.contains("$recv") { BLOCKING } else { "" };
-        let bytes = wat::parse_str(format!("(module {blocking} {IMPORTS} {body})")).unwrap();
+        let wake = if body.contains("$take") { WAKE } else { "" };
+        let bytes = wat::parse_str(format!("(module {blocking} {IMPORTS} {body} {wake})")).unwrap();
         let id = LumpId(*blake3::hash(&bytes).as_bytes());
         self.peer.lumps.lock().insert(id, bytes.into());
         id
@@ -463,6 +459,9 @@ impl World {
     /// Resident bytes for each of so many parked processes that have answered once, and for each when all hibernate.
     async fn memory(&self, count: usize) -> (u64, u64) {
         let module = self.module(ECHO);
+        // The module is compiled, as that of Erlang is loaded.
+        let first = self.spawn(module, &[]);
+        self.processes.started(first).await.unwrap();
         let before = resident();
         let ids: Vec<_> = (0..count).map(|_| self.spawn(module, &[])).collect();
         // What they send back goes to nobody.

@@ -84,7 +84,7 @@ impl Wasm {
 
     /// The module of this lump as a program. Its bytes are asked for when a process starts.
     pub fn program(&self, module: LumpId) -> Arc<dyn Program> {
-        Arc::new(WasmProgram { wasm: self.0.clone(), module })
+        self.0.modules.program(module, || WasmProgram::new(self.0.clone(), module))
     }
 
     /// Instances whose guests have ended, and which wait to be used again by others of the same modules.

@@ -4,13 +4,18 @@
 use crate::{
     BadExport, LoadError, MissingImport, WasmConfig,
     host::{CALLS, Guest},
+    program::WasmProgram,
     recycle::{self, Recycling, Spares},
     slab::Memories,
 };
 use bytes::Bytes;
 use hearth_abi::{IMPORT_MODULE, IMPORT_MODULE_BLOCKING, LumpId};
 use parking_lot::Mutex;
-use std::{collections::HashMap, future::Future, sync::Arc};
+use std::{
+    collections::HashMap,
+    future::Future,
+    sync::{Arc, Weak},
+};
 use tokio::sync::{OnceCell, Semaphore};
 use wasmtime::{Engine, ExternType, FuncType, InstancePre, Linker, Module};
 
@@ -31,6 +36,16 @@ pub(crate) struct Compiled {
 
 type Cell = Arc<OnceCell<Arc<Compiled>>>;
 
+/// What is kept of one module.
+#[derive(Default)]
+struct Entry {
+    cell: Cell,
+    /// When it was last used, by the count of uses.
+    used: u64,
+    /// What its processes are spawned from. It owns the engine, and so these modules.
+    program: Weak<WasmProgram>,
+}
+
 pub(crate) struct Modules {
     engine: Engine,
     linker: Arc<Linker<Guest>>,
@@ -44,8 +59,19 @@ pub(crate) struct Modules {
 
 #[derive(Default)]
 struct Cache {
-    entries: HashMap<LumpId, (Cell, u64)>,
+    // Ids are hashes, but those who choose what is hashed are strangers.
+    entries: HashMap<LumpId, Entry, foldhash::fast::RandomState>,
     uses: u64,
+}
+
+impl Cache {
+    /// The entry of a module that is used now.
+    fn used(&mut self, id: LumpId) -> Option<&mut Entry> {
+        let entry = self.entries.get_mut(&id)?;
+        self.uses += 1;
+        entry.used = self.uses;
+        Some(entry)
+    }
 }
 
 impl Modules {
@@ -97,27 +123,33 @@ impl Modules {
 
     /// The module, if it is compiled.
     pub(crate) fn cached(&self, id: LumpId) -> Option<Arc<Compiled>> {
+        self.cache.lock().used(id)?.cell.get().cloned()
+    }
+
+    /// What processes of the module are spawned from: the same as for the others, as long as there are any.
+    pub(crate) fn program(&self, id: LumpId, new: impl FnOnce() -> WasmProgram) -> Arc<WasmProgram> {
         let mut cache = self.cache.lock();
-        let now = cache.uses + 1;
-        let (cell, used) = cache.entries.get_mut(&id)?;
-        let compiled = cell.get()?.clone();
-        *used = now;
-        cache.uses = now;
-        Some(compiled)
+        // Nothing is kept of what is not being loaded.
+        let Some(entry) = cache.used(id) else { return Arc::new(new()) };
+        entry.program.upgrade().unwrap_or_else(|| {
+            let program = Arc::new(new());
+            entry.program = Arc::downgrade(&program);
+            program
+        })
     }
 
     fn cell(&self, id: LumpId) -> Cell {
         let mut cache = self.cache.lock();
         cache.uses += 1;
         let now = cache.uses;
-        let (cell, used) = cache.entries.entry(id).or_default();
-        *used = now;
-        cell.clone()
+        let entry = cache.entries.entry(id).or_default();
+        entry.used = now;
+        entry.cell.clone()
     }
 
     fn forget(&self, id: LumpId, cell: &Cell) {
         let mut cache = self.cache.lock();
-        if cache.entries.get(&id).is_some_and(|(kept, _)| Arc::ptr_eq(kept, cell) && !kept.initialized()) {
+        if cache.entries.get(&id).is_some_and(|kept| Arc::ptr_eq(&kept.cell, cell) && !cell.initialized()) {
             cache.entries.remove(&id);
         }
     }
@@ -127,12 +159,12 @@ impl Modules {
     fn trim(&self) {
         let mut cache = self.cache.lock();
         // Whoever began one of these was killed meanwhile.
-        cache.entries.retain(|_, (cell, _)| cell.initialized() || Arc::strong_count(cell) > 1);
-        let size = |(cell, _): &(Cell, u64)| cell.get().map_or(0, |compiled| compiled.code_bytes);
+        cache.entries.retain(|_, entry| entry.cell.initialized() || Arc::strong_count(&entry.cell) > 1);
+        let size = |entry: &Entry| entry.cell.get().map_or(0, |compiled| compiled.code_bytes);
         let mut bytes: usize = cache.entries.values().map(size).sum();
         while bytes > self.cache_bytes || cache.entries.len() > MODULES_KEPT {
-            let oldest = cache.entries.iter().filter(|(_, (cell, _))| cell.initialized());
-            let Some(id) = oldest.min_by_key(|(_, (_, used))| *used).map(|(id, _)| *id) else { return };
+            let oldest = cache.entries.iter().filter(|(_, entry)| entry.cell.initialized());
+            let Some(id) = oldest.min_by_key(|(_, entry)| entry.used).map(|(id, _)| *id) else { return };
             if let Some(entry) = cache.entries.remove(&id) {
                 bytes -= size(&entry);
             }

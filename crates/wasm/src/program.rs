@@ -12,26 +12,46 @@ use crate::{
 };
 use hearth_abi::LumpId;
 use hearth_process::{Aside, Context, ExitKind, ExitReason, Program, State, Tick, Turn, Turns, Work};
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, OnceLock, Weak},
+};
 use wasmtime::{Instance, Store, TypedFunc, UpdateDeadline};
 
 /// The module of one lump.
 pub(crate) struct WasmProgram {
-    pub(crate) wasm: Arc<Inner>,
-    pub(crate) module: LumpId,
+    wasm: Arc<Inner>,
+    module: LumpId,
+    /// What was found in the cache the first time, which may have dropped it since.
+    compiled: OnceLock<Weak<Compiled>>,
+}
+
+impl WasmProgram {
+    pub(crate) fn new(wasm: Arc<Inner>, module: LumpId) -> WasmProgram {
+        WasmProgram { wasm, module, compiled: OnceLock::new() }
+    }
+
+    /// The module, if it is compiled.
+    fn compiled(&self) -> Option<Arc<Compiled>> {
+        if let Some(compiled) = self.compiled.get().and_then(Weak::upgrade) {
+            return Some(compiled);
+        }
+        let compiled = self.wasm.modules.cached(self.module)?;
+        let _ = self.compiled.set(Arc::downgrade(&compiled));
+        Some(compiled)
+    }
 }
 
 impl Program for WasmProgram {
     fn run(self: Arc<Self>, context: Context) -> Work {
-        let (wasm, module) = (self.wasm.clone(), self.module);
-        Work::Turns(Box::new(GuestTurns { wasm, module, compiled: None, form: Form::New(context) }))
+        Work::Turns(Box::new(GuestTurns { program: self, compiled: None, form: Form::New(context) }))
     }
 }
 
 /// A guest between its turns.
 struct GuestTurns {
-    wasm: Arc<Inner>,
-    module: LumpId,
+    program: Arc<WasmProgram>,
     /// Its module, once it was needed.
     compiled: Option<Arc<Compiled>>,
     form: Form,
@@ -60,7 +80,7 @@ pub(crate) struct Live {
 
 impl Turns for GuestTurns {
     fn stack_bytes(&self) -> usize {
-        self.wasm.stack_bytes
+        self.program.wasm.stack_bytes
     }
 
     fn turn(&mut self) -> Turn {
@@ -69,14 +89,14 @@ impl Turns for GuestTurns {
             Form::Frozen(frozen) => self.thaw(*frozen).and_then(|live| self.wake_here(live)),
             Form::New(context) => {
                 if self.compiled.is_none() {
-                    self.compiled = self.wasm.modules.cached(self.module);
+                    self.compiled = self.program.compiled();
                 }
                 // Unless the module is at hand, and never waits on its stack.
-                let Some(compiled) = self.compiled.clone().filter(|compiled| !compiled.is_blocking) else {
+                if self.compiled.as_ref().is_none_or(|compiled| compiled.is_blocking) {
                     self.form = Form::New(context);
                     return Turn::Aside;
-                };
-                self.first_here(&compiled, context)
+                }
+                self.first_here(context)
             }
             Form::InTurn => Err(left_in_turn()),
         };
@@ -112,10 +132,10 @@ impl Turns for GuestTurns {
     }
 
     fn hibernate(&mut self) -> bool {
-        let Some(compiled) = self.compiled.clone() else { return false };
-        let (Some(spares), Form::Live(live)) = (&compiled.spares, &mut self.form) else { return false };
+        let GuestTurns { compiled: Some(compiled), form, .. } = self else { return false };
+        let (Some(spares), Form::Live(live)) = (&compiled.spares, &mut *form) else { return false };
         let Some(frozen) = spares.freeze(live) else { return false };
-        let before = std::mem::replace(&mut self.form, Form::Frozen(Box::new(frozen)));
+        let before = std::mem::replace(form, Form::Frozen(Box::new(frozen)));
         if let Form::Live(live) = before
             && spares.has_room()
         {
@@ -141,7 +161,8 @@ impl GuestTurns {
     /// One that hibernates gets an instance again.
     fn thaw(&mut self, Frozen { occupant, image }: Frozen) -> Result<Box<Live>, ExitReason> {
         // What hibernates has a module.
-        let Some(compiled) = self.compiled.clone() else { return Err(left_in_turn()) };
+        let Some(compiled) = &self.compiled else { return Err(left_in_turn()) };
+        let wasm = &self.program.wasm;
         let mut live = match compiled.spares.as_ref().and_then(|spares| spares.spare()) {
             Some(mut live) => {
                 live.store.data_mut().thaw(occupant);
@@ -149,9 +170,9 @@ impl GuestTurns {
             }
             None => {
                 // It has no start function, which could run long, or it would not have been frozen.
-                let mut store = new_store(&self.wasm, Guest::thawing(occupant), true);
+                let mut store = new_store(wasm, Guest::thawing(occupant), true);
                 let instance = compiled.pre.instantiate(&mut store);
-                new_live(&compiled, store, instance)?
+                new_live(compiled, store, instance)?
             }
         };
         live.write(&image).map_err(|error| exit_reason(&error))?;
@@ -161,15 +182,16 @@ impl GuestTurns {
 
     /// Gets its module, which may have to be fetched and compiled.
     async fn load(&mut self, context: &Context) -> Result<(), LoadError> {
-        let GuestTurns { wasm, module, .. } = &*self;
+        let WasmProgram { wasm, module, .. } = &*self.program;
         let caller = Caller { process: context.id(), origin: context.origin() };
         let bytes = async { wasm.services.lump(&caller, *module).await.map_err(LoadError::Missing) };
         self.compiled = Some(wasm.modules.get(*module, bytes).await?);
         Ok(())
     }
 
-    fn first_here(&mut self, compiled: &Compiled, context: Context) -> Turned {
-        let wasm = &self.wasm;
+    fn first_here(&mut self, context: Context) -> Turned {
+        let Some(compiled) = &self.compiled else { return Err(left_in_turn()) };
+        let wasm = &self.program.wasm;
         let taken = match &compiled.spares {
             Some(spares) => spares.take(wasm, context),
             None => Err(context),
@@ -187,14 +209,14 @@ impl GuestTurns {
     }
 
     fn wake_here(&mut self, mut live: Box<Live>) -> Turned {
-        begin_turn(&self.wasm, &mut live.store, true);
+        begin_turn(&self.program.wasm, &mut live.store, true);
         let called = live.wake.as_ref().map(|wake| wake.call(&mut live.store, ()));
         self.after(live, called.unwrap_or(Ok(())))
     }
 
     /// The first turn of a guest that has to be aside. If it waits on its stack it has all its life in it.
     async fn first_aside(&mut self, compiled: &Compiled, context: Context) -> Turned {
-        let wasm = self.wasm.clone();
+        let wasm = self.program.wasm.clone();
         let mut store = new_store(&wasm, Guest::new(wasm.clone(), context.clone()), false);
         let instance = compiled.pre.instantiate_async(&mut store).await;
         let mut live = new_live(compiled, store, instance)?;
@@ -213,7 +235,7 @@ impl GuestTurns {
     }
 
     async fn wake_aside(&mut self, mut live: Box<Live>) -> Turned {
-        begin_turn(&self.wasm, &mut live.store, false);
+        begin_turn(&self.program.wasm, &mut live.store, false);
         let called = match &live.wake {
             Some(wake) => wake.call_async(&mut live.store, ()).await,
             None => Ok(()),

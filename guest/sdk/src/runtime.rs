@@ -473,13 +473,17 @@ fn accept(signal: &[u8]) {
     wakers.into_iter().for_each(Waker::wake);
 }
 
-/// Takes all signals there are.
+/// Takes all signals there are, or nearly: to ask once more takes as long as a short turn, and what is left brings the next turn at
+/// once.
 fn drain(buffer: &mut Vec<u8>) {
-    loop {
-        match sys::check(sys::try_recv_many(buffer)) {
-            Ok(len) if len > buffer.len() => buffer.resize(len, 0),
-            Ok(len) => signal::entries(&buffer[..len]).for_each(accept),
-            Err(_none_now) => break,
+    while let Ok(len) = sys::check(sys::try_recv_many(buffer)) {
+        if len > buffer.len() {
+            buffer.resize(len, 0);
+            continue;
+        }
+        signal::entries(&buffer[..len]).for_each(accept);
+        if len < buffer.len() / 2 {
+            break;
         }
     }
     let lost = with(|runtime| std::mem::take(&mut runtime.messages_lost));
@@ -565,14 +569,8 @@ pub fn wake() {
     if buffer.is_empty() {
         buffer.resize(BUFFER_LEN, 0);
     }
-    loop {
-        drain(&mut buffer);
-        poll_ready();
-        // A task may have run long, or sent to its own process: only an empty mailbox parks.
-        if sys::check(sys::try_recv(&mut [])) == Err(Errno::Again) {
-            break;
-        }
-    }
+    drain(&mut buffer);
+    poll_ready();
     // One of a great signal is not kept.
     if buffer.len() == BUFFER_LEN {
         with(|runtime| runtime.buffer = buffer);

@@ -46,6 +46,8 @@ impl Language {
                 let mut command = Command::new("clang");
                 command.args(["--target=wasm32-unknown-unknown", "-std=c11", "-Wall", "-Wextra", "-Werror"]);
                 command.args(["-O2", "-ffreestanding", "-mbulk-memory", "-nostdlib", "-Wl,--no-entry"]);
+                // They need little stack. What they change lies on one page then, and not on two or three.
+                command.args(["-Wl,--stack-first", "-Wl,-z,stack-size=2048"]);
                 command.arg("-I").arg(sources.join("../../../../guest/c"));
                 command.arg("-o").arg(out).arg("processes.c");
                 command

@@ -100,8 +100,9 @@ HEARTH_EXPORT(start) void start(void) {
 }
 
 HEARTH_EXPORT(wake) void wake(void) {
-    int32_t len;
-    while ((len = hearth_try_recv_many(signals, sizeof signals)) > 0) {
+    /* If all took little room there is no more, or that brings the next turn at once. */
+    int32_t len = sizeof signals;
+    while (len > (int32_t)sizeof signals / 2 && (len = hearth_try_recv_many(signals, sizeof signals)) > 0) {
         const uint64_t *end = signals + len / 8;
         for (uint64_t *entry = signals; entry < end; entry += hearth_entry_len(*entry) / 8)
             take((struct signal *)(entry + 1), *entry);

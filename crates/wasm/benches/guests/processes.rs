@@ -182,12 +182,17 @@ extern "C" fn wake() {
             // SAFETY: the vector is writable for its length.
             let len = unsafe { try_recv_many(signals.as_mut_ptr(), signals.len()) };
             let Some(mut rest) = usize::try_from(len).ok().and_then(|len| signals.get_mut(..len)) else { return };
+            // If all took little room there is no more, or that brings the next turn at once.
+            let is_all = rest.len() < 2048;
             // Before each is its length, and each takes a multiple of eight.
             while rest.len() >= 32 {
                 let len = number(rest, 0) as usize;
                 let (entry, more) = rest.split_at_mut(8 + len.next_multiple_of(8));
                 does.takes(number(entry, 16), &mut entry[32..8 + len]);
                 rest = more;
+            }
+            if is_all {
+                return;
             }
         }
     });

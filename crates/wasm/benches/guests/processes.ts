@@ -108,8 +108,10 @@ export function start(): void {
 }
 
 export function wake(): void {
-  for (;;) {
-    const len = try_recv_many(signals, SIGNALS_LEN);
+  // If all took little room there is no more, or that brings the next turn at once.
+  let len: i32;
+  do {
+    len = try_recv_many(signals, SIGNALS_LEN);
     if (len <= 0) return;
     const end = signals + len;
     for (let entry = signals; entry < end;) {
@@ -117,5 +119,5 @@ export function wake(): void {
       take(entry + 8, len);
       entry += 8 + ((len + 7) & ~7);
     }
-  }
+  } while (len > SIGNALS_LEN / 2);
 }
