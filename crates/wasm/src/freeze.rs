@@ -10,7 +10,7 @@
 use crate::{
     host::Occupant,
     program::Live,
-    recycle::{Original, Spares},
+    recycle::{Original, Spares, addresses},
 };
 use std::ops::Range;
 use wasmtime::Val;
@@ -47,7 +47,7 @@ impl Spares {
         let Live { store, recyclable, .. } = live;
         let recyclable = recyclable.as_ref()?;
         let memory = recyclable.memory().data(&*store);
-        let pages = self.touched().pages(&[memory])?.pop()?;
+        let pages = self.touched().pages(&[addresses(memory)])?.pop()?;
         if pages.len() > PAGES_MAX {
             return None;
         }

@@ -6,7 +6,8 @@
 //! gets it, after all that the guest can have changed is as it was in the beginning:
 //!
 //! - **Memory**: each page that was ever touched has the content of a new instance again. Which were is
-//!   asked of the system (`slab`), for several instances at a time. One whose memory has grown is not kept.
+//!   asked of the system (`slab`), for several instances at a time. One whose memory has grown, as that of most with an
+//!   allocator has, is made as small again as it was.
 //! - **Globals**: those that can change are exported, by names that the module does not use ([`prepare`]), and set.
 //! - **Tables and segments**: a module with an instruction that changes them is not recycled. Neither is one with a
 //!   start function, which would have to run again.
@@ -25,6 +26,7 @@ use parking_lot::Mutex;
 use std::{
     borrow::Cow,
     collections::BTreeMap,
+    ops::Range,
     sync::{Arc, OnceLock},
 };
 use wasm_encoder::{ExportKind, ExportSection, Module, RawSection};
@@ -279,7 +281,7 @@ impl Spares {
     /// Keeps an instance whose guest has ended, or hibernates, if it can be used again.
     pub(crate) fn give(&self, mut live: Box<Live>) {
         let Some(original) = self.original() else { return };
-        if !live.recyclable.as_ref().is_some_and(|recyclable| recyclable.has_size(original, &live.store)) {
+        if !live.recyclable.as_ref().is_some_and(|recyclable| recyclable.may_be_kept(original, &live.store)) {
             return;
         }
         live.store.data_mut().leave();
@@ -305,7 +307,7 @@ impl Spares {
     fn restore(&self, original: &Original, mut left: Vec<Box<Live>>) -> Vec<Box<Live>> {
         left.sort_unstable_by_key(|live| live.memory().as_ptr());
         self.drop_scattered(&mut left);
-        let ranges: Vec<&[u8]> = left.iter().map(|live| live.memory()).collect();
+        let ranges: Vec<_> = left.iter_mut().map(|live| live.range_used()).collect();
         let touched = &self.recycling.touched;
         let Some(pages) = touched.pages(&ranges) else { return Vec::new() };
         let mut pages = pages.iter();
@@ -341,6 +343,16 @@ impl Live {
     fn memory(&self) -> &[u8] {
         self.recyclable.as_ref().map_or(&[], |recyclable| recyclable.memory.data(&self.store))
     }
+
+    /// The addresses of all that its guests can have touched since its slot was taken.
+    fn range_used(&mut self) -> Range<usize> {
+        let Live { store, recyclable, .. } = self;
+        let Some(recyclable) = recyclable else { return 0..0 };
+        let data = recyclable.memory.data(&*store);
+        recyclable.most_bytes = recyclable.most_bytes.max(data.len());
+        let start = data.as_ptr().addr();
+        start..start + recyclable.most_bytes
+    }
 }
 
 impl Drop for Spares {
@@ -368,6 +380,12 @@ impl Original {
     }
 }
 
+/// Where this is.
+pub(crate) fn addresses(data: &[u8]) -> Range<usize> {
+    let Range { start, end } = data.as_ptr_range();
+    start.addr()..end.addr()
+}
+
 /// Whether a global has this value, bit for bit.
 fn is_same(one: &Val, other: &Val) -> bool {
     match (one, other) {
@@ -382,6 +400,8 @@ fn is_same(one: &Val, other: &Val) -> bool {
 /// An instance that can be recycled, with what is needed for it at hand.
 pub(crate) struct Recyclable {
     memory: Memory,
+    /// The most bytes that it ever had. What lies beyond those that it has is zeros, and still holds memory.
+    most_bytes: usize,
     globals: Vec<Global>,
 }
 
@@ -390,7 +410,7 @@ impl Recyclable {
     pub(crate) fn new(recipe: &Recipe, instance: &Instance, store: &mut Store<Guest>) -> Option<Recyclable> {
         let memory = instance.get_memory(&mut *store, "memory")?;
         let globals = recipe.globals.iter().map(|name| instance.get_global(&mut *store, name));
-        Some(Recyclable { memory, globals: globals.collect::<Option<_>>()? })
+        Some(Recyclable { memory, most_bytes: 0, globals: globals.collect::<Option<_>>()? })
     }
 
     pub(crate) fn memory(&self) -> Memory {
@@ -429,7 +449,7 @@ impl Recyclable {
         }
         let page_len = touched.page_len();
         let mut pages = Vec::new();
-        for number in touched.pages(&[data])?.remove(0) {
+        for number in touched.pages(&[addresses(data)])?.remove(0) {
             let page = &data[number * page_len..];
             let page = &page[..page.len().min(page_len)];
             if page.iter().any(|byte| *byte != 0) {
@@ -441,9 +461,9 @@ impl Recyclable {
         (pages.len() <= PAGES_MAX).then_some(Original { memory_bytes, pages, globals })
     }
 
-    /// Whether the memory is as large as that of a new instance: it cannot be made smaller.
-    fn has_size(&self, original: &Original, store: &Store<Guest>) -> bool {
-        self.memory.data_size(store) == original.memory_bytes
+    /// Whether the memory is not too large to be kept.
+    fn may_be_kept(&self, original: &Original, store: &Store<Guest>) -> bool {
+        (original.memory_bytes..=MEMORY_MAX).contains(&self.memory.data_size(store))
     }
 
     /// Makes an instance as it was in the beginning, whose guest has touched these pages; `false` if it is not worth
@@ -455,13 +475,15 @@ impl Recyclable {
         pages: &[usize],
         store: &mut Store<Guest>,
     ) -> bool {
-        if !self.has_size(original, store) || pages.len() > PAGES_MAX {
+        if !self.may_be_kept(original, store) || pages.len() > PAGES_MAX {
             return false;
         }
         let data = self.memory.data_mut(&mut *store);
         let mut originals = original.pages.iter().peekable();
-        for &number in pages {
-            let end = data.len().min((number + 1) * page_len);
+        // What lies beyond its end is new already, but counts.
+        let len = data.len();
+        for &number in pages.iter().take_while(|number| **number * page_len < len) {
+            let end = len.min((number + 1) * page_len);
             let page = &mut data[number * page_len..end];
             match originals.next_if(|(of, _)| *of == number) {
                 Some((_, content)) => page.copy_from_slice(content),
@@ -470,6 +492,9 @@ impl Recyclable {
         }
         // One that was not touched is not there any more: the memory is not what it was taken for.
         if originals.next().is_some() {
+            return false;
+        }
+        if len > original.memory_bytes && !Memories::shrink(&self.memory, store, original.memory_bytes) {
             return false;
         }
         let mut globals = self.globals.iter().zip(&original.globals);

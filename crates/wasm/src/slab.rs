@@ -14,8 +14,20 @@
 
 use parking_lot::Mutex;
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap_anonymous, mprotect, munmap};
-use std::{collections::BTreeSet, fs::File, io, ops::Range, os::unix::fs::FileExt, ptr, sync::Arc};
-use wasmtime::{LinearMemory, MemoryCreator, MemoryType, StackCreator, StackMemory};
+use std::{
+    cell::Cell,
+    collections::BTreeSet,
+    fs::File,
+    io,
+    ops::Range,
+    os::unix::fs::FileExt,
+    ptr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
+use wasmtime::{LinearMemory, MemoryCreator, MemoryType, StackCreator, StackMemory, Store};
 
 /// The system's page size. Larger pages than this are a multiple of it, and all sizes here are
 /// multiples of 64 KiB, the largest page size in use.
@@ -158,25 +170,50 @@ impl Memories {
     /// How far below a memory of so many bytes each of the lowest slots is that it could be in instead, in slots: of so many of
     /// them at most, from the lowest on, as long as they are below it.
     pub(crate) fn free_below(&self, memory: &[u8], most: usize) -> Vec<usize> {
-        let Some(slab) = self.0.iter().find(|slab| slab.slot >= memory.len()) else { return Vec::new() };
         let address = memory.as_ptr() as usize;
-        let state = slab.state.lock();
-        state.free.range(..address).take(most).map(|free| (address - free) / slab.slot).collect()
+        // It may have been larger than it is.
+        for slab in &*self.0 {
+            let state = slab.state.lock();
+            if state.mappings.iter().any(|mapping| mapping.contains(&address)) {
+                let below = state.free.range(..address).take(most);
+                return below.map(|free| (address - free) / slab.slot).collect();
+            }
+        }
+        Vec::new()
+    }
+
+    /// Makes a memory that has grown as small again as it was, for another guest. What lies beyond must be zeros. `false` if the engine
+    /// does not take it.
+    ///
+    /// The engine knows of no way to do that. But it asks for the size whenever it was asked to let a memory grow, be it by
+    /// nothing, and is told another one then. All that it may access is in the slot before and after.
+    pub(crate) fn shrink<T>(memory: &wasmtime::Memory, store: &mut Store<T>, len: usize) -> bool {
+        let address = memory.data_ptr(&*store).addr();
+        SHRINKS.set(Some((address, len)));
+        let asked = memory.grow(&mut *store, 0);
+        SHRINKS.set(None);
+        asked.is_ok() && memory.data_size(&*store) == len && memory.data_ptr(&*store).addr() == address
     }
 
     fn make(&self, len: usize) -> io::Result<SlotMemory> {
         let class = self.0.iter().position(|slab| slab.slot >= len);
         let class = class.ok_or(io::Error::from(io::ErrorKind::OutOfMemory))?;
         let slot = self.0[class].take()?;
-        Ok(SlotMemory { slabs: self.0.clone(), class, address: slot.address, len, used: len })
+        Ok(SlotMemory { slabs: self.0.clone(), class, address: slot.address, len: len.into(), used: len })
     }
+}
+
+thread_local! {
+    /// The address of the memory that is being made smaller on this thread, and its new size.
+    static SHRINKS: Cell<Option<(usize, usize)>> = const { Cell::new(None) };
 }
 
 struct SlotMemory {
     slabs: Arc<[Slab]>,
     class: usize,
     address: usize,
-    len: usize,
+    /// Atomic because it becomes smaller where the memory cannot be had mutably ([`Memories::shrink`]).
+    len: AtomicUsize,
     /// Bytes from the start that may be other than zero.
     used: usize,
 }
@@ -185,7 +222,12 @@ struct SlotMemory {
 // bytes of zeros at first, and moves only in `grow_to`, which needs the memory mutably.
 unsafe impl LinearMemory for SlotMemory {
     fn byte_size(&self) -> usize {
-        self.len
+        if let Some((address, len)) = SHRINKS.get()
+            && address == self.address
+        {
+            self.len.fetch_min(len, Relaxed);
+        }
+        self.len.load(Relaxed)
     }
 
     fn byte_capacity(&self) -> usize {
@@ -197,11 +239,15 @@ unsafe impl LinearMemory for SlotMemory {
             let larger = Memories(self.slabs.clone()).make(new_size)?;
             // SAFETY: both slots are owned, do not overlap, and are at least `len` bytes long.
             unsafe {
-                ptr::copy_nonoverlapping(self.address as *const u8, larger.address as *mut u8, self.len);
+                ptr::copy_nonoverlapping(
+                    self.address as *const u8,
+                    larger.address as *mut u8,
+                    *self.len.get_mut(),
+                );
             }
             *self = larger;
         }
-        self.len = new_size;
+        *self.len.get_mut() = new_size;
         self.used = self.used.max(new_size);
         Ok(())
     }
@@ -240,7 +286,7 @@ unsafe impl MemoryCreator for Memories {
         let mut memory = self
             .make(minimum.max(reserved_size_in_bytes.unwrap_or(0)))
             .map_err(|error| format!("no room for a linear memory: {error}"))?;
-        memory.len = minimum;
+        *memory.len.get_mut() = minimum;
         Ok(Box::new(memory))
     }
 }
@@ -270,22 +316,20 @@ impl Touched {
     /// of their addresses. `None` if the system does not tell.
     ///
     /// Neighbours are asked for together, because to ask at all takes most of the time.
-    pub(crate) fn pages(&self, ranges: &[&[u8]]) -> Option<Vec<Vec<usize>>> {
+    pub(crate) fn pages(&self, ranges: &[Range<usize>]) -> Option<Vec<Vec<usize>>> {
         let mut touched = Vec::with_capacity(ranges.len());
         let mut entries = Vec::new();
         let mut rest = ranges;
         while let Some(first) = rest.first() {
-            let start = self.page_of(first.as_ptr());
-            let near = rest
-                .iter()
-                .take_while(|range| self.page_of(range.as_ptr_range().end) < start + Self::SPAN_MAX);
+            let start = first.start / self.page_len;
+            let near = rest.iter().take_while(|range| range.end / self.page_len < start + Self::SPAN_MAX);
             let (together, further) = rest.split_at(near.count().max(1));
             rest = further;
-            let end = together.last().map_or(start, |last| last.as_ptr_range().end as usize);
+            let end = together.last().map_or(start, |last| last.end);
             entries.resize((end.div_ceil(self.page_len) - start) * ENTRY, 0);
             self.pagemap.read_exact_at(&mut entries, (start * ENTRY) as u64).ok()?;
             for range in together {
-                let at = (self.page_of(range.as_ptr()) - start) * ENTRY;
+                let at = (range.start / self.page_len - start) * ENTRY;
                 let of_range = entries.get(at..at + range.len().div_ceil(self.page_len) * ENTRY)?;
                 let (of_range, _) = of_range.as_chunks::<ENTRY>();
                 let is_there = |(_, entry): &(usize, &[u8; ENTRY])| u64::from_ne_bytes(**entry) & THERE != 0;
@@ -298,10 +342,6 @@ impl Touched {
 
     /// Pages that are asked for together.
     const SPAN_MAX: usize = 1024;
-
-    fn page_of(&self, address: *const u8) -> usize {
-        address as usize / self.page_len
-    }
 }
 
 /// Bytes that tell of one page, as a number in the order of this machine.
@@ -397,6 +437,7 @@ pub(crate) struct NoStack {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
+    use crate::recycle::addresses;
 
     fn bytes(memory: &mut SlotMemory) -> &mut [u8] {
         // SAFETY: the slot is this memory's, and is borrowed mutably.
@@ -467,7 +508,7 @@ mod tests {
         let page = touched.page_len();
         let memories = Memories::new();
         let mut memory = memories.make(256 << 10).unwrap();
-        let pages = |range: &[u8]| touched.pages(&[range]).unwrap().remove(0);
+        let pages = |range: &[u8]| touched.pages(&[addresses(range)]).unwrap().remove(0);
         assert!(pages(bytes(&mut memory)).is_empty());
         bytes(&mut memory)[0] = 1;
         bytes(&mut memory)[3 * page + 7] = 0;
@@ -494,7 +535,7 @@ mod tests {
         for (n, memory) in many.iter_mut().enumerate() {
             bytes(memory)[n % 16 * page] = 1;
         }
-        let ranges: Vec<&[u8]> = many.iter_mut().map(|memory| &*bytes(memory)).collect();
+        let ranges: Vec<_> = many.iter_mut().map(|memory| addresses(bytes(memory))).collect();
         let told = touched.pages(&ranges).unwrap();
         assert_eq!(told, (0..300).map(|n| vec![n % 16]).collect::<Vec<_>>());
         assert!(touched.pages(&[]).unwrap().is_empty());

@@ -9,7 +9,8 @@ use hearth_abi::ProcessId;
 use hearth_process::{ExitKind, Limits, State};
 
 /// Ends with a complaint unless everything is as in a new instance, and then changes it. A message tells it how to go
-/// on: 0 return, 1 end with a reason, 2 trap, 3 take more memory and end, 4 touch very much and end.
+/// on: 0 return, 1 end with a reason, 2 trap, 3 take much more memory and end, 4 touch very much and end, 5 to 7 take some more memory,
+/// which is to be new as well, change some of it and end.
 const CHANGES: &str = r#"
     (data (i32.const 1000) "first") (data (i32.const 40000) "second")
     (global $a (mut i32) (i32.const 7)) (global $b (mut i64) (i64.const -1)) (global $c (mut f64) (f64.const 0.5))
@@ -36,12 +37,25 @@ const CHANGES: &str = r#"
       (global.set $shown (i32.const 4))
       (memory.fill (i32.const 900) (i32.const 0xff) (i32.const 300))
       (memory.fill (i32.const 39000) (i32.const 0xff) (i32.const 9000)))
+    (func $more (param $pages i32) (param $at i32) (param $len i32) (local $last i32)
+      (local.set $last (i32.sub (i32.add (local.get $at) (local.get $len)) (i32.const 8)))
+      (call $check32 (i32.const 8) (memory.grow (local.get $pages)) (i32.const 1))
+      (call $check (i32.const 9) (i64.load (local.get $at)) (i64.const 0))
+      (call $check (i32.const 10) (i64.load (local.get $last)) (i64.const 0))
+      (memory.fill (local.get $at) (i32.const 0xff) (local.get $len))
+      (call $exit (i32.const 0) (i32.const 0)))
     (func (export "wake") (local $how i32)
       (drop (call $try_recv (i32.const 0) (i32.const 64)))
       (local.set $how (i32.load (i32.const 24)))
       (if (i32.eqz (local.get $how)) (then (call $exit (i32.const 0) (i32.const 0))))
       (if (i32.eq (local.get $how) (i32.const 1)) (then (call $exit (i32.const 1000) (i32.const 3))))
       (if (i32.eq (local.get $how) (i32.const 2)) (then unreachable))
+      (if (i32.eq (local.get $how) (i32.const 5)) (then
+        (call $more (i32.const 2) (i32.const 65536) (i32.const 10000))))
+      (if (i32.eq (local.get $how) (i32.const 6)) (then
+        (call $more (i32.const 4) (i32.const 70000) (i32.const 40000))))
+      (if (i32.eq (local.get $how) (i32.const 7)) (then
+        (call $more (i32.const 6) (i32.const 400000) (i32.const 40000))))
       (drop (memory.grow (i32.const 64)))
       (if (i32.eq (local.get $how) (i32.const 4)) (then
         (memory.fill (i32.const 65536) (i32.const 1) (i32.const 3000000))))
@@ -129,7 +143,33 @@ async fn many_at_a_time_are_kept_and_used_again() {
 }
 
 #[tokio::test]
-async fn one_that_has_grown_is_not_used_again() {
+async fn one_that_has_grown_is_as_small_again() {
+    let guests = Guests::new().await;
+    // Each is made new again when all of them have been used.
+    for round in 0..6 {
+        for n in 0..TOGETHER {
+            let id = guests.start().await;
+            let how = [5, 6, 5, 0][(n + round) % 4];
+            assert_eq!(guests.end(id, how).await, ExitKind::Normal, "{:?}", guests.world.processes.ended(id));
+            assert_eq!(guests.spares(), TOGETHER);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_lies_beyond_the_end_counts_as_touched() {
+    let guests = Guests::new().await;
+    for (how, left) in [(7, TOGETHER), (6, 0)] {
+        for _ in 0..TOGETHER {
+            let id = guests.start().await;
+            assert_eq!(guests.end(id, how).await, ExitKind::Normal);
+        }
+        assert_eq!(guests.spares(), left, "of those that have touched ten pages, and then ten others");
+    }
+}
+
+#[tokio::test]
+async fn one_that_has_grown_much_is_not_used_again() {
     let guests = Guests::new().await;
     for (how, left) in [(3, TOGETHER - 1), (4, TOGETHER - 2)] {
         let id = guests.start().await;
