@@ -251,6 +251,7 @@ impl GuestTurns {
                 return Ok(());
             }
             Ok(()) => ExitReason::normal(),
+            Err(_) if live.store.data().has_left => ExitReason::normal(),
             Err(error) => exit_reason(&error),
         };
         self.give(live);
@@ -299,6 +300,7 @@ fn new_live(
 ) -> Result<Box<Live>, ExitReason> {
     let instance = instance.map_err(|error| match store.data().denied() {
         Some(denied) => load_reason(&LoadError::Limit(denied)),
+        None if store.data().has_left => ExitReason::normal(),
         None => exit_reason(&error),
     })?;
     let recyclable = compiled.spares.as_ref().and_then(|spares| spares.note(&instance, &mut store));

@@ -33,6 +33,15 @@ impl Leave {
     }
 }
 
+/// The error that leaves a guest which has noted that its end is normal: it says nothing, and has an empty trace, so that the engine
+/// makes none.
+pub(crate) fn leave_normally() -> wasmtime::Error {
+    match &*TRACELESS {
+        Some(store) => wasmtime::Error::msg(WasmBacktrace::capture(store)),
+        None => wasmtime::Error::new(Leave(ExitReason::normal())),
+    }
+}
+
 /// The exit reason of a guest whose call failed.
 pub(crate) fn exit_reason(error: &wasmtime::Error) -> ExitReason {
     // It takes longer than a short life, so only for whom it is told.

@@ -2,7 +2,7 @@
 //! The table of all calls, and those that need nothing but the process table.
 
 use super::{Call, Guest, memory, returned, returned_id};
-use crate::trap::Leave;
+use crate::trap::{Leave, leave_normally};
 use hearth_abi::{Errno, IMPORT_MODULE, IMPORT_MODULE_BLOCKING, ProcessId, signal};
 use hearth_process::{ExitKind, ExitReason, Level, NAME_LEN_MAX, TEXT_LEN_MAX, Take};
 use rand::RngCore;
@@ -139,7 +139,7 @@ pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     linker
         .func_wrap(m, "args", |mut call: Call<'_>, ptr: u32, cap: u32| returned(args(&mut call, ptr, cap)))?;
     linker.func_wrap(m, "exit", |mut call: Call<'_>, ptr: u32, len: u32| -> wasmtime::Result<()> {
-        Err(exit(&mut call, ptr, len).raise())
+        Err(exit(&mut call, ptr, len))
     })?;
     linker.func_wrap(m, "try_recv", |mut call: Call<'_>, ptr: u32, cap: u32| {
         returned(try_recv(&mut call, ptr, cap))
@@ -199,13 +199,18 @@ fn args(call: &mut Call<'_>, ptr: u32, cap: u32) -> Result<u32, Errno> {
     memory::answer(memory, ptr, cap, guest.context.args())
 }
 
-fn exit(call: &mut Call<'_>, ptr: u32, len: u32) -> Leave {
+fn exit(call: &mut Call<'_>, ptr: u32, len: u32) -> wasmtime::Error {
     let reason = memory::open(call).and_then(|(memory, _)| memory::prose(memory, ptr, len, REASON_LEN_MAX));
-    Leave(match reason {
-        Ok(text) if text.is_empty() => ExitReason::normal(),
-        Ok(text) => ExitReason::new(ExitKind::Error, text),
-        Err(_) => ExitReason::new(ExitKind::Error, "ended with a reason that is outside of its memory"),
-    })
+    let text = match reason {
+        Ok(text) if text.is_empty() => {
+            // How most processes end, and soon: nothing is made that is only to be thrown away.
+            call.data_mut().has_left = true;
+            return leave_normally();
+        }
+        Ok(text) => text.into(),
+        Err(_) => "ended with a reason that is outside of its memory".into(),
+    };
+    Leave(ExitReason { text, ..ExitReason::of_kind(ExitKind::Error) }).raise()
 }
 
 pub(super) fn try_recv(call: &mut Call<'_>, ptr: u32, cap: u32) -> Result<u32, Errno> {

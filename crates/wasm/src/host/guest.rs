@@ -21,6 +21,8 @@ pub(crate) struct Guest {
     is_thawing: bool,
     /// Whether it was entered by a plain call, which cannot be set aside.
     pub(crate) is_plain: bool,
+    /// Whether the guest has said that its end is normal, and is about to be left.
+    pub(crate) has_left: bool,
     /// Its memory, once it was needed.
     pub(super) memory: Option<Memory>,
     /// Bytes of linear memory before it was last allowed to grow.
@@ -66,6 +68,7 @@ impl Guest {
             occupant: Some(occupant),
             is_thawing: false,
             is_plain: false,
+            has_left: false,
             memory: None,
             memory_before: 0,
             table_elements: 0,
@@ -105,6 +108,7 @@ impl Guest {
     pub(crate) fn leave(&mut self) {
         self.occupant = None;
         self.denied = None;
+        self.has_left = false;
     }
 
     /// Another guest runs in the instance, which has so many bytes of memory. If that is more than it may have, its context
