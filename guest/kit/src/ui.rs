@@ -262,6 +262,8 @@ pub struct Ui<M> {
     /// Only these look different, and have the size that they had.
     restless: BTreeSet<Key>,
     touched_at: Duration,
+    /// When it was last looked whether the users are still there.
+    looked_at: Duration,
     paste: Option<(Key, Task<Result<String, hearth_sdk::Error>>)>,
 }
 
@@ -299,6 +301,7 @@ impl<M: Clone + 'static> Ui<M> {
             is_stale: true,
             restless: BTreeSet::new(),
             touched_at: time::monotonic(),
+            looked_at: time::monotonic(),
             paste: None,
         };
         ui.settle()?;
@@ -589,7 +592,8 @@ impl<M: Clone + 'static> Ui<M> {
         let beats = visible.filter_map(|slot| Some(slot.drawn_at + slot.widget.beat()?));
         let forgotten = self.is_open().then_some(self.touched_at + FORGOTTEN);
         let typing = self.keyboard.next_telling(self.has_own_keys());
-        let times = beats.chain(self.toasts.next_end()).chain(forgotten).chain(typing);
+        let times =
+            beats.chain(self.toasts.next_end()).chain(forgotten).chain(typing).chain(self.next_look());
         // Not at once, however late it is: who beats faster than this has all the time there is.
         times.min().map(|time| time.saturating_sub(now).max(Duration::from_millis(10)))
     }
@@ -609,6 +613,9 @@ impl<M: Clone + 'static> Ui<M> {
         if now >= self.touched_at + FORGOTTEN && self.is_open() {
             self.dismiss_but(None);
             self.blur();
+        }
+        if self.next_look().is_some_and(|look| now >= look) {
+            self.forget_absent(now);
         }
         self.keyboard.tell(self.has_own_keys(), now);
     }

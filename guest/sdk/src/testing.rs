@@ -282,6 +282,12 @@ pub fn member(group: &str, process: ProcessId) {
     HOST.with_borrow_mut(|host| host.groups.entry(group.into()).or_default().insert(process.to_bits()));
 }
 
+/// A peer is in the space and goes by a name, or, without one, has left. Before a test says anything there are this one,
+/// `tester`, and peer 2, `visitor`.
+pub fn peer(peer: PeerId, name: Option<&str>) {
+    HOST.with_borrow_mut(|host| host.peers.insert(peer.number(), name.map(Into::into)));
+}
+
 /// Sets the arguments of the process.
 pub fn set_args(args: &[&str]) {
     HOST.with_borrow_mut(|host| host.args = encode_args(args));

@@ -9,11 +9,11 @@ use crate::{
     widget::{At, Deed, Focus, Touch, Widget, With},
 };
 use hearth_sdk::{
-    PeerId,
+    PeerId, peer_name,
     pointer::{Event, Kind, Modifiers},
     spawn_local, time,
 };
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 /// Most users whose pointers are heeded at once; others wait until one of them has left, or does nothing.
 const HANDS_MAX: usize = 64;
@@ -21,6 +21,8 @@ const HANDS_MAX: usize = 64;
 const LET_GO: Duration = Duration::from_secs(3);
 /// One of too many users is forgotten who has done nothing for so long.
 const GONE: Duration = Duration::from_secs(10);
+/// How often it is looked whether those whose hands are at it are still in the space.
+const LOOK: Duration = Duration::from_secs(1);
 /// Longest time between two presses that count as one double press, and how far apart they may be in metres.
 const AGAIN: Duration = Duration::from_millis(400);
 const NEAR: f32 = 0.01;
@@ -55,6 +57,10 @@ impl<M: Clone + 'static> Ui<M> {
             return;
         }
         self.hands.entry(user).or_default().seen_at = now;
+        // Who holds something is on it until they let go. Who comes anew was gone meanwhile, and has not said so.
+        if event.kind == Kind::Over && !event.is_down(0) {
+            self.cancel(user);
+        }
         match event.kind {
             Kind::Over | Kind::Move => self.moved(event),
             Kind::Out => self.left(event),
@@ -63,17 +69,54 @@ impl<M: Clone + 'static> Ui<M> {
                 let hit = self.hit(event);
                 self.let_go(event, hit);
             }
-            Kind::Cancel => {
-                if let Some(key) = self.hands.get_mut(&user).and_then(|hand| hand.held.take()) {
-                    self.touch(key, event, Deed::Cancel, [0.0; 2], false);
-                }
-            }
+            Kind::Cancel => self.cancel(user),
             Kind::Wheel => self.wheel(event),
             _ => {}
         }
     }
 
-    /// Forgets a user who has done nothing for long, if there is one: who left the space does not say so.
+    /// What a user holds will not be let go.
+    fn cancel(&mut self, user: PeerId) {
+        if let Some(key) = self.hands.get_mut(&user).and_then(|hand| hand.held.take()) {
+            self.withdraw(key, user, Deed::Cancel);
+        }
+    }
+
+    /// A user's pointer does something to a widget without being there.
+    fn withdraw(&mut self, key: Key, user: PeerId, deed: Deed) {
+        self.is_stale = true;
+        if !self.forest.is_disabled(key) {
+            let touch = Touch { deed, at: [-1.0; 2], user, shift: false, is_held: false };
+            self.with_widget(key, user, |widget, at, with| widget.pointer(&touch, at, with));
+        }
+    }
+
+    /// When it is to be looked next whether those whose hands are at it are still there. The user of this peer is.
+    pub(super) fn next_look(&self) -> Option<Duration> {
+        let me = hearth_sdk::peer();
+        self.users().any(|user| user != me).then(|| self.looked_at + LOOK)
+    }
+
+    /// All whose pointers or keyboards are at it, some more than once.
+    fn users(&self) -> impl Iterator<Item = PeerId> {
+        self.hands.keys().copied().chain(self.typists())
+    }
+
+    /// Forgets who has left the space: they do not say so, as when their peer was killed.
+    pub(super) fn forget_absent(&mut self, now: Duration) {
+        self.looked_at = now;
+        let me = hearth_sdk::peer();
+        let all: BTreeSet<PeerId> = self.users().collect();
+        for user in all.into_iter().filter(|user| *user != me && peer_name(*user).is_none()) {
+            self.cancel(user);
+            if let Some(over) = self.hands.remove(&user).and_then(|hand| hand.over) {
+                self.withdraw(over, user, Deed::Out);
+            }
+            self.lose_keyboard(user);
+        }
+    }
+
+    /// Forgets a user who has done nothing for long, if there is one: who is out of reach does not say so.
     fn forget_hand(&mut self, now: Duration) -> bool {
         let oldest =
             self.hands.iter().min_by_key(|(_, hand)| hand.seen_at).map(|(user, hand)| (*user, hand.seen_at));

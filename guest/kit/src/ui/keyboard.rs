@@ -274,18 +274,26 @@ impl<M: Clone + 'static> Ui<M> {
                     debug!("peer {user} keeps the keyboard here, which is for nothing: {errno}");
                 }
             }
-            Event::Focus(false) => {
-                self.keyboard.given.remove(&user);
-                // Escape closes what they had opened by keys.
-                let focus = self.focus.get(&user).map(|focus| focus.key);
-                if let Some(slot) = focus.and_then(|key| self.forest.slots.get_mut(&key)) {
-                    slot.widget.dismiss();
-                }
-                self.set_focus(user, None);
-            }
+            Event::Focus(false) => self.lose_keyboard(user),
             did if self.keyboard.given.contains_key(&user) => self.heard(user, true, did),
             _ => {}
         }
+    }
+
+    /// A user's keys are for it no longer.
+    pub(super) fn lose_keyboard(&mut self, user: PeerId) {
+        self.keyboard.given.remove(&user);
+        // Escape closes what they had opened by keys.
+        let focus = self.focus.get(&user).map(|focus| focus.key);
+        if let Some(slot) = focus.and_then(|key| self.forest.slots.get_mut(&key)) {
+            slot.widget.dismiss();
+        }
+        self.set_focus(user, None);
+    }
+
+    /// All whose keys are for it.
+    pub(super) fn typists(&self) -> impl Iterator<Item = PeerId> {
+        self.focus.keys().chain(self.keyboard.given.keys()).copied()
     }
 
     /// Takes an event of the user's keyboard or mouse, from a script that listens itself. Others are left out.

@@ -57,6 +57,8 @@ pub(crate) struct Host {
     pub(crate) focuses: Vec<u64>,
     /// The users whose keyboards were given back.
     pub(crate) left: Vec<u32>,
+    /// What other peers go by, if a test has said so; `None` of one that has left.
+    pub(crate) peers: BTreeMap<u32, Option<String>>,
     pub(crate) views: Vec<View>,
     pub(crate) clipboard: String,
     pub(crate) casts: Vec<hearth_abi::cast::Cast>,
@@ -528,7 +530,16 @@ pub fn pointer_capture(on: u32) -> i32 {
 }
 
 pub fn peer_name(peer: u32, out: &mut [u8]) -> i32 {
-    if peer == 1 { copy_out(b"tester", out) } else { Errno::NoPeer.as_return() }
+    let said = host(|host| host.peers.get(&peer).cloned());
+    let usual = match peer {
+        1 => Some("tester".to_owned()),
+        2 => Some("visitor".to_owned()),
+        _ => None,
+    };
+    match said.unwrap_or(usual) {
+        Some(name) => copy_out(name.as_bytes(), out),
+        None => Errno::NoPeer.as_return(),
+    }
 }
 
 pub fn file_load(_path: &str, tag: u64) -> i32 {

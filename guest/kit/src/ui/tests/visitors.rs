@@ -145,6 +145,63 @@ fn a_field_is_ones_at_a_time() {
     assert_eq!(bench.all_said(), [(BOB, "abcde".into())]);
 }
 
+/// Lets the interface go on by itself for a while.
+fn goes_on<M: Clone + PartialEq + std::fmt::Debug + 'static>(bench: Bench<M>, time: Duration) -> Bench<M> {
+    let run = async move {
+        let mut bench = bench;
+        // Nothing is said meanwhile.
+        let ended = race(bench.ui.next(), sleep(time)).await;
+        assert!(matches!(ended, hearth_sdk::Either::Right(())), "it goes on until then");
+        bench
+    };
+    testing::run_for(run, time * 2).expect("it ends")
+}
+
+#[test]
+fn who_has_left_the_space_has_no_hands_at_it() {
+    let (level, name) = (Handle::new(), Handle::new());
+    let slides = slider(0.0..=10.0, 5.0, |level| format!("{level:.0}")).step(1.0).handle(level);
+    let mut bench = Bench::new(col![slides, field("").on_change(|text| text).handle(name)].width(0.5));
+    let [bob, cyd] = [BOB, 4].map(|user| PeerId::new(user).unwrap());
+    [(bob, "bob"), (cyd, "cyd")].iter().for_each(|(user, name)| testing::peer(*user, Some(name)));
+    let rect = bench.rect(level);
+    let at = |part: f32| [rect.x + part * rect.w, rect.middle()[1]];
+    let quiet = bench.world.colors();
+    bench.gives(BOB, name);
+    bench.does(cyd.number(), Kind::Press, at(0.75));
+    assert_eq!(bench.all_said(), [(4, "8".to_owned())]);
+    // As long as they are there, all stays.
+    let mut bench = goes_on(bench, Duration::from_secs(3));
+    bench.settle();
+    assert!(bench.ui.hands[&cyd].held.is_some() && bench.ui.focus.contains_key(&bob));
+    // They are gone without a word: nothing looks as if somebody were at it.
+    [bob, cyd].iter().for_each(|user| testing::peer(*user, None));
+    let mut bench = goes_on(bench, Duration::from_secs(2));
+    bench.settle();
+    assert!(bench.ui.hands.is_empty() && !bench.ui.is_focused() && bench.ui.typists().next().is_none());
+    assert_eq!(bench.world.colors().len(), quiet.len());
+    assert!(!bench.world.has(Theme::dusk().focus));
+    // Who is there has it at once.
+    bench.does(ADA, Kind::Press, at(0.0));
+    assert_eq!(bench.all_said(), [(ADA, "0".to_owned())]);
+}
+
+#[test]
+fn who_comes_anew_holds_nothing() {
+    let level = Handle::new();
+    let mut bench = Bench::new(slider(0.0..=10.0, 5.0, |level| level).step(1.0).handle(level).width(0.5));
+    let rect = bench.rect(level);
+    let at = |part: f32| [rect.x + part * rect.w, rect.middle()[1]];
+    bench.does(BOB, Kind::Press, at(0.75));
+    assert_eq!(bench.all_said(), [(BOB, 8.0)]);
+    // Their peer was killed, and is back within the time that peers are waited for.
+    bench.does(BOB, Kind::Over, at(0.1));
+    bench.does(BOB, Kind::Move, at(0.2));
+    assert!(bench.all_said().is_empty(), "a pointer without a button drags nothing");
+    bench.does(ADA, Kind::Press, at(0.0));
+    assert_eq!(bench.all_said(), [(ADA, 0.0)]);
+}
+
 #[test]
 fn the_script_gives_keyboards_back() {
     let (name, other) = (Handle::new(), Handle::new());
