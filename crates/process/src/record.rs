@@ -21,7 +21,7 @@ use futures::task::AtomicWaker;
 use hearth_abi::{LumpId, PeerId, ProcessId};
 use parking_lot::Mutex;
 use std::{
-    collections::HashMap,
+    collections::{BinaryHeap, HashMap},
     sync::{
         Arc, OnceLock,
         atomic::{
@@ -477,6 +477,10 @@ const SHARDS: usize = 32;
 #[cfg(hearth_loom)]
 const SHARDS: usize = 2;
 
+/// So many numbers are tried for each process of a page before all that there are are looked at: where fewer live, most of them
+/// would be tried in vain.
+const TRIES_FOR_EACH: usize = 8;
+
 impl<P: Listed> Directory<P> {
     pub(crate) fn new() -> Directory<P> {
         // Not one of those that loom looks at.
@@ -548,25 +552,44 @@ impl<P: Listed> Directory<P> {
     /// The first of those behind a process, in the order of their ids; none only if there are none.
     pub(crate) fn after(&self, after: Option<ProcessId>, most: usize) -> Vec<Arc<P>> {
         let mut after = after.map(ProcessId::to_bits);
-        loop {
-            let mut ids = Vec::new();
-            for shard in &self.shards {
-                ids.extend(shard.read().keys().copied().filter(|id| after.is_none_or(|after| *id > after)));
-            }
-            if ids.len() > most {
-                ids.select_nth_unstable(most);
-                ids.truncate(most);
-            }
-            ids.sort_unstable();
-            let Some(last) = ids.last() else { return Vec::new() };
-            after = Some(*last);
-            let found = ids.iter().filter_map(|id| self.get(ProcessId::from_bits(*id)));
-            let found: Vec<_> = found.collect();
-            // All of them may have ended meanwhile.
-            if !found.is_empty() {
-                return found;
+        let mut found = Vec::new();
+        // Numbers are given one after another: where most of a stretch live, this finds them without a look at all others.
+        if let Some(last) = after {
+            let tries = most.min(self.len()).saturating_mul(TRIES_FOR_EACH) as u64;
+            for id in (last..=last.saturating_add(tries)).skip(1) {
+                if found.len() == most {
+                    return found;
+                }
+                found.extend(self.get(ProcessId::from_bits(id)));
+                after = Some(id);
             }
         }
+        while found.len() < most {
+            let ids = self.ids_after(after, most - found.len());
+            let Some(last) = ids.last() else { break };
+            after = Some(*last);
+            found.extend(ids.iter().filter_map(|id| self.get(ProcessId::from_bits(*id))));
+            // All of them may have ended meanwhile.
+            if !found.is_empty() {
+                break;
+            }
+        }
+        found
+    }
+
+    /// The lowest ids behind this one, in order. It looks at all, and keeps so many.
+    fn ids_after(&self, after: Option<u64>, most: usize) -> Vec<u64> {
+        let mut lowest = BinaryHeap::new();
+        for shard in &self.shards {
+            for id in shard.read().keys().filter(|id| after.is_none_or(|after| **id > after)) {
+                if lowest.len() < most {
+                    lowest.push(*id);
+                } else if let Some(mut highest) = lowest.peek_mut().filter(|highest| **highest > *id) {
+                    *highest = *id;
+                }
+            }
+        }
+        lowest.into_sorted_vec()
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<P>> {
@@ -619,5 +642,68 @@ impl std::hash::Hasher for SerialHasher {
     }
     fn write_u64(&mut self, number: u64) {
         self.0 = (number / SHARDS as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+}
+
+#[cfg(all(test, not(hearth_loom)))]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    /// What is a process to the directory.
+    struct One(ProcessId, Named);
+
+    impl Listed for One {
+        fn id(&self) -> ProcessId {
+            self.0
+        }
+
+        fn names(&self) -> &Named {
+            &self.1
+        }
+    }
+
+    fn id(serial: u64) -> ProcessId {
+        ProcessId::new(PeerId::SERVER, serial).unwrap()
+    }
+
+    fn of(serials: impl IntoIterator<Item = u64>) -> Directory<One> {
+        let directory = Directory::new();
+        for serial in serials {
+            assert!(directory.insert(Arc::new(One(id(serial), Named::new(None)))));
+        }
+        directory
+    }
+
+    /// All of them, by pages of so many.
+    fn pages(directory: &Directory<One>, most: usize) -> Vec<u64> {
+        let mut all: Vec<u64> = Vec::new();
+        loop {
+            let page = directory.after(all.last().copied().map(id), most);
+            assert!(page.len() <= most);
+            if page.is_empty() {
+                return all;
+            }
+            all.extend(page.iter().map(|one| one.0.serial()));
+        }
+    }
+
+    #[test]
+    fn pages_have_all_in_order() {
+        let dense = Vec::from_iter(1..500);
+        let sparse = Vec::from_iter((1..300).map(|n| n * n * n));
+        // Some live, then hardly any, then many again.
+        let mixed = Vec::from_iter((1..40).chain((1..20).map(|n| n * 100)).chain(5000..5100));
+        for serials in [vec![], vec![7], dense, sparse, mixed] {
+            for most in [1, 2, 7, 64, 10_000] {
+                assert_eq!(pages(&of(serials.iter().rev().copied()), most), serials, "by {most}");
+            }
+        }
+        let directory = of([3, 5, ProcessId::SERIAL_MAX]);
+        for (after, expect) in [(0, 3), (3, 5), (4, 5), (5, ProcessId::SERIAL_MAX)] {
+            assert_eq!(directory.after(Some(id(after)), 1)[0].0, id(expect), "behind {after}");
+        }
+        let last = ProcessId::from_bits(u64::MAX);
+        assert!(directory.after(Some(last), usize::MAX).is_empty());
     }
 }

@@ -6,7 +6,7 @@ mod common;
 
 use common::{HERE, Probe, With, World, elsewhere, eventually, guest};
 use hearth_abi::ProcessId;
-use hearth_process::{Code, Config, ExitKind, State};
+use hearth_process::{Code, Config, ExitKind, OriginLimits, State};
 use hearth_wasm::WasmConfig;
 use std::time::Duration;
 
@@ -122,6 +122,28 @@ async fn its_memory_counts_while_it_sleeps() {
     world.processes.kill(None, id, "").unwrap();
     assert_eq!(world.processes.exited(id).await.kind, ExitKind::Killed);
     assert_eq!(counted(), 0);
+}
+
+#[tokio::test]
+async fn its_memory_is_kept_for_it_when_all_else_is_used_up() {
+    let expect = awake(2).await;
+    let others = OriginLimits { memory_bytes: 4 * 65_536, ..OriginLimits::OTHERS };
+    let hibernate_after = Some(Duration::from_millis(20));
+    let config = Config { hibernate_after, others, ..Config::new(HERE, 1, 2) };
+    let world = World::with_configs(config, WasmConfig::default());
+    let with = || With { origin: elsewhere(), ..With::default() };
+    let (id, mut probe) = (world.spawn_with(KEEPS, with()), world.probe());
+    hibernates(&world, id).await;
+    let grows = r#"(func (export "start") (drop (memory.grow (i32.const 2)))) (func (export "wake"))"#;
+    world.spawn_with(grows, with());
+    let counted = || world.processes.origin(elsewhere()).memory_bytes;
+    eventually(|| counted() == 4 * 65_536).await;
+    assert_eq!(world.run_with(KEEPS, with()).await.kind, ExitKind::Limit, "there is nothing for another");
+    for (number, expect) in (1..).zip(expect) {
+        hibernates(&world, id).await;
+        assert_eq!(probe.ask(id, number).await, expect, "message {number}");
+        assert_eq!(counted(), 4 * 65_536);
+    }
 }
 
 #[tokio::test]
