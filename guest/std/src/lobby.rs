@@ -237,6 +237,8 @@ impl SettingsPage {
                 paragraph("Takes effect when Hearth is started the next time.").small().grow(),
             ]
             .gap(0.006),
+            // Its last line is as small as the name of what comes next, and is not to be taken for that's.
+            space(0.0),
             line("Field of view", fov, self.degrees),
             line("Speed of looking with the mouse", look_speed, self.factor),
             toggle("Mouse forward looks down", false, Does::InvertLook).handle(self.invert_look),

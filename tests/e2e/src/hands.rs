@@ -142,9 +142,18 @@ impl<'a> Hands<'a> {
     /// The name of an entity as this peer knows it now.
     #[track_caller]
     pub fn name_of(&self, entity: EntityId) -> Option<String> {
-        let answer = self.ask(6, entity.to_bits(), ComponentKind::Name as u64, b"");
+        match self.component(entity, ComponentKind::Name)? {
+            Component::Name(name) => Some(name),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A component of an entity as this peer knows it now.
+    #[track_caller]
+    pub fn component(&self, entity: EntityId, kind: ComponentKind) -> Option<Component> {
+        let answer = self.ask(6, entity.to_bits(), kind as u64, b"");
         match answer.errno() {
-            None => Some(answer.text()),
+            None => Some(Component::decode(kind, &answer.bytes).expect("the host gives what is well formed")),
             Some(Errno::NotFound) => None,
             Some(error) => panic!("{error:?}"),
         }

@@ -197,6 +197,15 @@ impl Launch {
         self
     }
 
+    /// With something in a file of its user's settings.
+    #[must_use]
+    pub fn settings(self, file: &str, text: &str) -> Launch {
+        let path = self.runtime.join("config").join(file);
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+        self
+    }
+
     /// Starts it, and waits until it says that it is ready.
     ///
     /// # Panics

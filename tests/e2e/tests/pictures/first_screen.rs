@@ -1,48 +1,20 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! A client that was told nothing: its first screen, typed into, with a wrong password and then the right one.
 
-use crate::{alone, display::Display};
+use crate::{album::Roll, alone, display::Display};
 use hearth_e2e::{Area, LONG, Space, count, mean, wait_until};
 use image::RgbaImage;
-use std::path::{Path, PathBuf};
 
 /// The panel: in the right half.
 const PANEL: Area = Area { left: 0.5, top: 0.1, right: 0.95, bottom: 0.9 };
 
-/// The pictures that the client writes, of which those that are waited for are kept.
-struct Album {
-    picture: PathBuf,
-    folder: PathBuf,
-}
-
-impl Album {
-    fn new(picture: &Path) -> Album {
-        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("first-screen");
-        // Those of an earlier run would be taken for this one's.
-        let _ = std::fs::remove_dir_all(&folder);
-        std::fs::create_dir_all(&folder).unwrap();
-        eprintln!("pictures of this test: {}", folder.display());
-        Album { picture: picture.to_owned(), folder }
-    }
-
-    #[track_caller]
-    fn wait(&self, title: &str, is_so: impl Fn(&RgbaImage) -> bool) {
-        let kept = self.folder.join(format!("{title}.png"));
-        wait_until(&format!("the picture shows `{title}`: see {}", kept.display()), LONG, || {
-            let picture = image::open(&self.picture).ok()?.to_rgba8();
-            picture.save(&kept).unwrap();
-            is_so(&picture).then_some(())
-        });
-    }
-}
-
 /// The part of the panel that has the colour of the button that one most likely wants.
-fn button(picture: &RgbaImage) -> f32 {
+pub(crate) fn button(picture: &RgbaImage) -> f32 {
     count(picture, PANEL, |[r, g, b]| r > 200 && (110..190).contains(&g) && b < 90)
 }
 
 /// The ring about what has the keyboard, in the lower part of the panel where the password is.
-fn ring(picture: &RgbaImage) -> f32 {
+pub(crate) fn ring(picture: &RgbaImage) -> f32 {
     let below = Area { top: 0.5, ..PANEL };
     count(picture, below, |[r, g, b]| b > 170 && b.saturating_sub(r) > 40 && g > 100)
 }
@@ -52,7 +24,7 @@ fn a_space_is_joined_from_the_first_screen() {
     let _alone = alone();
     let space = Space::new();
     let Some(display) = Display::with_keys(&space.path(""), "800x600") else { return };
-    let album = Album::new(&space.path("shown.png"));
+    let album = Roll::new("first-screen", &space.path("shown.png"));
     let server = space.server().start();
     let ada = space.client_that_asks("ada", "800x600").env("DISPLAY", &display.name);
     let mut ada = ada.without_env("WAYLAND_DISPLAY").arg("--picture").arg(space.path("shown.png")).begin();

@@ -1,28 +1,11 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! The gallery as a visitor sees it who comes when all is there: the pictures of the guide.
-//!
-//! Tolerance, as for the pictures of the engine: on average no channel may differ by more than [`MEAN_MAX`], and no more
-//! than [`FAR_SHARE_MAX`] of the pixels by more than [`FAR`] in any channel. `HEARTH_BLESS=1` records; look at the pictures
-//! before they are committed.
 
-use crate::{album::Album, alone, first_five_minutes::named};
-use hearth_e2e::{Area, LONG, Peer, Space, differ, screenshot, wait_until};
-use image::RgbaImage;
-use std::{
-    cell::RefCell,
-    fs,
-    path::{Path, PathBuf},
-    time::{Duration, Instant},
-};
+use crate::{album::Album, alone, first_five_minutes::named, golden::Golden};
+use hearth_e2e::{LONG, Peer, Space, screenshot, wait_until};
+use std::fs;
 
 const SIZE: &str = "960x540";
-const MEAN_MAX: f64 = 1.0;
-const FAR: u8 = 24;
-const FAR_SHARE_MAX: f32 = 0.005;
-/// Most bytes of a picture that is kept.
-const BYTES_MAX: u64 = 300_000;
-/// For how long a picture that is recorded has stood still.
-const SETTLED: Duration = Duration::from_secs(5);
 
 /// What the server starts.
 const MANIFEST: &str = "[[service]]\nname = \"gallery\"\nmodule = \"std:gallery\"\nargs = [\"still\"]\n";
@@ -62,43 +45,11 @@ fn go(client: &Peer, avatar: &str, ([x, y, z], yaw): ([f32; 3], f32)) {
     client.ok(&["send", avatar, &order]);
 }
 
-fn mean_difference(one: &RgbaImage, other: &RgbaImage) -> f64 {
-    let pairs = one.pixels().zip(other.pixels());
-    let sum: u64 = pairs.map(|(a, b)| (0..3).map(|i| u64::from(a.0[i].abs_diff(b.0[i]))).sum::<u64>()).sum();
-    sum as f64 / (f64::from(one.width()) * f64::from(one.height()) * 3.0)
-}
-
-fn kept(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../docs/pictures/gallery-{name}.png"))
-}
-
 /// Compares what a client shows with the picture that is kept, until it is that one, or records it.
 fn check(album: &Album, client: &Peer, space: &Space, name: &str) {
-    let path = kept(name);
-    if std::env::var_os("HEARTH_BLESS").is_some_and(|value| value == "1") {
-        let file = space.path("now.png");
-        let last = RefCell::new((RgbaImage::new(1, 1), Instant::now()));
-        wait_until(&format!("the picture `{name}` stands still"), LONG, || {
-            let picture = screenshot(client, &file);
-            let mut last = last.borrow_mut();
-            let is_same =
-                picture.dimensions() == last.0.dimensions() && mean_difference(&picture, &last.0) < 0.01;
-            if !is_same {
-                *last = (picture, Instant::now());
-            }
-            (last.1.elapsed() > SETTLED).then_some(())
-        });
-        fs::copy(&file, &path).unwrap();
-    } else {
-        let golden = image::open(&path).unwrap().to_rgba8();
-        album.wait(client, name, |picture| {
-            assert_eq!(picture.dimensions(), golden.dimensions(), "{name}");
-            mean_difference(picture, &golden) <= MEAN_MAX
-                && differ(picture, &golden, Area::ALL, FAR) <= FAR_SHARE_MAX
-        });
-    }
-    let len = fs::metadata(&path).unwrap().len();
-    assert!(len <= BYTES_MAX, "`{name}` has {len} bytes");
+    let now = space.path("now.png");
+    Golden::at(&format!("docs/pictures/gallery-{name}.png"))
+        .check(|| Some(screenshot(client, &now)), |is_it| drop(album.wait(client, name, is_it)));
 }
 
 #[test]
