@@ -286,10 +286,12 @@ impl Process {
     pub(crate) async fn starts(&self) -> Result<(), ExitReason> {
         loop {
             let changed = self.changed.notified();
+            // Before it is looked at whether it has started: it may start and end in between.
+            let end = self.end.get();
             if self.has_started.load(Acquire) {
                 return Ok(());
             }
-            if let Some(reason) = self.end.get() {
+            if let Some(reason) = end {
                 return Err((**reason).clone());
             }
             changed.await;
