@@ -465,6 +465,7 @@ fn peer_frames() -> Seeds {
     let given =
         hot::Frame::Keyboard { to: process(1), user, event: written(Event::Text("ü".into())).into() };
     let leave = hot::Frame::Leave { user, from: process(1) };
+    let forsake = hot::Frame::Forsake { peer: user, from: process(1), call: 7 };
     let reason = Reason { kind: ExitKind::Error, text: "lost", data: &[0x18, 0x2a] }.encode();
     let tied = |tie| lane(1, &hot::Frame::Tie { to: process(1), from: process(2), tie }.encode());
     let exit_to = hot::Frame::ExitTo { to: process(1), from: None, reason: reason.clone().into() };
@@ -482,6 +483,7 @@ fn peer_frames() -> Seeds {
         ("ok-pressed", lane(1, &pressed.encode())),
         ("ok-keyboard", lane(1, &given.encode())),
         ("ok-leave", lane(1, &leave.encode())),
+        ("ok-forsake", lane(1, &forsake.encode())),
         ("ok-link", tied(hot::Tie::Link)),
         ("ok-monitor", tied(hot::Tie::Monitor(7))),
         ("ok-exit", tied(hot::Tie::Exit(reason.clone().into()))),

@@ -31,6 +31,7 @@ pub fn peer_frames(data: &[u8]) -> bool {
                     Some((to.to_bits(), pointer::user_bits(user)))
                 }
                 hot::Frame::Leave { user, from } => Some((pointer::user_bits(user), from.to_bits())),
+                hot::Frame::Forsake { peer, from, .. } => Some((pointer::user_bits(peer), from.to_bits())),
                 hot::Frame::Tie { to, from, .. } => Some((to.to_bits(), from.to_bits())),
                 hot::Frame::ExitTo { to, from, .. } => {
                     Some((to.to_bits(), from.map_or(0, |id| id.to_bits())))

@@ -9,7 +9,7 @@ use hearth_net::LinkSender;
 use hearth_protocol::control::{Control, Failure, Peer, Request, Response};
 use parking_lot::{Mutex, RwLock};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -84,8 +84,8 @@ pub enum PeerChange {
     Left(PeerId),
 }
 
-/// Calls that wait for an answer, by number: whom they asked, and who waits.
-type Calls = HashMap<u64, (PeerId, oneshot::Sender<Result<Response, Failure>>)>;
+/// Calls that wait for an answer, by number: whom they asked, and who waits. In order, so that a simulation repeats itself.
+type Calls = BTreeMap<u64, (PeerId, oneshot::Sender<Result<Response, Failure>>)>;
 
 /// The connected peers, and the calls to them that wait for an answer.
 pub(crate) struct Network {
@@ -149,6 +149,15 @@ impl Network {
         if new {
             // Nobody may be listening.
             let _ = self.changes.send(PeerChange::Joined(about));
+        }
+    }
+
+    /// Another client came, or came back: over a new connection, so that what it was asked over the one before has no answer.
+    pub(crate) fn came(&self, id: PeerId, about: Peer) {
+        let is_back = self.peer(id).is_some();
+        self.insert(id, about, None);
+        if is_back {
+            self.fail_calls(|to| to == id);
         }
     }
 
@@ -237,14 +246,32 @@ impl Network {
         request: Request,
         timeout: Duration,
     ) -> Result<Response, Failure> {
-        let link =
-            self.way_to(to).ok_or_else(|| failure(Errno::NoPeer, format!("peer {to} is not connected")))?;
-        let id = self.next_call.fetch_add(1, Ordering::Relaxed);
+        self.ask(to, self.number(), request, timeout).await?
+    }
+
+    /// A number for a call.
+    pub(crate) fn number(&self) -> u64 {
+        self.next_call.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// As [`Network::call`], by this number of a call: the answer, or why there is none, and will be none, although it may
+    /// have been asked.
+    pub(crate) async fn ask(
+        &self,
+        to: PeerId,
+        id: u64,
+        request: Request,
+        timeout: Duration,
+    ) -> Result<Result<Response, Failure>, Failure> {
+        let Some(link) = self.way_to(to) else {
+            return Ok(Err(failure(Errno::NoPeer, format!("peer {to} is not connected"))));
+        };
         let (answer, answered) = oneshot::channel();
         {
             let mut calls = self.calls.lock();
             if calls.len() >= CALLS_MAX {
-                return Err(failure(Errno::Limit, format!("{CALLS_MAX} calls are waiting already")));
+                let text = format!("{CALLS_MAX} calls are waiting already");
+                return Ok(Err(failure(Errno::Limit, text)));
             }
             calls.insert(id, (to, answer));
         }
@@ -253,7 +280,7 @@ impl Network {
         let frame = Control::Call { from: self.me.number(), to: to.number(), id, request };
         link.control(&frame).await?;
         match tokio::time::timeout(timeout, answered).await {
-            Ok(Ok(result)) => result,
+            Ok(Ok(result)) => Ok(result),
             Ok(Err(_dropped)) => Err(failure(Errno::NoPeer, format!("peer {to} left"))),
             Err(_elapsed) => Err(failure(
                 Errno::TimedOut,
@@ -279,7 +306,8 @@ impl Network {
         self.calls.lock().len()
     }
 
-    fn fail_calls(&self, concerns: impl Fn(PeerId) -> bool) {
+    /// Calls to these peers get no answer any more.
+    pub(crate) fn fail_calls(&self, concerns: impl Fn(PeerId) -> bool) {
         self.calls.lock().retain(|_, (to, _)| !concerns(*to));
     }
 }

@@ -33,8 +33,8 @@ use hearth_abi::{
     signal::{Header, Kind, encode_args},
 };
 use hearth_process::{
-    Begun, Bond, ExitKind, ExitReason, Level, Limits, Processes, SendError, Signal, SpawnError, Spec, Tie,
-    Wish,
+    Begun, Bond, ExitKind, ExitReason, Level, Limits, Processes, Program, SendError, Signal, SpawnError,
+    Spec, Tie, Wish,
 };
 use hearth_protocol::control::{Failure, Peer, Request, Response, SpawnTie};
 use hearth_store::{Store, StoreOptions};
@@ -177,6 +177,9 @@ pub(crate) struct Inner {
     /// Changes the password, where this peer keeps one.
     pub(crate) password: OnceLock<Arc<hearth_net::ServerConfig>>,
     lost: AtomicU64,
+    /// What runs as the processes of a simulation, instead of modules.
+    #[cfg(test)]
+    pub(crate) programs: OnceLock<crate::simulation::Nursery>,
     /// The last, so that all that is in it is closed when another peer may have it.
     pub(crate) folder: Folder,
 }
@@ -266,6 +269,8 @@ impl Inner {
             socket: OnceLock::new(),
             password: OnceLock::new(),
             lost: AtomicU64::new(0),
+            #[cfg(test)]
+            programs: OnceLock::new(),
         });
         // The handle is new, so nobody has set it.
         let _ = handle.0.set(Arc::downgrade(&inner));
@@ -335,6 +340,15 @@ impl Inner {
             .map_or(usual, |parents| usual.at_most(&parents))
     }
 
+    /// What runs as the processes of a module.
+    fn program(&self, module: LumpId) -> Arc<dyn Program> {
+        #[cfg(test)]
+        if let Some(programs) = self.programs.get() {
+            return programs.program(module);
+        }
+        self.wasm.program(module)
+    }
+
     /// Spawns a process here from a lump with a module, with these limits, tied to the process that spawns it if there is a
     /// bond. The id is valid at once.
     #[expect(clippy::too_many_arguments, reason = "that is what a process is spawned from")]
@@ -348,15 +362,8 @@ impl Inner {
         limits: Limits,
         bond: Option<Bond>,
     ) -> Result<Begun, Failure> {
-        let spec = Spec {
-            program: self.wasm.program(module),
-            module: Some(module),
-            origin,
-            parent,
-            name,
-            args,
-            limits,
-        };
+        let spec =
+            Spec { program: self.program(module), module: Some(module), origin, parent, name, args, limits };
         self.processes.begin(spec, bond).map_err(|error| {
             let text = chain(&error);
             let manifest = if self.is_server() { "space.toml" } else { "peer.toml" };
@@ -379,10 +386,9 @@ impl Inner {
         parent: Option<ProcessId>,
         name: Option<String>,
         args: Bytes,
-        wish: Option<Wish>,
+        bond: Option<Bond>,
     ) -> Result<ProcessId, Failure> {
         let limits = self.limits_of_child(parent);
-        let bond = parent.zip(wish).map(|(parent, wish)| Bond::asked(parent, wish));
         let begun = self.spawn_tied(module, origin, parent, name, args, limits, bond)?;
         let mut unanswered = Unanswered { processes: &self.processes, id: Some(begun.id()) };
         match tokio::time::timeout(SPAWN_TIME_MAX, begun.started()).await {
@@ -412,7 +418,8 @@ impl Inner {
         wish: Option<Wish>,
     ) -> Result<ProcessId, Failure> {
         if peer == self.me {
-            return self.spawn_and_wait(module, origin, parent, name, args, wish).await;
+            let bond = parent.zip(wish).map(|(parent, wish)| Bond::asked(parent, wish));
+            return self.spawn_and_wait(module, origin, parent, name, args, bond).await;
         }
         let request = match parent.zip(wish) {
             Some((parent, Wish::Link)) => {
@@ -423,16 +430,27 @@ impl Inner {
             }
             None => Request::spawn(module, name, args.to_vec(), parent),
         };
-        match self.network.call(peer, request, SPAWN_TIME_MAX + Duration::from_secs(5)).await? {
+        if wish.is_some() {
+            self.ties_go_on(peer).await;
+        }
+        let call = self.network.number();
+        let asked = self.network.ask(peer, call, request, SPAWN_TIME_MAX + Duration::from_secs(5)).await;
+        let answer = asked.inspect_err(|_| {
+            if let Some((parent, _)) = parent.zip(wish) {
+                self.forsake_call(parent, peer, call);
+            }
+        });
+        match answer?? {
             Response::Spawned { process } => Ok(ProcessId::from_bits(process)),
             _ => Err(failure(Errno::Host, "the peer's answer is not one to this request")),
         }
     }
 
-    /// Answers a request of another peer. What it spawns has that peer as its origin.
+    /// Answers a request of another peer, its call of this number. What it spawns has that peer as its origin.
     pub(crate) async fn answer_call(
         self: &Arc<Self>,
         from: PeerId,
+        call: u64,
         request: Request,
     ) -> Result<Response, Failure> {
         match request {
@@ -451,8 +469,9 @@ impl Inner {
                     SpawnTie::Link => Wish::Link,
                     SpawnTie::Monitor { number } => Wish::Monitor(number),
                 };
+                let bond = Some(Bond::asked_by_call(parent, wish, call));
                 let spawned =
-                    self.spawn_and_wait(LumpId(module), from, Some(parent), name, args.into(), Some(wish));
+                    self.spawn_and_wait(LumpId(module), from, Some(parent), name, args.into(), bond);
                 Ok(Response::Spawned { process: spawned.await?.to_bits() })
             }
             Request::Push { lump } => {

@@ -13,7 +13,7 @@ use hearth_net::{CloseReason, LaneReceiver, LinkReceiver};
 use hearth_process::{ExitReason, SendError};
 use hearth_protocol::{
     FrameError, bulk,
-    control::{Control, Response},
+    control::{Control, Request, Response},
     hot, screen,
 };
 use std::{collections::HashMap, sync::Arc};
@@ -144,7 +144,7 @@ impl Session {
                 }
                 Control::Joined { peer } if !self.inner.is_server() => {
                     if let Some(id) = peer.peer_id() {
-                        self.inner.network.insert(id, peer, None);
+                        self.inner.network.came(id, peer);
                         self.inner.terminal_peer_came(id);
                     }
                 }
@@ -163,10 +163,14 @@ impl Session {
         lane_ended().await
     }
 
-    fn call(&self, from: u32, to: u32, id: u64, request: hearth_protocol::control::Request) {
+    fn call(&self, from: u32, to: u32, id: u64, request: Request) {
         let answer = |result| Control::Return { from: to, to: from, id, result };
+        let is_tied = matches!(request, Request::SpawnTied { .. });
         if to != self.inner.me.number() {
-            if !self.forward(to, &Control::Call { from, to, id, request }) {
+            // It does not know yet that the one it asks has forgotten what there was: what came of that would be told as lost.
+            let is_of_before =
+                is_tied && PeerId::new(to).is_some_and(|to| self.inner.ties.is_of_before(self.peer, to));
+            if is_of_before || !self.forward(to, &Control::Call { from, to, id, request }) {
                 let gone = failure(Errno::NoPeer, format!("peer {to} is not connected"));
                 self.answer_at_once(&answer(Err(gone)));
             }
@@ -180,10 +184,18 @@ impl Session {
             return;
         };
         let (inner, link, ended) = (self.inner.clone(), self.link.clone(), self.link.closed.clone());
-        let me = to;
+        let (me, neighbour) = (to, self.peer);
         tokio::spawn(async move {
+            let answer = async {
+                // Else it would be of before when the neighbour says that nothing of that is known; and whoever asks may have said
+                // over the streams of before that it waits no longer.
+                if is_tied && !inner.ties.go_on(neighbour).await {
+                    return Err(failure(Errno::NoPeer, "the peer was not to be reached meanwhile"));
+                }
+                inner.answer_call(from_id, id, request).await
+            };
             let result = tokio::select! {
-                result = inner.answer_call(from_id, request) => result,
+                result = answer => result,
                 () = ended.cancelled() => return,
             };
             let frame = Control::Return { from: me, to: from, id, result };
@@ -289,6 +301,7 @@ impl Session {
             hot::Frame::Keyboard { to, user, event } => self.inner.typed_from(to, user, &event),
             hot::Frame::Leave { from, .. } => self.inner.take_typing(|typing| typing.owner == from),
             hot::Frame::Tie { to, from, tie } => self.inner.tied(from, to, tie),
+            hot::Frame::Forsake { from, call, .. } => self.inner.processes.forsake_call(from, call),
             hot::Frame::ExitTo { to, from, reason } => {
                 let reason = ExitReason::decode(&reason).map_err(FrameError::from)?;
                 // As with a kill; who traps exits and has a full mailbox loses it, as it loses messages.

@@ -44,6 +44,8 @@ pub(crate) struct Ties {
 
 /// The streams of one neighbour, in both directions.
 struct Hop {
+    /// Another one when the streams begin anew.
+    number: u64,
     /// Number of what goes out.
     stream: u64,
     /// Number of what comes in; zero before anything is known of it.
@@ -73,6 +75,8 @@ struct Hop {
     /// (On a client.) The peers that are being told of as gone, to which nothing goes meanwhile.
     going: BTreeSet<PeerId>,
     wake: Arc<Notify>,
+    /// Told when it is ready.
+    hailed: Arc<Notify>,
 }
 
 /// What is to be done about a hail.
@@ -86,6 +90,7 @@ pub(crate) enum Hailed {
 impl Hop {
     fn new() -> Hop {
         Hop {
+            number: rand::random(),
             // Zero stands for none.
             stream: rand::random::<u64>().max(1),
             theirs: 0,
@@ -102,7 +107,16 @@ impl Hop {
             untold: BTreeMap::new(),
             going: BTreeSet::new(),
             wake: Arc::new(Notify::new()),
+            hailed: Arc::new(Notify::new()),
         }
+    }
+
+    /// Streams that begin anew, after others of which this was kept. What was forsaken still is: the call that it is about may
+    /// come over a connection that the one that is asked has begun with nothing.
+    fn after(mut kept: VecDeque<Bytes>) -> Hop {
+        kept.retain(|frame| hot::is_forsaken(frame));
+        let kept_bytes = kept.iter().map(Bytes::len).sum();
+        Hop { kept, kept_bytes, ..Hop::new() }
     }
 
     /// Tells the way of messages whether sure frames are before them.
@@ -126,11 +140,12 @@ impl Hop {
     fn ready(&mut self) {
         self.is_ready = true;
         self.wake.notify_one();
+        self.hailed.notify_waiters();
         self.note_behind();
     }
 
     fn push(&mut self, frame: &[u8], begins: bool) -> Result<(), SendError> {
-        if self.is_closed {
+        if self.is_closed && !hot::is_forsaken(frame) {
             return Err(SendError::NoPeer);
         }
         if begins && (self.kept.len() >= KEPT_MAX / 2 || self.kept_bytes >= KEPT_BYTES_MAX / 2) {
@@ -204,7 +219,7 @@ impl Ties {
             hops.entry(neighbour).or_insert_with(Hop::new);
         }
         let hop = hops.get_mut(&neighbour).ok_or(SendError::NoPeer)?;
-        if hop.going.contains(&to) {
+        if hop.going.contains(&to) && !hot::is_forsaken(frame) {
             return Err(SendError::NoPeer);
         }
         hop.push(frame, begins)
@@ -236,8 +251,8 @@ impl Ties {
         untold.ok_or_else(|| "the peer sent what is not its to send".into())
     }
 
-    /// Whether what a neighbour says to a peer was said before it knew that the peer is gone.
-    fn is_of_before(&self, neighbour: PeerId, to: PeerId) -> bool {
+    /// (On a server.) Whether what a neighbour says to a peer was said before it knew that the peer is gone.
+    pub(crate) fn is_of_before(&self, neighbour: PeerId, to: PeerId) -> bool {
         self.hops.lock().get(&neighbour).is_some_and(|hop| hop.untold.contains_key(&to))
     }
 
@@ -322,13 +337,14 @@ impl Ties {
     pub(crate) fn begin_anew(&self, neighbour: PeerId, theirs: u64) {
         let mut hops = self.hops.lock();
         let Some(old) = hops.remove(&neighbour) else { return };
-        let mut hop = Hop { theirs, link: old.link, wake: old.wake, ..Hop::new() };
+        let Hop { stream, kept, link, wake, hailed, .. } = old;
+        let mut hop = Hop { theirs, link, wake, hailed, ..Hop::after(kept) };
         if self.is_server() {
             let answer = hot::Frame::Hail { stream: hop.stream, of: 0, received: 0 };
             hop.hail = Some(answer.encode());
         } else {
             // The server knows it by this number, and expects its first frame.
-            hop.stream = old.stream;
+            hop.stream = stream;
         }
         hop.ready();
         hops.insert(neighbour, hop);
@@ -345,9 +361,10 @@ impl Ties {
     /// streams of other numbers when it is there again.
     pub(crate) fn forget(&self, neighbour: PeerId) {
         let mut hops = self.hops.lock();
-        hops.remove(&neighbour);
+        let old = hops.remove(&neighbour);
         if !self.is_server() {
-            hops.insert(neighbour, Hop { is_closed: true, ..Hop::new() });
+            let kept = old.map(|old| old.kept).unwrap_or_default();
+            hops.insert(neighbour, Hop { is_closed: true, ..Hop::after(kept) });
         }
     }
 
@@ -387,6 +404,23 @@ impl Ties {
     /// Told when something waits to go out to a neighbour.
     pub(crate) fn waits_for(&self, neighbour: PeerId) -> Arc<Notify> {
         self.hops.lock().get(&neighbour).map(|hop| hop.wake.clone()).unwrap_or_default()
+    }
+
+    /// Resolves when a neighbour has said how the streams go on over the connection that is there now: `false` if they have begun
+    /// anew meanwhile.
+    pub(crate) async fn go_on(&self, neighbour: PeerId) -> bool {
+        let look = || {
+            let hops = self.hops.lock();
+            hops.get(&neighbour).map(|hop| (hop.number, hop.is_ready, hop.hailed.clone()))
+        };
+        let before = look().map(|(number, ..)| number);
+        while let Some((_, false, hailed)) = look() {
+            let told = hailed.notified();
+            if look().is_some_and(|(_, is_ready, _)| !is_ready) {
+                told.await;
+            }
+        }
+        look().map(|(number, ..)| number) == before
     }
 
     /// What is to go out next over this connection, which counts as sent. When it is,
@@ -458,6 +492,19 @@ impl Inner {
         self.ties.goes(gone);
         self.processes.peers_gone(|peer| peer == gone);
         self.ties.is_gone(gone);
+        // What it answered may be on its way, and is about processes that know nothing of the asker any more.
+        self.network.fail_calls(|to| to == gone);
+    }
+
+    /// Waits, while there is a connection to or towards a peer, until the streams go on over it: else what is asked for now to
+    /// be tied to it could be taken for something of before.
+    pub(crate) async fn ties_go_on(&self, peer: PeerId) {
+        let Some(link) = self.network.way_to(peer) else { return };
+        let neighbour = if self.is_server() { peer } else { PeerId::SERVER };
+        tokio::select! {
+            _goes_on = self.ties.go_on(neighbour) => {}
+            () = link.closed.cancelled() => {}
+        }
     }
 
     /// A neighbour says how the streams go on.
@@ -483,12 +530,18 @@ impl Inner {
 
     /// Passes a sure frame on to another client. If what it begins cannot be, its sender is told.
     pub(crate) fn pass_on(&self, from: ProcessId, to: ProcessId, bytes: &Bytes) {
-        if self.ties.is_of_before(from.peer(), to.peer()) {
+        // A call may have reached the one that has forgotten the rest.
+        if !hot::is_forsaken(bytes) && self.ties.is_of_before(from.peer(), to.peer()) {
             return;
         }
         let tie = match hot::Frame::decode(bytes) {
             Ok(hot::Frame::Tie { tie, .. }) => tie,
-            _ => return,
+            // If its receiver is not there, it has forgotten what there was.
+            Ok(_) => {
+                let _ = self.ties.send(&self.network, to.peer(), bytes, false);
+                return;
+            }
+            Err(_) => return,
         };
         let Err(error) = self.ties.send(&self.network, to.peer(), bytes, tie.begins()) else { return };
         let kind = if error == SendError::Full { ExitKind::Limit } else { ExitKind::NoConnection };
@@ -519,6 +572,13 @@ impl Inner {
             hot::Tie::Down(number, bytes) => Tie::Down(number, reason(&bytes)),
         };
         self.processes.tie(from, to, tie);
+    }
+
+    /// Tells another peer that one of ours has no answer to what it has asked for, to be tied to it, by a call of this number.
+    pub(crate) fn forsake_call(&self, from: ProcessId, peer: PeerId, call: u64) {
+        let frame = hot::Frame::Forsake { peer, from, call };
+        // If that is not to be reached, it learns that of this peer.
+        let _ = self.ties.send(&self.network, peer, &frame.encode(), false);
     }
 
     /// Tells another peer of a link or monitor.
@@ -601,6 +661,32 @@ mod tests {
         assert!(waiting(&ties).is_empty());
         ties.hops.lock().get_mut(&PeerId::SERVER).unwrap().push(&[4], false).unwrap();
         assert_eq!(waiting(&ties), [4]);
+    }
+
+    #[test]
+    fn what_is_forsaken_is_so_when_streams_begin_anew() {
+        let (ties, stream) = client(1);
+        let (peer, from) = (PeerId::new(2).unwrap(), ProcessId::from_bits(0x1000_0000_0001));
+        let forsaken = |call| hot::Frame::Forsake { peer, from, call }.encode();
+        let push = |call| ties.hops.lock().get_mut(&PeerId::SERVER).unwrap().push(&forsaken(call), false);
+        let waiting = || Vec::from_iter(std::iter::from_fn(|| ties.next_for(PeerId::SERVER)));
+        assert_eq!(push(1), Ok(()));
+        // This peer gives its server up.
+        ties.close(PeerId::SERVER);
+        ties.forget(PeerId::SERVER);
+        assert_eq!(push(2), Ok(()));
+        ties.open(PeerId::SERVER);
+        assert_ne!(ties.hops.lock()[&PeerId::SERVER].stream, stream);
+        assert_eq!(hailed(&ties, 9, 0, 0), Ok(true));
+        assert_eq!(waiting(), [forsaken(1), forsaken(2)]);
+        // The server has forgotten this peer.
+        ties.end(PeerId::SERVER);
+        assert_eq!(hailed(&ties, 8, 0, 0), Ok(false));
+        assert_eq!(push(3), Ok(()));
+        ties.begin_anew(PeerId::SERVER, 8);
+        assert_eq!(waiting(), [forsaken(1), forsaken(2), forsaken(3)]);
+        ties.confirmed(PeerId::SERVER, 3).unwrap();
+        assert_eq!(ties.kept(), [(PeerId::SERVER, 0)]);
     }
 
     #[test]

@@ -338,10 +338,12 @@ impl Process {
     pub(crate) async fn starts(&self) -> Result<(), ExitReason> {
         loop {
             let changed = self.changed.notified();
+            // Before it is looked at whether it has started: it may start and end in between.
+            let end = self.end();
             if self.has_started.load(Acquire) {
                 return Ok(());
             }
-            if let Some(reason) = self.end() {
+            if let Some(reason) = end {
                 return Err(reason);
             }
             changed.await;

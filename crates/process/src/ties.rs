@@ -70,8 +70,8 @@ enum Bound {
     Link(Context),
     /// By this tag.
     Monitor(Context, u64),
-    /// To be claimed by a process that does not know of it yet.
-    Asked(ProcessId, Wish),
+    /// To be claimed by a process that does not know of it yet, and has asked by a call of this number.
+    Asked(ProcessId, Wish, Option<u64>),
 }
 
 impl Bond {
@@ -79,7 +79,12 @@ impl Bond {
     /// it in this way: however soon it ends, that one learns the reason when it claims it. Most are claimed as soon as the
     /// answer has arrived; after [`Config::claim_time_max`](crate::Config) it is given up.
     pub fn asked(by: ProcessId, wish: Wish) -> Bond {
-        Bond(Bound::Asked(by, wish))
+        Bond(Bound::Asked(by, wish, None))
+    }
+
+    /// The same, of one of another peer that has asked by a call of this number: see [`Processes::forsake_call`].
+    pub fn asked_by_call(by: ProcessId, wish: Wish, call: u64) -> Bond {
+        Bond(Bound::Asked(by, wish, Some(call)))
     }
 }
 
@@ -427,8 +432,13 @@ impl Inner {
         let Some(mut mine) = mine else { return };
         let Some(mine) = mine.as_mut() else { return };
         if self.has_unclaimed_link(process, mine, who) {
-            // The other has no half. If it makes it, it is told.
+            // The other has no half, but if it has linked itself before it has its answer. If it makes it, it is told.
             mine.links.remove(&who);
+            if let Some(mut theirs) = theirs
+                && let Some(tied) = theirs.as_mut()
+            {
+                tied.links.remove(&process.id);
+            }
             return;
         }
         let Some(link) = mine.links.get_mut(&who).filter(|link| link.is_linked) else { return };
@@ -593,7 +603,7 @@ impl Inner {
         match &bond.0 {
             Bound::Link(of) => self.link(&of.process, new.id),
             Bound::Monitor(of, tag) => self.monitor(&of.process, &of.run, new.id, *tag),
-            Bound::Asked(by, wish) => self.expect_claim(new, *by, *wish),
+            Bound::Asked(by, wish, call) => self.expect_claim(new, *by, *wish, *call),
         }
     }
 

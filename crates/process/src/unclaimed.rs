@@ -11,11 +11,12 @@
 //! beginning: if the peer of the one that asked is gone, or that one has ended, it is told as by any link.
 //!
 //! **Bounds.** So many are unclaimed for each peer ([`UNCLAIMED_MAX`]), and no more are spawned: the one that asks gets
-//! [`Errno::Limit`]. An answer may be lost with a connection that is there again in time, so that nobody claims: after
-//! [`Config::claim_time_max`](crate::Config) nothing is kept, and a linked one is told `noconnection`.
+//! [`Errno::Limit`]. An answer may be lost with a connection that is there again in time, so that nobody claims: as soon as the
+//! peer that has asked says so ([`Processes::forsake_call`]) nothing is kept, and a linked one is told `noconnection`. So it is
+//! after [`Config::claim_time_max`](crate::Config), if that is not said, or in vain.
 
 use crate::{
-    Context, ExitKind, ExitReason, ReplyTo, SendError, Tie,
+    Context, ExitKind, ExitReason, Processes, ReplyTo, SendError, Tie,
     record::Process,
     table::Inner,
     ties::{Tied, Ties, WATCHERS_MAX, key, no_such},
@@ -23,7 +24,7 @@ use crate::{
 use hearth_abi::{Errno, PeerId, ProcessId};
 use parking_lot::Mutex;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::{
         Arc,
         atomic::Ordering::{Acquire, Relaxed},
@@ -33,6 +34,10 @@ use std::{
 
 /// Most processes that wait to be claimed by processes of one peer. Far more than a peer answers at a time.
 const UNCLAIMED_MAX: usize = 4096;
+
+/// Most calls that were given up before they came, of which it is remembered; of more the oldest is forgotten. Against a peer
+/// that gives up what it has never asked for.
+const FORSAKEN_MAX: usize = 1024;
 
 /// How a process that is asked for is to be tied to the one that asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,11 +57,16 @@ struct State {
     entries: BTreeMap<ProcessId, Entry>,
     /// How many there are for each peer that has some.
     counts: BTreeMap<PeerId, usize>,
+    /// Those that were asked for by a call: by whom, and its number.
+    by_call: BTreeMap<(ProcessId, u64), ProcessId>,
+    /// Calls that were given up and have not come, oldest first.
+    forsaken: VecDeque<(ProcessId, u64)>,
 }
 
 struct Entry {
     by: ProcessId,
     wish: Wish,
+    call: Option<u64>,
     /// When it is given up.
     until: Instant,
     /// Set under the lock of its ties, when it has ended.
@@ -74,6 +84,12 @@ pub(crate) enum Found {
     Not(Arc<ExitReason>),
 }
 
+impl Entry {
+    fn key(&self) -> Option<(ProcessId, u64)> {
+        Some((self.by, self.call?))
+    }
+}
+
 impl State {
     fn remove(&mut self, of: ProcessId) -> Option<Entry> {
         let entry = self.entries.remove(&of)?;
@@ -82,6 +98,9 @@ impl State {
             if *count == 0 {
                 self.counts.remove(&entry.by.peer());
             }
+        }
+        if let Some(key) = entry.key().filter(|key| self.by_call.get(key) == Some(&of)) {
+            self.by_call.remove(&key);
         }
         Some(entry)
     }
@@ -96,11 +115,17 @@ impl State {
 impl Unclaimed {
     fn add(&self, of: ProcessId, entry: Entry) -> Result<(), Errno> {
         let mut state = self.0.lock();
+        let key = entry.key();
+        if let Some(at) = state.forsaken.iter().position(|call| Some(*call) == key) {
+            state.forsaken.remove(at);
+            return Err(Errno::NoPeer);
+        }
         let count = state.counts.entry(entry.by.peer()).or_default();
         if *count >= UNCLAIMED_MAX {
             return Err(Errno::Limit);
         }
         *count += 1;
+        state.by_call.extend(key.map(|key| (key, of)));
         state.entries.insert(of, entry);
         Ok(())
     }
@@ -131,26 +156,47 @@ impl Unclaimed {
 
     /// Nobody of these peers claims any more. Linked ones are told by their own half of the link.
     pub(crate) fn peers_gone(&self, is_gone: &dyn Fn(PeerId) -> bool) {
+        // Calls that were given up may still come.
         self.0.lock().remove_if(|entry| is_gone(entry.by.peer()));
     }
 
+    /// Takes out what was asked for by this call, or remembers that nobody waits for it.
+    fn forsake_call(&self, by: ProcessId, call: u64) -> Option<(ProcessId, Entry)> {
+        let mut state = self.0.lock();
+        if let Some(of) = state.by_call.get(&(by, call)).copied() {
+            return Some((of, state.remove(of)?));
+        }
+        if state.forsaken.len() >= FORSAKEN_MAX {
+            state.forsaken.pop_front();
+        }
+        state.forsaken.push_back((by, call));
+        None
+    }
+
     /// One has ended, which had its half of a link, or none. It is told to the one that claims it; if it had not started,
-    /// that has an error for an answer. Whether it was to be linked.
+    /// that has an error for an answer. Whether it is told so by its claim that a link broke.
     fn ended(&self, of: ProcessId, has_started: bool, is_linked: bool, reason: &Arc<ExitReason>) -> bool {
         let mut state = self.0.lock();
         let Some(entry) = state.entries.get_mut(&of) else { return false };
         let is_link = entry.wish == Wish::Link;
         entry.end = Some(if is_link && !is_linked { Found::Unlinked } else { Found::Not(reason.clone()) });
         if !has_started {
+            // Nobody claims it. One that knows it nevertheless, and has linked itself with it, is told as by any link.
             state.remove(of);
         }
-        is_link
+        is_link && has_started
     }
 }
 
 impl Inner {
     /// A new process, which does not run yet, is to be claimed.
-    pub(crate) fn expect_claim(&self, new: &Process, by: ProcessId, wish: Wish) -> Result<(), Errno> {
+    pub(crate) fn expect_claim(
+        &self,
+        new: &Process,
+        by: ProcessId,
+        wish: Wish,
+        call: Option<u64>,
+    ) -> Result<(), Errno> {
         // One that was killed meanwhile has no ties.
         let mut ties = new.ties().ok_or(Errno::NotFound)?;
         let tied = ties.get_or_insert_default();
@@ -158,7 +204,7 @@ impl Inner {
             return Err(Errno::Limit);
         }
         let until = Instant::now() + self.claim_time_max;
-        self.unclaimed.add(new.id, Entry { by, wish, until, end: None })?;
+        self.unclaimed.add(new.id, Entry { by, wish, call, until, end: None })?;
         if wish == Wish::Link {
             tied.links.entry(by).or_default().is_linked = true;
         }
@@ -423,6 +469,19 @@ impl Drop for Reserved {
                 Wish::Link => drop(tied.reserved.remove(&self.number)),
                 Wish::Monitor(number) => drop(tied.unwatch(number)),
             }
+        }
+    }
+}
+
+impl Processes {
+    /// A process of another peer has no answer to a call of this number, and gets none any more: what it was to be tied to by
+    /// that is not claimed. If that is to be linked with it, it is told `noconnection`. If the call has not come yet, it is refused
+    /// with [`Errno::NoPeer`] when it comes.
+    pub fn forsake_call(&self, by: ProcessId, call: u64) {
+        if by.peer() != self.0.peer
+            && let Some((of, entry)) = self.0.unclaimed.forsake_call(by, call)
+        {
+            self.0.given_up(of, &entry);
         }
     }
 }

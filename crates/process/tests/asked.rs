@@ -545,6 +545,34 @@ async fn what_nobody_claims_is_given_up() {
 }
 
 #[tokio::test]
+async fn what_was_asked_for_by_a_call_that_nobody_waits_for() {
+    let space = Space::new();
+    let (table, by) = (&space.peers[1], ProcessId::new(PeerId::SERVER, 9).unwrap());
+    let begin = |wish, call| {
+        let (program, _orders, _seen) = Hand::program(true);
+        table.begin(spec(program), Some(Bond::asked_by_call(by, wish, call)))
+    };
+    let (linked, monitored) = (begin(Wish::Link, 1).unwrap(), begin(Wish::Monitor(1), 2).unwrap());
+    let id = linked.id();
+    soon(linked.started()).await.unwrap();
+    soon(monitored.started()).await.unwrap();
+    (1..3).for_each(|call| table.forsake_call(by, call));
+    assert_eq!(space.unclaimed(), [0, 0]);
+    assert_eq!(soon(table.exited(id)).await, of_kind(ExitKind::NoConnection));
+    // The call comes later: even behind the loss of the peer that has asked.
+    (3..5).for_each(|call| table.forsake_call(by, call));
+    table.peers_gone(|_| true);
+    for call in 3..5 {
+        assert_eq!(begin(Wish::Link, call).map(drop), Err(SpawnError::NotTied(Errno::NoPeer)));
+    }
+    // That is remembered of so many.
+    (0..1025).for_each(|call| table.forsake_call(by, 10 + call));
+    begin(Wish::Monitor(1), 10).unwrap();
+    assert_eq!(begin(Wish::Monitor(1), 11).map(drop), Err(SpawnError::NotTied(Errno::NoPeer)));
+    assert_eq!(space.unclaimed(), [0, 1]);
+}
+
+#[tokio::test]
 async fn so_many_are_unclaimed_for_a_peer() {
     let space = Space::new();
     let table = &space.peers[1];

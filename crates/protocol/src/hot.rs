@@ -3,10 +3,10 @@
 //! what pointers do to entities, what is typed into these, and changes of the scene.
 //!
 //! The first byte is the type. A server relays [`Frame::Message`], [`Frame::Kill`], [`Frame::Terminal`],
-//! [`Frame::Pointer`], [`Frame::Keyboard`], [`Frame::Leave`], [`Frame::Tie`] and [`Frame::ExitTo`] by their header alone (see
-//! [`route`]); the bytes go on as they came.
+//! [`Frame::Pointer`], [`Frame::Keyboard`], [`Frame::Leave`], [`Frame::Tie`], [`Frame::ExitTo`] and [`Frame::Forsake`] by their
+//! header alone (see [`route`]); the bytes go on as they came.
 //!
-//! [`Frame::Tie`] and [`Frame::Gone`] are *sure*: two neighbours count them, keep what the other has not
+//! [`Frame::Tie`], [`Frame::Gone`] and [`Frame::Forsake`] are *sure*: two neighbours count them, keep what the other has not
 //! confirmed, and send it again when their connection was broken ([`Frame::Hail`], [`Frame::Received`]).
 
 use crate::FrameError;
@@ -40,6 +40,7 @@ const HAIL: u8 = 15;
 const RECEIVED: u8 = 16;
 const KEYBOARD: u8 = 17;
 const LEAVE: u8 = 18;
+const FORSAKE: u8 = 19;
 
 /// A frame of the hot lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,6 +110,16 @@ pub enum Frame {
         /// What is said of it.
         tie: Tie,
     },
+    /// Type 19: `u64` peer (in the upper 20 bits, and no serial), `u64` from, `u64` call: the process has no answer to a call of
+    /// this number, by which it was to be tied to a process of that peer, and gets none any more. Sure.
+    Forsake {
+        /// The peer that was asked.
+        peer: PeerId,
+        /// The process that has asked; never zero.
+        from: ProcessId,
+        /// The number of the call.
+        call: u64,
+    },
     /// Type 13: `u64` to, `u64` from (zero: the operator), then a reason to the end. An exit signal that is sent.
     ExitTo {
         /// The process that gets it.
@@ -167,7 +178,12 @@ impl Tie {
 
 /// Whether a frame is a sure one: counted, kept until it is confirmed, and sent again over a new connection.
 pub fn is_sure(frame: &[u8]) -> bool {
-    matches!(frame.first().copied(), Some(LINK..=DOWN | GONE))
+    matches!(frame.first().copied(), Some(LINK..=DOWN | GONE | FORSAKE))
+}
+
+/// Whether a frame is a [`Frame::Forsake`], which goes on over streams that begin anew.
+pub fn is_forsaken(frame: &[u8]) -> bool {
+    frame.first() == Some(&FORSAKE)
 }
 
 /// Where a frame goes, read from its header.
@@ -187,10 +203,12 @@ pub fn route(frame: &[u8]) -> Result<Option<Route>, FrameError> {
     let mut reader = Reader::new(frame);
     let unknown = reader.error("unknown type of frame");
     match reader.u8()? {
-        MESSAGE | KILL | TERMINAL | POINTER | LINK..=EXIT_TO | KEYBOARD | LEAVE => Ok(Some(Route {
-            to: ProcessId::from_bits(reader.u64()?),
-            from: ProcessId::from_bits(reader.u64()?),
-        })),
+        MESSAGE | KILL | TERMINAL | POINTER | LINK..=EXIT_TO | KEYBOARD | LEAVE | FORSAKE => {
+            Ok(Some(Route {
+                to: ProcessId::from_bits(reader.u64()?),
+                from: ProcessId::from_bits(reader.u64()?),
+            }))
+        }
         SCENE | GONE | HAIL | RECEIVED => Ok(None),
         _ => Err(unknown.into()),
     }
@@ -219,6 +237,7 @@ pub fn check(frame: &[u8]) -> Result<(), FrameError> {
         TERMINAL => drop(Command::decode(reader.bytes(reader.remaining())?)?),
         POINTER | KEYBOARD => drop(of_user(kind, &mut reader)?),
         LEAVE => drop(leave(&mut reader)?),
+        FORSAKE => drop(forsake(&mut reader)?),
         LINK..=DOWN => drop(tie(kind, &mut reader)?),
         EXIT_TO => drop(exit_to(&mut reader)?),
         _ => {}
@@ -318,6 +337,23 @@ fn leave(reader: &mut Reader<'_>) -> Result<(PeerId, ProcessId), DecodeError> {
     if reader.is_empty() { Ok((user, from)) } else { Err(more) }
 }
 
+/// Who has no answer to which call of which peer.
+fn forsake(reader: &mut Reader<'_>) -> Result<(PeerId, ProcessId, u64), DecodeError> {
+    let no_peer = reader.error("a peer is asked");
+    let to = ProcessId::from_bits(reader.u64()?);
+    if to.serial() != 0 {
+        return Err(no_peer);
+    }
+    let nobody = reader.error("a process has asked");
+    let from = match reader.u64()? {
+        0 => return Err(nobody),
+        from => ProcessId::from_bits(from),
+    };
+    let call = reader.u64()?;
+    let more = reader.error("bytes after the end");
+    if reader.is_empty() { Ok((to.peer(), from, call)) } else { Err(more) }
+}
+
 impl Frame {
     /// The frame as bytes.
     pub fn encode(&self) -> Bytes {
@@ -385,6 +421,12 @@ impl Frame {
                 out.put_u64_le(from.map_or(0, ProcessId::to_bits));
                 out.put_slice(reason);
             }
+            Frame::Forsake { peer, from, call } => {
+                out.put_u8(FORSAKE);
+                out.put_u64_le(pointer::user_bits(*peer));
+                out.put_u64_le(from.to_bits());
+                out.put_u64_le(*call);
+            }
             Frame::Gone { peer } => {
                 out.put_u8(GONE);
                 out.put_u32_le(peer.number());
@@ -448,6 +490,10 @@ impl Frame {
             LEAVE => {
                 let (user, from) = leave(&mut reader)?;
                 Ok(Frame::Leave { user, from })
+            }
+            FORSAKE => {
+                let (peer, from, call) = forsake(&mut reader)?;
+                Ok(Frame::Forsake { peer, from, call })
             }
             kind @ LINK..=DOWN => {
                 let (to, from, said) = tie(kind, &mut reader)?;
@@ -543,6 +589,25 @@ mod tests {
         }
         let zero = [&[15][..], &[0; 24]].concat();
         assert!(Frame::decode(&zero.into()).is_err());
+    }
+
+    /// The document's example.
+    #[test]
+    fn a_call_is_forsaken_by_a_process() {
+        let (peer, from) = (PeerId::new(1).unwrap(), ProcessId::from_bits(0x0000_2000_0000_0003));
+        let bytes = Frame::Forsake { peer, from, call: 7 }.encode();
+        let head = [19, 0, 0, 0, 0, 0, 0x10, 0, 0, 3, 0, 0, 0, 0, 0x20, 0, 0];
+        assert_eq!(bytes[..], [&head[..], &[7, 0, 0, 0, 0, 0, 0, 0]].concat());
+        assert!(is_sure(&bytes) && check(&bytes).is_ok());
+        for (wrong, what) in [
+            ([&bytes[..9], &[0; 8], &bytes[17..]].concat(), "by nobody"),
+            ([&[19, 1][..], &bytes[2..]].concat(), "to a process"),
+            (bytes[..24].to_vec(), "cut"),
+            ([&bytes[..], &[0]].concat(), "bytes behind"),
+        ] {
+            assert!(check(&wrong).is_err(), "{what}");
+            assert!(Frame::decode(&wrong.into()).is_err(), "{what}");
+        }
     }
 
     /// A press of the user of this peer.
@@ -649,6 +714,7 @@ mod tests {
                 Frame::Pointer { to, user: PeerId::new(7).unwrap(), event: event(7) },
                 Frame::Keyboard { to, user: PeerId::new(7).unwrap(), event: typed(7) },
                 Frame::Leave { user: PeerId::new(7).unwrap(), from: some },
+                Frame::Forsake { peer: to.peer(), from: some, call: number },
                 Frame::Tie { to, from: some, tie: Tie::Link },
                 Frame::Tie { to, from: some, tie: Tie::Unlink },
                 Frame::Tie { to, from: some, tie: Tie::Unlinked },
@@ -665,7 +731,10 @@ mod tests {
                 let bytes = frame.encode();
                 prop_assert_eq!(Frame::decode(&bytes).unwrap(), frame.clone());
                 let from = match frame {
-                    Frame::Terminal { from, .. } | Frame::Tie { from, .. } | Frame::Leave { from, .. } => from,
+                    Frame::Terminal { from, .. }
+                    | Frame::Tie { from, .. }
+                    | Frame::Leave { from, .. }
+                    | Frame::Forsake { from, .. } => from,
                     Frame::Pointer { user, .. } | Frame::Keyboard { user, .. } => {
                         ProcessId::from_bits(pointer::user_bits(user))
                     }
@@ -676,11 +745,15 @@ mod tests {
                     Frame::Scene(_) | Frame::Gone { .. } | Frame::Hail { .. } | Frame::Received(_)
                 );
                 let to = match frame {
-                    Frame::Leave { user, .. } => ProcessId::from_bits(pointer::user_bits(user)),
+                    Frame::Leave { user: peer, .. } | Frame::Forsake { peer, .. } => {
+                        ProcessId::from_bits(pointer::user_bits(peer))
+                    }
                     _ => to,
                 };
                 let wanted = (!is_of_neighbours).then_some(Route { to, from });
-                prop_assert_eq!(is_sure(&bytes), matches!(frame, Frame::Tie { .. } | Frame::Gone { .. }));
+                let is_meant =
+                    matches!(frame, Frame::Tie { .. } | Frame::Gone { .. } | Frame::Forsake { .. });
+                prop_assert_eq!(is_sure(&bytes), is_meant);
                 prop_assert!(!is_sure(&bytes) || check(&bytes).is_ok());
                 prop_assert_eq!(route(&bytes).unwrap(), wanted);
             }

@@ -10,7 +10,7 @@
 //!
 //! After each such step, and at the end, `model` is asked whether it may be so: messages of a pair in order, and lost only
 //! when a connection was; of each monitor one signal, and none when it was taken away; of each link one exit
-//! signal, and both halves of it alike; names with those who have them; and nothing left over when all have ended.
+//! signal, and both halves of it alike; of what one has asked for to be tied to it the same, behind the answer; names with those who have them; and nothing left over when all have ended.
 //!
 //! `HEARTH_SEEDS=5000` tries as many instead of the usual number. `HEARTH_SEED=17` tries that one alone, and tells every
 //! step: `HEARTH_SEED=17 cargo xtask test seeded_spaces -- --nocapture`.
@@ -25,7 +25,8 @@ use hearth_abi::ProcessId;
 use hearth_process::{ExitKind, ExitReason};
 use hearth_protocol::control::{DirectoryOp, Failure};
 use model::Model;
-use puppet::Hand;
+pub(crate) use puppet::Nursery;
+use puppet::{Begins, Hand};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 use space::{Idle, Space};
 use std::{
@@ -89,6 +90,15 @@ impl History {
             0 => ExitReason::normal(),
             1 => ExitReason::of_kind(ExitKind::Shutdown),
             _ => ExitReason::new(ExitKind::Error, format!("reason {}", self.next)),
+        }
+    }
+
+    fn begins(&mut self) -> Begins {
+        match self.random.gen_range(0..10) {
+            0..3 => Begins::AtOnce,
+            3..7 => Begins::WhenTold,
+            7..9 => Begins::AndEnds(self.reason()),
+            _ => Begins::Not(self.reason()),
         }
     }
 
@@ -160,7 +170,7 @@ impl History {
     fn act(&mut self, trace: &mut Trace) {
         let (Some(who), Some(other)) = (self.someone(), self.anyone()) else { return };
         let model = &mut self.model;
-        match self.random.gen_range(0..100) {
+        match self.random.gen_range(0..120) {
             0..25 => {
                 let count = self.random.gen_range(1..4);
                 let sent = (0..count).filter(|_| model.send(who, other, trace.step)).count();
@@ -209,6 +219,11 @@ impl History {
                 let done = model.name(who, name, is_more);
                 trace.say(format_args!("{who} has the name {name} of its peer, {is_more}: {done}"));
             }
+            92..110 => self.ask(who, trace),
+            110..112 => {
+                let replaced = model.replace(who);
+                trace.say(format_args!("other code runs as {who}: {replaced}"));
+            }
             _ => {
                 let name = NAMES[self.random.gen_range(0..NAMES.len())];
                 let op = [
@@ -223,6 +238,28 @@ impl History {
                     trace.say(format_args!("{who} asks for {op:?} {name}"));
                 }
             }
+        }
+    }
+
+    /// A process asks for another, or one that was asked for starts, or does not.
+    fn ask(&mut self, who: ProcessId, trace: &mut Trace) {
+        let (waiting, is_next) = (self.model.waiting(), self.random.r#gen());
+        if let Some(child) = waiting.choose(&mut self.random).filter(|_| is_next) {
+            if self.random.gen_bool(0.8) {
+                trace.say(format_args!("{child} starts"));
+                self.model.start(*child);
+            } else {
+                let reason = self.reason();
+                trace.say(format_args!("{child} ends before it has started: {reason}"));
+                self.model.ends(*child, reason);
+            }
+        } else if self.model.living().len() < PROCESSES_MAX {
+            let home = self.random.gen_range(0..=self.space.clients.len());
+            let (is_link, begins) = (self.random.r#gen(), self.begins());
+            trace.say(format_args!("{who} asks for one on peer {home}, to be linked: {is_link}; {begins:?}"));
+            let there = (home, self.space.peer(home).me);
+            let asked = self.model.ask(who, there, is_link, begins, &self.space.nursery, trace.step);
+            trace.say(format_args!("       {asked:?}"));
         }
     }
 
@@ -250,6 +287,12 @@ impl History {
             }
         }
         self.calm(trace).await;
+        // What has still to start may have come with that.
+        while let Some(child) = self.model.waiting().first().copied() {
+            trace.say(format_args!("{child} starts at last"));
+            self.model.start(child);
+            self.calm(trace).await;
+        }
         for n in 0..self.space.clients.len() {
             let is_lost = self.lost.contains(&n);
             assert_eq!(self.space.is_unsettled(n), is_lost, "client {} is there again", n + 1);
@@ -349,9 +392,10 @@ fn seeded_spaces_keep_the_promises_of_otp() {
     let mut failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
     failed.sort();
     if let Some((seed, failure, steps)) = failed.first() {
-        let all: Vec<u64> = failed.iter().map(|(seed, ..)| *seed).collect();
+        let all =
+            failed.iter().fold(String::new(), |all, (seed, failure, _)| format!("{all}{seed}: {failure}\n"));
         panic!(
-            "{steps}\nof {seeds} seeds these failed: {all:?}; the first: {failure}\n\
+            "{steps}\nof {seeds} seeds these failed:\n{all}the first: {failure}\n\
              to run it alone: HEARTH_SEED={seed} cargo xtask test seeded_spaces -- --nocapture"
         );
     }

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! What a simulated space may look like: what its processes have done, and what may have come of it.
 
+mod asked;
+
 use super::{Trace, puppet::Hand, space::Space};
 use crate::{node::Inner, ties::CONFIRM_EVERY};
+use asked::{Asked, Child, Replaced};
 use hearth_abi::{
     Errno, ProcessId,
     signal::{EXIT_OF_LINK, Kind},
@@ -17,13 +20,22 @@ use std::{
 
 /// A monitor that a process has made.
 struct Monitor {
-    of: ProcessId,
+    /// `None` while it has asked for that one and has no answer.
+    of: Option<ProcessId>,
+    /// Whether it was to be made with the answer.
+    is_asked: bool,
     /// Whether its signal has come.
     is_told: bool,
     /// Whether it was taken away.
     is_away: bool,
     /// Whether it was to be taken away and had told already.
     was_told: bool,
+}
+
+impl Monitor {
+    fn of(of: Option<ProcessId>) -> Monitor {
+        Monitor { of, is_asked: false, is_told: false, is_away: false, was_told: false }
+    }
 }
 
 /// What a process was told of a name or group of the space.
@@ -54,6 +66,8 @@ struct Known {
     may_end: Vec<ExitReason>,
     /// With whom it may ever have been linked.
     ever_linked: BTreeSet<ProcessId>,
+    /// With whom one of the two has linked itself, knowing it.
+    told_to_link: BTreeSet<ProcessId>,
     /// Whom it has ever unlinked.
     unlinked: BTreeSet<ProcessId>,
     /// Its links when it was looked at last.
@@ -71,6 +85,40 @@ struct Known {
     ask: Option<Ask>,
     /// Names (`false`) and groups (`true`) of the space.
     claims: BTreeMap<(bool, String), Claim>,
+    /// What it has asked for, by tag.
+    asks: BTreeMap<u64, Asked>,
+    /// For whom it was made, if somebody has asked for it.
+    child: Option<Child>,
+    /// What became of new code, when it is known.
+    replaced: Option<Replaced>,
+}
+
+impl Known {
+    fn new(hand: Hand, peer: Arc<Inner>, home: usize) -> Known {
+        Known {
+            hand,
+            peer,
+            home,
+            traps: false,
+            ended: None,
+            may_end: Vec::new(),
+            ever_linked: BTreeSet::new(),
+            told_to_link: BTreeSet::new(),
+            unlinked: BTreeSet::new(),
+            links: BTreeSet::new(),
+            linked_now: BTreeSet::new(),
+            unlinked_now: BTreeSet::new(),
+            monitors: BTreeMap::new(),
+            sent: BTreeMap::new(),
+            heard: BTreeMap::new(),
+            names: BTreeSet::new(),
+            ask: None,
+            claims: BTreeMap::new(),
+            asks: BTreeMap::new(),
+            child: None,
+            replaced: None,
+        }
+    }
 }
 
 /// All that is known of a space.
@@ -91,25 +139,7 @@ impl Model {
     pub(super) fn spawn(&mut self, peer: &Arc<Inner>, home: usize) -> ProcessId {
         let hand = Hand::spawn(&peer.processes, peer.me);
         let id = hand.id;
-        let known = Known {
-            hand,
-            peer: peer.clone(),
-            home,
-            traps: false,
-            ended: None,
-            may_end: Vec::new(),
-            ever_linked: BTreeSet::new(),
-            unlinked: BTreeSet::new(),
-            links: BTreeSet::new(),
-            linked_now: BTreeSet::new(),
-            unlinked_now: BTreeSet::new(),
-            monitors: BTreeMap::new(),
-            sent: BTreeMap::new(),
-            heard: BTreeMap::new(),
-            names: BTreeSet::new(),
-            ask: None,
-            claims: BTreeMap::new(),
-        };
+        let known = Known::new(hand, peer.clone(), home);
         assert!(self.processes.insert(id, known).is_none(), "a number is given once");
         id
     }
@@ -146,8 +176,11 @@ impl Model {
         let known = self.known(who);
         known.linked_now.insert(other);
         known.ever_linked.insert(other);
+        known.told_to_link.insert(other);
         let linked = known.hand.context().link(other);
-        self.known(other).ever_linked.insert(who);
+        let known = self.known(other);
+        known.ever_linked.insert(who);
+        known.told_to_link.insert(who);
         linked
     }
 
@@ -162,8 +195,7 @@ impl Model {
         let known = self.known(who);
         let tag = known.monitors.len() as u64;
         let made = known.hand.context().monitor(of, tag);
-        let is_away = made.is_err();
-        known.monitors.insert(tag, Monitor { of, is_told: false, is_away, was_told: false });
+        known.monitors.insert(tag, Monitor { is_away: made.is_err(), ..Monitor::of(Some(of)) });
         (tag, made)
     }
 
@@ -277,6 +309,7 @@ impl Model {
                 self.unsettled.insert(client + 1, trace.step);
             }
         }
+        self.born(space, trace);
         let living = self.living();
         for id in &living {
             let known = self.known(*id);
@@ -288,14 +321,15 @@ impl Model {
         }
         for id in living {
             self.look(id, trace);
+            self.changed(id);
         }
     }
 
     fn look(&mut self, id: ProcessId, trace: &mut Trace) {
         let known = self.known(id);
         let (signals, ties) = (known.hand.taken(), known.hand.table.ties(id));
-        let linked_now = std::mem::take(&mut known.linked_now);
-        let unlinked_now = std::mem::take(&mut known.unlinked_now);
+        let mut linked_now = std::mem::take(&mut known.linked_now);
+        let mut unlinked_now = std::mem::take(&mut known.unlinked_now);
         let mut exits: BTreeMap<ProcessId, u32> = BTreeMap::new();
         for signal in signals {
             let from = ProcessId::from_bits(signal.header.from);
@@ -303,15 +337,31 @@ impl Model {
                 Kind::Message => self.heard(id, from, &signal),
                 Kind::Exit if signal.header.tag == EXIT_OF_LINK => {
                     trace.say(format_args!("       {id} has an exit of {from}"));
-                    self.may_be_reason(id, from, &signal);
+                    let was_linked = self.processes[&id].ever_linked.contains(&from);
+                    assert!(was_linked, "{id} has an exit of {from}, and does not know of a link");
+                    let is_asked = !self.processes[&id].told_to_link.contains(&from);
+                    self.may_be_reason(id, from, &signal, is_asked);
                     *exits.entry(from).or_default() += 1;
                 }
                 // Sent, not of a link: it may be lost, and may come again.
                 Kind::Exit => {}
                 Kind::Down => {
                     trace.say(format_args!("       {id} is told by monitor {} of {from}", signal.header.tag));
-                    self.may_be_reason(id, from, &signal);
+                    let monitor = self.processes[&id].monitors.get(&signal.header.tag);
+                    let is_asked = monitor.is_some_and(|monitor| monitor.is_asked);
+                    self.may_be_reason(id, from, &signal, is_asked);
                     self.told(id, from, signal.header.tag);
+                }
+                Kind::Reply => {
+                    if let Some(child) = self.replied(id, &signal, trace) {
+                        // From here on it is a link like others.
+                        linked_now.insert(child);
+                        if self.known(id).unlinked.contains(&child) {
+                            // Before it had the answer: it has said that it does not want the tie.
+                            unlinked_now.insert(child);
+                        }
+                        self.known(id).links.insert(child);
+                    }
                 }
                 kind => panic!("{id} got a signal of kind {kind:?}"),
             }
@@ -342,21 +392,22 @@ impl Model {
 
     fn told(&mut self, id: ProcessId, of: ProcessId, tag: u64) {
         let monitor = self.known(id).monitors.get_mut(&tag).expect("it has such a monitor");
-        assert_eq!(monitor.of, of, "monitor {tag} of {id}");
+        assert_eq!(monitor.of, Some(of), "monitor {tag} of {id}");
         assert!(!monitor.is_away, "monitor {tag} of {id} was taken away, and told");
         assert!(!monitor.is_told, "monitor {tag} of {id} told twice");
         monitor.is_told = true;
     }
 
-    /// Whether one process may be told this of the end of another.
-    fn may_be_reason(&self, id: ProcessId, of: ProcessId, signal: &Signal) {
+    /// Whether one process may be told this of the end of another, which it has linked or monitored knowing it, or was
+    /// tied to when it had its answer: then it knows that there was one.
+    fn may_be_reason(&self, id: ProcessId, of: ProcessId, signal: &Signal, is_asked: bool) {
         let reason = ExitReason::decode(&signal.body).expect("the host wrote it");
         let (known, other) = (&self.processes[&id], &self.processes[&of]);
         let is_real = other.ended.as_ref().is_some_and(|ended| is_same(ended, &reason));
         let may_be = match reason.kind {
             _ if is_real => true,
             ExitKind::NoConnection => known.home != other.home,
-            ExitKind::NoProcess => other.ended.is_some(),
+            ExitKind::NoProcess => !is_asked && other.ended.is_some(),
             _ => false,
         };
         assert!(may_be, "{id} is told of {of}: {reason:?}; it was {:?}", other.ended);
@@ -405,7 +456,11 @@ impl Model {
             let is_killed = may.kind == ExitKind::Kill && reason.kind == ExitKind::Killed;
             is_same(may, reason) || is_killed
         });
-        let by_link = known.ever_linked.iter().any(|other| match reason.kind {
+        // It may have ended before it took the answer.
+        let asked = self.children(id).into_iter().map(|(child, _)| child);
+        let asked: Vec<ProcessId> =
+            asked.filter(|child| self.processes[child].ever_linked.contains(&id)).collect();
+        let by_link = known.ever_linked.iter().chain(&asked).any(|other| match reason.kind {
             ExitKind::NoConnection => self.processes[other].home != known.home,
             ExitKind::NoProcess => self.processes[other].ended.is_some(),
             _ => false,
@@ -448,6 +503,7 @@ impl Model {
 
     pub(super) fn check_quiet(&self, space: &Space, lost: &[usize]) {
         self.check_ties(space, lost);
+        self.check_asked(space);
         self.check_monitors(lost);
         self.check_messages();
         self.check_names(space);
@@ -490,12 +546,13 @@ impl Model {
     pub(super) fn check_monitors(&self, lost: &[usize]) {
         for id in self.living() {
             for (tag, monitor) in &self.processes[&id].monitors {
-                let other = &self.processes[&monitor.of];
-                let is_over = other.ended.is_some() || !self.reach(id, monitor.of, lost);
+                // What it has asked for and has no answer about is looked at elsewhere.
+                let Some(of) = monitor.of else { continue };
+                let other = &self.processes[&of];
+                let is_over = other.ended.is_some() || !self.reach(id, of, lost);
                 assert!(
                     !is_over || monitor.is_told || monitor.is_away,
-                    "monitor {tag} of {id} has not told of {}",
-                    monitor.of
+                    "monitor {tag} of {id} has not told of {of}"
                 );
                 let is_here = other.home == self.processes[&id].home;
                 assert!(
@@ -604,6 +661,7 @@ impl Model {
             let counts = peer.processes.counts();
             let processes = usize::from(home == 0 && clerk.is_some());
             assert_eq!((counts.processes, counts.names, counts.timers), (processes, 0, 0), "on peer {home}");
+            assert_eq!(counts.unclaimed, 0, "unclaimed processes of peer {home}");
             assert_eq!(peer.network.calls(), 0, "calls of peer {home}");
             assert_eq!(peer.claims.len(), 0, "claims of peer {home}");
             for (neighbour, kept) in peer.ties.kept() {

@@ -2,6 +2,7 @@
 //! The peers of a simulation: whole nodes, a server's door and clients that come back by themselves, joined by wires
 //! on which the simulation says what arrives.
 
+use super::puppet::Nursery;
 use crate::{
     client::{self, Entry},
     folder::Folder,
@@ -137,11 +138,12 @@ pub(super) struct Space {
     over: broadcast::Sender<PeerId>,
     /// How often a server was started.
     started: usize,
+    pub(super) nursery: Nursery,
     pub(super) server: Arc<Server>,
     pub(super) clients: Vec<Client>,
 }
 
-fn start_server(folder: PathBuf, over: &broadcast::Sender<PeerId>) -> Arc<Server> {
+fn start_server(folder: PathBuf, over: &broadcast::Sender<PeerId>, nursery: &Nursery) -> Arc<Server> {
     let roster = Roster::open(folder.join("peers")).unwrap();
     let folder = Folder::open(&folder).unwrap();
     let limits = PeerLimits::default();
@@ -149,6 +151,8 @@ fn start_server(folder: PathBuf, over: &broadcast::Sender<PeerId>) -> Arc<Server
     let (me, name, space) = (PeerId::SERVER, "server".into(), "space".into());
     let parts = Parts { me, name, space, folder, world, limits, workers: 1 };
     let inner = Inner::start(parts).unwrap();
+    // The node is new.
+    let _ = inner.programs.set(nursery.clone());
     let about = about_program(0, "server", [0; 32], vec!["processes".into()]);
     inner.network.insert(PeerId::SERVER, about, None);
     Arc::new(Server::new(inner, roster, Grace::Told(over.clone())))
@@ -158,8 +162,9 @@ impl Space {
     pub(super) async fn start(clients: usize, idle: Idle) -> Space {
         let folder = tempfile::tempdir().unwrap();
         let over = broadcast::channel(64).0;
-        let server = start_server(folder.path().join("server-1"), &over);
-        let mut space = Space { folder, idle, over, started: 1, server, clients: Vec::new() };
+        let nursery = Nursery::default();
+        let server = start_server(folder.path().join("server-1"), &over, &nursery);
+        let mut space = Space { folder, idle, over, started: 1, nursery, server, clients: Vec::new() };
         for _ in 0..clients {
             space.join().await;
         }
@@ -203,6 +208,7 @@ impl Space {
         let world = World::client(me);
         let (space, limits) = ("space".into(), PeerLimits::default());
         let inner = Inner::start(Parts { me, name, space, folder, world, limits, workers: 1 }).unwrap();
+        let _ = inner.programs.set(self.nursery.clone());
         client::enter(&inner, &joined);
         // It ends with the runtime.
         let over = broadcast::channel(64).0;
@@ -230,7 +236,7 @@ impl Space {
             // The one is there from the first process on, the other from the first client on.
             let _ = std::fs::copy(before.join(file), now.join(file));
         }
-        self.server = start_server(now, &self.over);
+        self.server = start_server(now, &self.over, &self.nursery);
         for client in &self.clients {
             client.line.state.lock().server = Some(self.server.clone());
         }

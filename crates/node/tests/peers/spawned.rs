@@ -190,7 +190,8 @@ async fn however_soon_it_ends_its_reason_is_told() {
         for tag in 1..=30 {
             for what in [LINK, MONITOR] {
                 one.asks(what, peer, tag, module).await;
-                let Got::Spawned(of, child) = one.next().await else { panic!("no answer") };
+                let got = one.next().await;
+                let Got::Spawned(of, child) = got else { panic!("from {here} to {there}, {tag}: {got:?}") };
                 assert_eq!((of, child.peer()), (tag, peer));
                 let end = match what {
                     LINK => Got::Exit(child, left()),
@@ -345,6 +346,43 @@ async fn a_peer_that_is_cut_off_while_it_waits() {
     let linked = child.into_iter().find(|id| *id != left).unwrap();
     assert_eq!(soon("its end", processes.exited(linked)).await, gone());
     assert_eq!((processes.counts().unclaimed, processes.ties(left)), (0, Some(TiesInfo::default())));
+    one.is_done(&[&ada.node]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_lost_is_waited_for_by_nobody() {
+    let space = Space::start_with(|options| options.grace = LONG).await;
+    let (near, far) = (Proxy::to(&space.address).await, Proxy::to(&space.address).await);
+    let ada = join_by(&near, &space, "ada", LONG).await;
+    let bob = join_by(&far, &space, "bob", LONG).await;
+    let module = space.node().put_lump(heavy()).await.unwrap();
+    let mut one = Asker::start(&ada.node).await;
+    one.traps().await;
+    far.slow_down(20_000);
+    let processes = bob.node.processes();
+    let mut asked = Vec::new();
+    for (tag, what) in [LINK, MONITOR].into_iter().enumerate() {
+        one.asks(what, bob.node.id(), tag as u64, module).await;
+        until("it is being started", || children(&bob.node, one.id).len() > tag).await;
+        let all = children(&bob.node, one.id);
+        asked.extend(all.into_iter().find(|child| !asked.contains(child)));
+    }
+    near.cut();
+    for _ in 0..2 {
+        let Got::Failed(_, status) = one.next().await else { panic!("an answer") };
+        assert_eq!(status, Errno::NoPeer.as_return());
+    }
+    // They start, and nobody is there for the answer.
+    far.slow_down(u64::MAX);
+    let [linked, monitored] = asked[..] else { panic!("two") };
+    for child in [linked, monitored] {
+        soon("its start", processes.started(child)).await.unwrap();
+    }
+    assert_eq!(processes.counts().unclaimed, 2);
+    near.mend();
+    assert_eq!(soon("its end", processes.exited(linked)).await, gone());
+    until("nothing is to be claimed", || processes.counts().unclaimed == 0).await;
+    assert_eq!(processes.ties(monitored), Some(TiesInfo::default()));
     one.is_done(&[&ada.node]).await;
 }
 
