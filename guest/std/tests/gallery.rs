@@ -108,7 +108,7 @@ fn what_is_pressed_answers() {
     assert_eq!(sounds, 1);
     let sprays = |op: &&Op| matches!(op, Op::Set(_, Component::Name(name)) if name == "~sparks");
     assert_eq!(ops.iter().filter(sprays).count(), 1);
-    let says = |op: &Op| matches!(op, Op::Set(_, Component::Text(text)) if text.text == "peer 2: 1");
+    let says = |op: &Op| matches!(op, Op::Set(_, Component::Text(text)) if text.text == "visitor: 1");
     assert!(ops.iter().any(says));
 }
 

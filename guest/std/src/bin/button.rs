@@ -120,7 +120,7 @@ mod tests {
         assert!(batches[0].contains(&target));
         let says = batches[2]
             .iter()
-            .any(|op| matches!(op, Op::Set(_, Component::Text(text)) if text.text == "peer 2 was here"));
+            .any(|op| matches!(op, Op::Set(_, Component::Text(text)) if text.text == "visitor was here"));
         assert!(says, "{:?}", batches[2]);
     }
 }
