@@ -40,8 +40,8 @@ pub(crate) fn begin() {
     KNOWN.with(|known| known.borrow_mut().places.resize_with(KNOWN_MAX, Place::default));
 }
 
-/// Parks a process in its mailbox, as [`Mailbox::park`] does. Once it is there, others may run it to its end before this returns: its
-/// record is held by what this thread remembers, which costs less than to count one more reference.
+/// Parks a process in its mailbox, as [`Mailbox::park`](crate::mailbox::Mailbox::park) does. Once it is there, others may run it to its
+/// end before this returns: its record is held by what this thread remembers, which costs less than to count one more reference.
 ///
 /// # Errors
 /// It is not remembered, and comes back.
