@@ -1,23 +1,29 @@
 %% SPDX-License-Identifier: AGPL-3.0-or-later
-%% What benches/processes.rs does, in Erlang: the same messages, the same counts. Prints `name microseconds-of-CPU`.
+%% What benches/processes.rs does, in Erlang: the same messages, the same counts. Reads `name count` per line, does that
+%% once, and answers with the microseconds of CPU, or for `memory` with the bytes of one process.
 -module(processes).
--export([main/1]).
+-export([main/0]).
 
-main([Rounds, Hops, Each, Waves, Idle]) ->
-    [R, H, E, W, I] = [list_to_integer(X) || X <- [Rounds, Hops, Each, Waves, Idle]],
-    measure("ping-pong", fun() -> ping_pong(R) end),
-    measure("ring", fun() -> ring(1000, H) end),
-    measure("fan-in", fun() -> [fan_in(100, E) || _ <- lists:seq(1, 10)] end),
-    measure("spawn", fun() -> spawn_waves(W) end),
-    memory(I),
-    halt().
+main() ->
+    case io:get_line("") of
+        eof -> halt();
+        Line ->
+            [Name, Count] = string:lexemes(Line, " \n"),
+            io:format("~p~n", [run(Name, list_to_integer(Count))]),
+            main()
+    end.
 
-measure(Name, Fun) ->
-    Fun(),
+run("memory", N) -> memory(N);
+run(Name, N) ->
     {Before, _} = statistics(runtime),
-    Fun(),
+    work(Name, N),
     {After, _} = statistics(runtime),
-    io:format("~s ~p~n", [Name, (After - Before) * 1000]).
+    (After - Before) * 1000.
+
+work("ping-pong", N) -> ping_pong(N);
+work("ring", N) -> ring(1000, N);
+work("fan-in", N) -> [fan_in(100, N) || _ <- lists:seq(1, 10)];
+work("spawn", N) -> spawn_waves(N).
 
 ping_pong(N) ->
     Me = self(),
@@ -88,6 +94,5 @@ memory(N) ->
     Before = erlang:memory(total),
     Pids = [spawn(fun() -> receive stop -> ok end end) || _ <- lists:seq(1, N)],
     After = erlang:memory(total),
-    io:format("memory ~p~n", [(After - Before) div N]),
     [P ! stop || P <- Pids],
-    ok.
+    (After - Before) div N.

@@ -4,7 +4,7 @@
 //! `cargo bench -p hearth-wasm --bench processes [-- [QUICK] [ALONE] [TEXT] [ROW]...]` prints a table, or these rows of it. All
 //! rates are per second of processor time, on one worker thread, so that they can be compared on a machine that does
 //! other things too. With `erl` on the path, and without `ALONE`, the same is done in Erlang on one scheduler that does
-//! not spin.
+//! not spin: each row several times, in turn with ours, and what is printed is the median, and that of the ratios.
 //!
 //! The rows `ping-pong`, `ring`, `fan-in` and `spawn` are of guests in WebAssembly text, in C, in AssemblyScript and in Rust
 //! with its standard library. The last three are compiled first (`guests`), if their compilers are here: `clang` with
@@ -40,10 +40,12 @@ use hearth_wasm::{Caller, Request, Services, Wasm, WasmConfig};
 use parking_lot::Mutex;
 use std::{
     collections::HashMap,
-    process::Command,
+    io::{BufRead as _, BufReader, Lines, Write as _},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
+use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 /// As in the programs of a peer.
@@ -52,6 +54,8 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// As in `processes.erl`.
 const FAN_INS: u64 = 10;
+/// How often each row is measured, here and in Erlang in turn.
+const ROUNDS: usize = 7;
 
 const HERE: PeerId = PeerId::SERVER;
 
@@ -510,14 +514,6 @@ fn cpu() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// Runs it twice, and returns the processor time of the second.
-async fn measure<F: Future<Output = ()>>(what: impl Fn() -> F) -> Duration {
-    what().await;
-    let before = cpu();
-    what().await;
-    cpu() - before
-}
-
 /// The time that so much of all took at most.
 fn percentile(counts: &[(u64, u64)], of_thousand: u64) -> Duration {
     let all: u64 = counts.iter().map(|(_, count)| count).sum();
@@ -618,26 +614,97 @@ async fn million() {
     world.processes.shutdown().await;
 }
 
-/// What Erlang needs for the same: name and microseconds, or bytes for `memory`.
-fn erlang(counts: &[u64]) -> Option<HashMap<String, f64>> {
-    let folder = tempfile::tempdir().ok()?;
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/processes.erl");
-    let compiled = Command::new("erlc").arg("-o").arg(folder.path()).arg(source).status().ok()?;
-    if !compiled.success() {
-        return None;
+/// An Erlang that does the same, one row at a time.
+struct Erlang {
+    child: Child,
+    asked: ChildStdin,
+    answers: Lines<BufReader<ChildStdout>>,
+    /// Its module.
+    _folder: TempDir,
+}
+
+impl Erlang {
+    fn start() -> Option<Erlang> {
+        let folder = tempfile::tempdir().ok()?;
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/processes.erl");
+        let compiled = Command::new("erlc").arg("-o").arg(folder.path()).arg(source).status().ok()?;
+        if !compiled.success() {
+            return None;
+        }
+        let mut command = Command::new("erl");
+        command.args("+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none +P 2000000 -noshell -pa".split(' '));
+        command.arg(folder.path()).args(["-run", "processes", "main"]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;
+        let (asked, answers) = (child.stdin.take()?, BufReader::new(child.stdout.take()?).lines());
+        Some(Erlang { child, asked, answers, _folder: folder })
     }
-    let mut command = Command::new("erl");
-    command.args("+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none +P 2000000 -noshell -pa".split(' '));
-    command.arg(folder.path()).args(["-run", "processes", "main"]);
-    // `-run` gives all that follows as one list of strings.
-    command.args(counts.iter().map(u64::to_string));
-    let output = command.output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    text.lines()
-        .map(|line| {
-            line.split_once(' ').and_then(|(name, number)| Some((name.to_owned(), number.parse().ok()?)))
-        })
-        .collect()
+
+    /// Microseconds of its processor time for a row, or bytes for `memory`.
+    fn run(&mut self, row: &str, count: u64) -> f64 {
+        writeln!(self.asked, "{row} {count}").unwrap();
+        self.answers.next().unwrap().unwrap().parse().unwrap()
+    }
+}
+
+impl Drop for Erlang {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Rates of one row beside Erlang's, in turn: a machine on which others work is not as fast in every second.
+struct Table {
+    erlang: Option<Erlang>,
+}
+
+impl Table {
+    fn head() {
+        println!(
+            "median of {ROUNDS} rounds, per second of processor time {:>12} {:>12} {:>7}   lowest and highest",
+            "Hearth", "Erlang", "ratio"
+        );
+    }
+
+    /// A row: what is done, how much of it that is, the row in Erlang, and its count.
+    async fn row<F: Future<Output = ()>>(
+        &mut self,
+        name: &str,
+        count: u64,
+        (theirs, their_count): (&str, u64),
+        what: impl Fn() -> F,
+    ) {
+        what().await;
+        if let Some(erlang) = &mut self.erlang {
+            erlang.run(theirs, their_count);
+        }
+        let (mut ours, mut other, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            let before = cpu();
+            what().await;
+            let rate = rate(count, (cpu() - before).as_micros() as f64);
+            ours.push(rate);
+            if let Some(erlang) = &mut self.erlang {
+                let theirs = self::rate(count, erlang.run(theirs, their_count));
+                other.push(theirs);
+                ratios.push(rate / theirs);
+            }
+        }
+        let ours = median(&mut ours);
+        if self.erlang.is_some() {
+            let (theirs, ratio) = (median(&mut other), median(&mut ratios));
+            let (lowest, highest) = (ratios[0], ratios[ROUNDS - 1]);
+            println!("{name:<51} {ours:>12.0} {theirs:>12.0} {ratio:>7.2}   {lowest:.2} {highest:.2}");
+        } else {
+            println!("{name:<51} {ours:>12.0} {:>12} {:>7}", "-", "-");
+        }
+    }
+}
+
+/// The one in the middle, of those that are sorted then.
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 fn rate(count: u64, micros: f64) -> f64 {
@@ -654,57 +721,45 @@ fn main() {
     let (rounds, hops, each, waves, idle) =
         (1_000_000 / scale, 2_000_000 / scale, 5000 / scale, 1000 / scale, 20_000 / scale);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let counts = [rounds, hops, each, waves, idle];
-    let erlang = if has("ALONE") { None } else { erlang(&counts) }.unwrap_or_default();
+    let erlang = if has("ALONE") { None } else { Erlang::start() };
     let guests = if has("TEXT") { vec![Guests::Text] } else { Guests::all() };
-    println!(
-        "per second of processor time                      {:>12} {:>12} {:>7}",
-        "Hearth", "Erlang", "ratio"
-    );
-    let row = |name: &str, count: u64, time: Duration, theirs: &str| {
-        let ours = rate(count, time.as_micros() as f64);
-        match erlang.get(theirs) {
-            Some(micros) => {
-                let theirs = rate(count, *micros);
-                println!("{name:<48} {ours:>12.0} {theirs:>12.0} {:>7.2}", ours / theirs);
-            }
-            None => println!("{name:<48} {ours:>12.0} {:>12} {:>7}", "-", "-"),
-        }
-    };
     runtime.block_on(async {
         if has("million") {
             return million().await;
         }
         let world = World::new(1);
+        let mut table = Table { erlang };
+        Table::head();
         if wants("memory") {
             let (parked, hibernated) = world.memory(idle as usize).await;
-            let theirs = erlang.get("memory");
+            let theirs = table.erlang.as_mut().map(|erlang| erlang.run("memory", idle));
             for (what, ours) in [("parked", parked), ("hibernated", hibernated)] {
                 let ratio = theirs.map_or("-".into(), |bytes| format!("{:.2}", ours as f64 / bytes));
                 let theirs = theirs.map_or("-".into(), |bytes| format!("{bytes:.0}"));
-                println!("{:<48} {ours:>12} {theirs:>12} {ratio:>7}", format!("bytes per process, {what}"));
+                println!("{:<51} {ours:>12} {theirs:>12} {ratio:>7}", format!("bytes per process, {what}"));
             }
         }
         if wants("blocking") {
-            let time = measure(|| world.ping_pong_blocking(rounds)).await;
-            row("ping-pong, blocking", rounds, time, "ping-pong");
+            let theirs = ("ping-pong", rounds);
+            table.row("ping-pong, blocking", rounds, theirs, || world.ping_pong_blocking(rounds)).await;
         }
         for guests in &guests {
             if wants("ping-pong") {
-                let time = measure(|| world.ping_pong(guests, rounds)).await;
-                row(&guests.row("ping-pong, parked, round trips"), rounds, time, "ping-pong");
+                let (name, theirs) = (guests.row("ping-pong, parked, round trips"), ("ping-pong", rounds));
+                table.row(&name, rounds, theirs, || world.ping_pong(guests, rounds)).await;
             }
             if wants("ring") {
-                let time = measure(|| world.ring(guests, 1000, hops)).await;
-                row(&guests.row("ring of 1000, hops"), hops, time, "ring");
+                let (name, theirs) = (guests.row("ring of 1000, hops"), ("ring", hops));
+                table.row(&name, hops, theirs, || world.ring(guests, 1000, hops)).await;
             }
             if wants("fan-in") {
-                let time = measure(|| world.fan_ins(guests, FAN_INS, 100, each)).await;
-                row(&guests.row("fan-in 100 to 1, messages"), FAN_INS * 100 * each, time, "fan-in");
+                let (name, theirs) = (guests.row("fan-in 100 to 1, messages"), ("fan-in", each));
+                let work = || world.fan_ins(guests, FAN_INS, 100, each);
+                table.row(&name, FAN_INS * 100 * each, theirs, work).await;
             }
             if wants("spawn") {
-                let time = measure(|| world.spawn_waves(guests, waves)).await;
-                row(&guests.row("spawn, message, exit"), 100 * waves, time, "spawn");
+                let (name, theirs) = (guests.row("spawn, message, exit"), ("spawn", waves));
+                table.row(&name, 100 * waves, theirs, || world.spawn_waves(guests, waves)).await;
             }
         }
         world.processes.shutdown().await;

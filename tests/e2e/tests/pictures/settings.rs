@@ -161,7 +161,7 @@ impl<'a> Visit<'a> {
 }
 
 #[test]
-fn the_field_of_view_and_the_way_of_the_mouse_arrive_at_the_eye() {
+fn what_is_set_before_a_space_is_joined_arrives_at_the_eye() {
     let _alone = alone();
     let space = Space::new();
     let Some(display) = Display::with_keys(&space.path(""), "640x480") else { return };
@@ -169,16 +169,26 @@ fn the_field_of_view_and_the_way_of_the_mouse_arrive_at_the_eye() {
     let shown = space.path("shown.png");
     let roll = Roll::new("settings-lobby", &shown);
     let server = space.server().start();
-    let settings = LOOKS.replace("127.0.0.1:1", &server.ready);
+    // The page is to make others of these.
+    let settings = LOOKS.replace("127.0.0.1:1", &server.ready).replace("fov = 75.0", "fov = 72.0");
+    let settings = settings.replace("invert_look = true", "invert_look = false");
     let ada = space.client_that_asks("ada", "640x480").boot().settings(FILE, &settings);
     let ada = ada.env("DISPLAY", &display.name).without_env("WAYLAND_DISPLAY");
     let mut ada = ada.arg("--picture").arg(&shown).begin();
     roll.wait("form", |picture| button(picture) > 0.01 && ring(picture) > 0.002);
     display.focus("Hearth");
+    // By way of the settings, of which the third is the field of view, and the fifth how the mouse looks.
+    display.keys(&["Tab", "Return"]);
+    roll.wait("page", |picture| count(picture, DONE, is_orange) > 0.5);
+    display.keys(&["Tab", "Tab", "Right", "Right", "Right", "Tab", "Tab", "space", "Tab", "Return"]);
+    roll.wait("form-again", |picture| count(picture, DONE, is_orange) < 0.1 && ring(picture) > 0.002);
     display.types(&format!("{}\n", space.password()));
     ada.wait_ready();
+    let kept = ada.settings(FILE);
+    assert!(kept.contains("fov = 75.0") && kept.contains("invert_look = true"), "{kept}");
+    assert!(kept.contains("volume = 0.35") && kept.contains("look_speed = 1.35"), "{kept}");
 
-    // As it is in the file.
+    // As it was set.
     display.focus("Hearth: ada in 127");
     let visit = Visit::begin(&space, &album, &server, &ada);
     visit.sees(75_f32.to_radians());
