@@ -26,6 +26,7 @@ mod recycle;
 mod services;
 mod slab;
 mod ticker;
+mod touched;
 mod trap;
 
 pub use engine::{EngineError, Wasm, WasmConfig};

@@ -15,12 +15,7 @@
 //! What a module has that this file does not know of keeps it from being recycled, never the other way round.
 #![expect(clippy::vec_box, reason = "from its turn to here and back an instance is moved as a pointer")]
 
-use crate::{
-    engine::Inner,
-    host::Guest,
-    program::Live,
-    slab::{Memories, Touched},
-};
+use crate::{engine::Inner, host::Guest, program::Live, slab::Memories, touched::Touched};
 use hearth_process::Context;
 use parking_lot::Mutex;
 use std::{

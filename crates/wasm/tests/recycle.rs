@@ -8,7 +8,7 @@ use common::{With, World, eventually, guest};
 use hearth_abi::ProcessId;
 use hearth_process::{ExitKind, Limits, State};
 
-/// Ends with a complaint unless everything is as in a new instance, and then changes it. A message tells it how to go
+/// Ends with a complaint unless everything is as in a new instance, for host calls as well, and then changes it. A message tells it how to go
 /// on: 0 return, 1 end with a reason, 2 trap, 3 take much more memory and end, 4 touch very much and end, 5 to 7 take some more memory,
 /// which is to be new as well, change some of it and end.
 const CHANGES: &str = r#"
@@ -26,6 +26,7 @@ const CHANGES: &str = r#"
     (func (export "_initialize") (i32.store (i32.const 64) (i32.const 1)))
     (func (export "start")
       (call $check32 (i32.const 1) (memory.size) (i32.const 1))
+      (call $check32 (i32.const 11) (i32.lt_s (call $args (i32.const 65530) (i32.const 8)) (i32.const 0)) (i32.const 1))
       (call $check32 (i32.const 2) (i32.load (i32.const 64)) (i32.const 1))
       (i32.store (i32.const 64) (i32.const 0))
       (call $check (i32.const 3) (call $sum) (i64.const SUM))
@@ -42,6 +43,7 @@ const CHANGES: &str = r#"
       (call $check32 (i32.const 8) (memory.grow (local.get $pages)) (i32.const 1))
       (call $check (i32.const 9) (i64.load (local.get $at)) (i64.const 0))
       (call $check (i32.const 10) (i64.load (local.get $last)) (i64.const 0))
+      (call $check32 (i32.const 12) (i32.lt_s (call $args (local.get $last) (i32.const 8)) (i32.const 0)) (i32.const 0))
       (memory.fill (local.get $at) (i32.const 0xff) (local.get $len))
       (call $exit (i32.const 0) (i32.const 0)))
     (func (export "wake") (local $how i32)

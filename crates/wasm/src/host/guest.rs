@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! What the host keeps of one guest.
 
+use super::memory::View;
 use crate::{Caller, engine::Inner};
 use hearth_process::{Context, Limit, MemoryShare};
 use std::{
@@ -25,6 +26,8 @@ pub(crate) struct Guest {
     pub(crate) has_left: bool,
     /// Its memory, once it was needed.
     pub(super) memory: Option<Memory>,
+    /// Where that lies, once it was needed, until it grows or is another guest's.
+    pub(super) view: Option<View>,
     /// Bytes of linear memory before it was last allowed to grow.
     memory_before: u64,
     table_elements: usize,
@@ -70,6 +73,7 @@ impl Guest {
             is_plain: false,
             has_left: false,
             memory: None,
+            view: None,
             memory_before: 0,
             table_elements: 0,
             denied: None,
@@ -85,6 +89,7 @@ impl Guest {
     pub(crate) fn thaw(&mut self, occupant: Occupant) {
         self.occupant = Some(occupant);
         self.is_thawing = true;
+        self.view = None;
     }
 
     /// The instance, with so many bytes of memory, is what it was.
@@ -95,6 +100,7 @@ impl Guest {
 
     /// The guest goes on elsewhere.
     pub(crate) fn freeze(&mut self) -> Option<Occupant> {
+        self.view = None;
         self.denied = None;
         self.occupant.take()
     }
@@ -109,6 +115,7 @@ impl Guest {
         self.occupant = None;
         self.denied = None;
         self.has_left = false;
+        self.view = None;
     }
 
     /// Another guest runs in the instance, which has so many bytes of memory. If that is more than it may have, its context
@@ -129,6 +136,7 @@ impl Guest {
         }
         occupant.context.set_memory(memory_bytes as u64);
         self.memory_before = memory_bytes as u64;
+        self.view = None;
         self.occupant = Some(occupant);
         Ok(())
     }
@@ -154,6 +162,8 @@ impl ResourceLimiter for Guest {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        // It may lie elsewhere then, and ends elsewhere.
+        self.view = None;
         if self.is_thawing {
             return Ok(true);
         }
