@@ -165,17 +165,10 @@ impl Session {
 
     fn call(&self, from: u32, to: u32, id: u64, request: Request) {
         let answer = |result| Control::Return { from: to, to: from, id, result };
-        let is_tied = matches!(request, Request::SpawnTied { .. });
         if to != self.inner.me.number() {
-            // It does not know yet that the one it asks has forgotten what there was: what came of that would be told as lost.
-            let is_of_before =
-                is_tied && PeerId::new(to).is_some_and(|to| self.inner.ties.is_of_before(self.peer, to));
-            if is_of_before || !self.forward(to, &Control::Call { from, to, id, request }) {
-                let gone = failure(Errno::NoPeer, format!("peer {to} is not connected"));
-                self.answer_at_once(&answer(Err(gone)));
-            }
-            return;
+            return self.pass_on(from, to, id, request);
         }
+        let is_tied = matches!(request, Request::SpawnTied { .. });
         let (Some(from_id), Ok(permit)) =
             (PeerId::new(from), self.link.answering.clone().try_acquire_owned())
         else {
@@ -209,6 +202,46 @@ impl Session {
             }
             drop(permit);
         });
+    }
+
+    /// Passes a call on to another client.
+    fn pass_on(&self, from: u32, to: u32, id: u64, request: Request) {
+        let (is_tied, other) = (matches!(request, Request::SpawnTied { .. }), PeerId::new(to));
+        let call = Control::Call { from, to, id, request };
+        let fail = |errno, reason: String| {
+            let result = Err(failure(errno, reason));
+            self.answer_at_once(&Control::Return { from: to, to: from, id, result });
+        };
+        let gone = || fail(Errno::NoPeer, format!("peer {to} is not connected"));
+        // It does not know yet that the one it asks has forgotten what there was: what came of that would be told as lost.
+        if is_tied && other.is_some_and(|other| self.inner.ties.is_of_before(self.peer, other)) {
+            return gone();
+        }
+        // And the one that is asked may still have to hear that this one was gone: it would take what comes of this for lost.
+        if let Some(other) = other.filter(|other| is_tied && self.inner.ties.is_of_before(*other, self.peer))
+        {
+            let Some(way) = self.inner.network.way_to(other) else { return gone() };
+            let Ok(permit) = self.link.answering.clone().try_acquire_owned() else {
+                return fail(Errno::Limit, "too many calls of this peer are being answered".into());
+            };
+            let session = self.clone();
+            tokio::spawn(async move {
+                let Session { inner, peer, link } = &session;
+                tokio::select! {
+                    () = inner.ties.has_heard(other, *peer) => {}
+                    () = way.closed.cancelled() => {}
+                    () = link.closed.cancelled() => return,
+                }
+                drop(permit);
+                if let Control::Call { request, .. } = call {
+                    session.pass_on(from, to, id, request);
+                }
+            });
+            return;
+        }
+        if !self.forward(to, &call) {
+            gone();
+        }
     }
 
     /// Answers from the task that reads, which must not wait for the neighbour to read: it may be waiting for

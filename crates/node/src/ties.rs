@@ -77,6 +77,8 @@ struct Hop {
     wake: Arc<Notify>,
     /// Told when it is ready.
     hailed: Arc<Notify>,
+    /// Told when the neighbour knows of one more peer that it is gone, and when that need not be known any more.
+    heard: Arc<Notify>,
 }
 
 /// What is to be done about a hail.
@@ -108,6 +110,7 @@ impl Hop {
             going: BTreeSet::new(),
             wake: Arc::new(Notify::new()),
             hailed: Arc::new(Notify::new()),
+            heard: Arc::new(Notify::new()),
         }
     }
 
@@ -245,6 +248,7 @@ impl Ties {
             *count -= 1;
             if *count == 0 {
                 hop.untold.remove(&gone);
+                hop.heard.notify_waiters();
             }
             Some(())
         });
@@ -256,19 +260,35 @@ impl Ties {
         self.hops.lock().get(&neighbour).is_some_and(|hop| hop.untold.contains_key(&to))
     }
 
-    /// The server has said that a peer is gone: it is told that this is known, and until [`Ties::is_gone`] nothing
-    /// goes to that peer, so that nothing is on its way that is not broken here.
-    fn goes(&self, gone: PeerId) {
-        if let Some(hop) = self.hops.lock().get_mut(&PeerId::SERVER) {
-            hop.going.insert(gone);
-            // If it is not to be reached, it knows nothing of before anyway.
-            let _ = hop.push(&hot::Frame::Gone { peer: gone }.encode(), false);
+    /// (On a server.) Resolves when a neighbour knows of this peer that it was gone, if it was told so.
+    pub(crate) async fn has_heard(&self, neighbour: PeerId, gone: PeerId) {
+        let untold = || {
+            let hops = self.hops.lock();
+            let hop = hops.get(&neighbour).filter(|hop| hop.untold.contains_key(&gone));
+            hop.map(|hop| hop.heard.clone())
+        };
+        while let Some(heard) = untold() {
+            let told = heard.notified();
+            if untold().is_some() {
+                told.await;
+            }
         }
     }
 
-    /// All ties to a peer that is gone are told.
+    /// The server has said that a peer is gone: until [`Ties::is_gone`] nothing goes to that peer, so that nothing is on its way
+    /// that is not broken here.
+    fn goes(&self, gone: PeerId) {
+        if let Some(hop) = self.hops.lock().get_mut(&PeerId::SERVER) {
+            hop.going.insert(gone);
+        }
+    }
+
+    /// All ties to a peer that is gone are told. Now the server is told that this is known, for it holds back until then what may
+    /// begin new ones.
     fn is_gone(&self, gone: PeerId) {
         if let Some(hop) = self.hops.lock().get_mut(&PeerId::SERVER) {
+            // If it is not to be reached, it knows nothing of before anyway.
+            let _ = hop.push(&hot::Frame::Gone { peer: gone }.encode(), false);
             hop.going.remove(&gone);
         }
     }
@@ -337,8 +357,8 @@ impl Ties {
     pub(crate) fn begin_anew(&self, neighbour: PeerId, theirs: u64) {
         let mut hops = self.hops.lock();
         let Some(old) = hops.remove(&neighbour) else { return };
-        let Hop { stream, kept, link, wake, hailed, .. } = old;
-        let mut hop = Hop { theirs, link, wake, hailed, ..Hop::after(kept) };
+        let Hop { stream, kept, link, wake, hailed, heard, .. } = old;
+        let mut hop = Hop { theirs, link, wake, hailed, heard, ..Hop::after(kept) };
         if self.is_server() {
             let answer = hot::Frame::Hail { stream: hop.stream, of: 0, received: 0 };
             hop.hail = Some(answer.encode());
@@ -347,6 +367,8 @@ impl Ties {
             hop.stream = stream;
         }
         hop.ready();
+        // Who has forgotten everything need not hear who was gone.
+        hop.heard.notify_waiters();
         hops.insert(neighbour, hop);
     }
 
@@ -362,7 +384,9 @@ impl Ties {
     pub(crate) fn forget(&self, neighbour: PeerId) {
         let mut hops = self.hops.lock();
         let old = hops.remove(&neighbour);
-        if !self.is_server() {
+        if self.is_server() {
+            old.inspect(|old| old.heard.notify_waiters());
+        } else {
             let kept = old.map(|old| old.kept).unwrap_or_default();
             hops.insert(neighbour, Hop { is_closed: true, ..Hop::after(kept) });
         }
