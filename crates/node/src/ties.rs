@@ -725,14 +725,40 @@ mod tests {
         }
         assert!(!ties.is_of_before(one, other));
         assert!(ties.knows_gone(one, other).is_err() && ties.knows_gone(other, one).is_err());
-        // On the other side nothing goes to one that is being told of.
+        // On the other side, where that is said when all is told, nothing goes to one that is being told of.
         let (ties, _) = client(0);
         let network = Network::new(one);
         ties.goes(other);
         assert_eq!(ties.send(&network, other, &[1], true), Err(SendError::NoPeer));
+        assert_eq!(ties.kept(), [(PeerId::SERVER, 0)]);
         assert_eq!(ties.send(&network, PeerId::SERVER, &[1], true), Ok(()));
         ties.is_gone(other);
+        assert_eq!(ties.kept(), [(PeerId::SERVER, 2)]);
         assert_eq!(ties.send(&network, other, &[1], true), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn it_is_waited_until_a_peer_knows_who_is_gone() {
+        let ties = Ties::new(PeerId::SERVER);
+        let (one, other) = (PeerId::new(1).unwrap(), PeerId::new(2).unwrap());
+        let has_heard = || ties.has_heard(one, other);
+        let none = std::time::Duration::ZERO;
+        has_heard().await;
+        ties.hops.lock().insert(one, Hop::new());
+        has_heard().await;
+        let ends: [&dyn Fn(); 3] = [
+            &|| (0..2).for_each(|_| ties.knows_gone(one, other).unwrap()),
+            // It has forgotten everything, or is forgotten.
+            &|| ties.begin_anew(one, 7),
+            &|| ties.forget(one),
+        ];
+        for end in ends {
+            (0..2).for_each(|_| ties.tell_gone(one, other));
+            let mut heard = std::pin::pin!(has_heard());
+            assert!(tokio::time::timeout(none, &mut heard).await.is_err());
+            end();
+            heard.await;
+        }
     }
 
     #[tokio::test]
