@@ -4,7 +4,7 @@
 use crate::{
     lumps::chain,
     network::{Link, failure},
-    node::Inner,
+    node::{Inner, SPAWN_TIME_MAX},
     screens::{INTERVAL, Received, Sent},
 };
 use bytes::Bytes;
@@ -217,8 +217,10 @@ impl Session {
         if is_tied && other.is_some_and(|other| self.inner.ties.is_of_before(self.peer, other)) {
             return gone();
         }
-        // And the one that is asked may still have to hear that this one was gone: it would take what comes of this for lost.
-        if let Some(other) = other.filter(|other| is_tied && self.inner.ties.is_of_before(*other, self.peer))
+        // The one that is asked may turn out to have forgotten everything, when it says how its streams go on: this one has to hear
+        // of that before it has an answer, for it would claim, and take that for lost. And the one that is asked may still have to
+        // hear that this one was gone: it would take what comes of this for lost.
+        if let Some(other) = other.filter(|other| is_tied && self.inner.ties.is_too_early(*other, self.peer))
         {
             let Some(way) = self.inner.network.way_to(other) else { return gone() };
             let Ok(permit) = self.link.answering.clone().try_acquire_owned() else {
@@ -228,9 +230,13 @@ impl Session {
             tokio::spawn(async move {
                 let Session { inner, peer, link } = &session;
                 tokio::select! {
-                    () = inner.ties.has_heard(other, *peer) => {}
+                    () = inner.ties.may_be_asked(other, *peer) => {}
                     () = way.closed.cancelled() => {}
                     () = link.closed.cancelled() => return,
+                    () = tokio::time::sleep(SPAWN_TIME_MAX) => {
+                        let result = Err(failure(Errno::TimedOut, format!("peer {to} is not ready")));
+                        return session.answer_at_once(&Control::Return { from: to, to: from, id, result });
+                    }
                 }
                 drop(permit);
                 if let Control::Call { request, .. } = call {
