@@ -28,7 +28,7 @@ use model::Model;
 pub(crate) use puppet::Nursery;
 use puppet::{Begins, Hand};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
-use space::{Idle, Space};
+use space::{CLIENT, Frame, Idle, SERVER, Space};
 use std::{
     fmt::Write as _,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -399,6 +399,39 @@ fn seeded_spaces_keep_the_promises_of_otp() {
              to run it alone: HEARTH_SEED={seed} cargo xtask test seeded_spaces -- --nocapture"
         );
     }
+}
+
+/// Lets everything arrive that is not under way to one end in one lane.
+async fn settle_but_for(space: &Space, late: Frame) {
+    while let Some(frame) = space.frames().into_iter().find(|frame| *frame != late) {
+        space.deliver(frame).await;
+    }
+}
+
+/// A process ends just when its peer has asked for its group again.
+#[test]
+fn one_that_ends_does_not_cost_others_their_names() {
+    on_one_thread(async |idle| {
+        let mut space = Space::start(2, idle.clone()).await;
+        let [ends, stays] = [1, 1].map(|home| Hand::spawn(&space.peer(home).processes, space.peer(home).me));
+        idle.wait().await;
+        for hand in [&ends, &stays] {
+            assert_eq!(asks(&space, hand, DirectoryOp::Join, "trees").await, Ok(vec![]));
+        }
+        space.restart_server().await;
+        space.clients[0].line.open();
+        idle.wait().await;
+        space.deliver((0, SERVER, 0)).await;
+        settle_but_for(&space, (0, SERVER, 0)).await;
+        space.deliver((0, SERVER, 0)).await;
+        assert!(space.server.inner.directory.groups()["trees"].contains(&ends.id));
+        ends.ends(ExitReason::normal());
+        idle.wait().await;
+        // The server learns of that before its answer has come.
+        settle_but_for(&space, (0, CLIENT, 0)).await;
+        space.settle().await;
+        assert_eq!(Vec::from_iter(space.server.inner.directory.groups()["trees"].clone()), [stays.id]);
+    });
 }
 
 /// Asks for something about the names of the space for a process of a client, which has an answer.
