@@ -521,6 +521,12 @@ impl Inner {
         self.processes.peers_gone(|peer| peer == neighbour);
         for other in self.ties.neighbours().into_iter().filter(|other| *other != neighbour) {
             self.ties.tell_gone(other, neighbour);
+            // Its calls may be on their way there, in a lane that is slower: they would come behind that.
+            for (process, call) in
+                self.network.way_to(other).into_iter().flat_map(|way| way.passed.take(neighbour))
+            {
+                self.forsake_call(process, other, call);
+            }
         }
     }
 
@@ -574,7 +580,12 @@ impl Inner {
         let tie = match hot::Frame::decode(bytes) {
             Ok(hot::Frame::Tie { tie, .. }) => tie,
             // If its receiver is not there, it has forgotten what there was.
-            Ok(_) => {
+            Ok(frame) => {
+                if let hot::Frame::Forsake { call, .. } = frame
+                    && let Some(way) = self.network.way_to(to.peer())
+                {
+                    way.passed.is_over(from.peer(), call);
+                }
                 let _ = self.ties.send(&self.network, to.peer(), bytes, false);
                 return;
             }

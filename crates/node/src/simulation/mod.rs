@@ -434,6 +434,75 @@ fn one_that_ends_does_not_cost_others_their_names() {
     });
 }
 
+/// A process of client 1 asks for one on client 2, which has given its server up, is back, and has not hailed.
+#[test]
+fn who_is_asked_has_hailed() {
+    on_one_thread(async |idle| {
+        let space = Space::start(2, idle.clone()).await;
+        let (mut model, mut trace) = (Model::default(), Trace::default());
+        let asks = model.spawn(space.peer(1), 1);
+        space.clients[1].line.cut(true);
+        idle.wait().await;
+        model.observe(&space, &mut trace);
+        space.give_up(1, false);
+        idle.wait().await;
+        space.clients[1].line.open();
+        idle.wait().await;
+        for frame in [(1, SERVER, 0), (1, CLIENT, 0), (0, CLIENT, 0)] {
+            space.deliver(frame).await;
+        }
+        let there = (2, space.peer(2).me);
+        model.ask(asks, there, true, Begins::AtOnce, &space.nursery, 0).unwrap();
+        idle.wait().await;
+        space.deliver((0, SERVER, 0)).await;
+        assert!(!space.frames().contains(&(1, CLIENT, 0)), "the call is held back");
+        // Client 1 hears last that the other was gone.
+        settle_but_for(&space, (0, CLIENT, 1)).await;
+        space.settle().await;
+        model.observe(&space, &mut trace);
+        model.check_quiet(&space, &[]);
+        assert_eq!(model.all(), [asks], "the call is refused");
+        // Now it knows.
+        model.ask(asks, there, true, Begins::AtOnce, &space.nursery, 0).unwrap();
+        space.settle().await;
+        model.observe(&space, &mut trace);
+        model.check_quiet(&space, &[]);
+        assert_eq!(model.living().len(), 2);
+    });
+}
+
+/// A process of client 2 asks for one on client 1, which hears of it when client 2 is lost.
+#[test]
+fn what_a_lost_client_has_asked_for_is_forsaken() {
+    for (is_link, comes_back) in [(true, false), (false, false), (true, true)] {
+        on_one_thread(async |idle| {
+            let space = Space::start(2, idle.clone()).await;
+            let (mut model, mut trace) = (Model::default(), Trace::default());
+            let asks = model.spawn(space.peer(2), 2);
+            idle.wait().await;
+            let there = (1, space.peer(1).me);
+            model.ask(asks, there, is_link, Begins::AtOnce, &space.nursery, 0).unwrap();
+            idle.wait().await;
+            space.deliver((1, SERVER, 0)).await;
+            assert!(space.frames().contains(&(0, CLIENT, 0)), "the call is passed on");
+            space.clients[1].line.cut(true);
+            idle.wait().await;
+            model.observe(&space, &mut trace);
+            space.give_up(1, true);
+            if comes_back {
+                space.clients[1].line.open();
+            }
+            idle.wait().await;
+            settle_but_for(&space, (0, CLIENT, 0)).await;
+            space.settle().await;
+            model.observe(&space, &mut trace);
+            let lost = if comes_back { &[][..] } else { &[1] };
+            model.check_quiet(&space, lost);
+            assert_eq!(model.all(), [asks], "the call is refused");
+        });
+    }
+}
+
 /// Asks for something about the names of the space for a process of a client, which has an answer.
 async fn asks(space: &Space, hand: &Hand, op: DirectoryOp, name: &str) -> Result<Vec<ProcessId>, Failure> {
     let peer = space.clients.iter().find(|client| client.inner.me == hand.id.peer()).unwrap().inner.clone();
