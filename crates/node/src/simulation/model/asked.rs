@@ -12,7 +12,7 @@ use crate::{
 };
 use bytes::Bytes;
 use hearth_abi::{Errno, LumpId, PeerId, ProcessId};
-use hearth_process::{ExitReason, ReplaceError, Signal};
+use hearth_process::{ExitKind, ExitReason, ReplaceError, Signal};
 use hearth_wasm::{Caller, Request, Services as _};
 use parking_lot::Mutex;
 use std::{collections::BTreeSet, sync::Arc, time::Instant};
@@ -214,6 +214,14 @@ impl Model {
             _ => false,
         };
         assert!(may_be, "{id} asked for one on {home} at {step}, and was refused it: {status}");
+    }
+
+    /// Whether a process that was asked for may have ended so because it has not started in time: see `replied`.
+    pub(super) fn may_be_late(&self, id: ProcessId, reason: &ExitReason) -> bool {
+        let Some(child) = &self.processes[&id].child else { return false };
+        let asked = self.processes[&child.by].asks.values().find(|asked| asked.module == child.module);
+        asked.is_some_and(|asked| asked.at.elapsed() >= SPAWN_TIME_MAX)
+            && matches!(reason.kind, ExitKind::NoConnection | ExitKind::Killed)
     }
 
     /// What became of new code.
