@@ -156,15 +156,20 @@ impl Inner {
             false => (DirectoryOp::Register, DirectoryOp::Unregister),
             true => (DirectoryOp::Join, DirectoryOp::Leave),
         };
+        let mut was_asked = false;
         for _ in 0..TRIES_MAX {
-            if !self.claims.has(&claim) {
+            let has = self.claims.has(&claim);
+            if !has && !was_asked {
                 return true;
             }
-            let asked = self.ask_server(gives, &claim.name, claim.process).await;
+            was_asked = true;
+            // It may be given up meanwhile, perhaps before it was had again.
+            let op = if has { gives } else { takes };
+            let asked = self.ask_server(op, &claim.name, claim.process).await;
             match asked.map_err(|failure| (Errno::from_number(failure.errno), failure.reason)) {
-                Ok(_) if self.claims.has(&claim) => return true,
-                // It was given up meanwhile, perhaps before it was had again.
-                Ok(_) => return self.ask_server(takes, &claim.name, claim.process).await.is_ok(),
+                // The server has done it; or has seen by itself that it was given up, or that the process has ended.
+                Ok(_) | Err((Some(Errno::NotFound), _)) if self.claims.has(&claim) == has => return true,
+                Ok(_) | Err((Some(Errno::NotFound), _)) => {}
                 Err((Some(Errno::NoPeer), _)) => return false,
                 Err((Some(Errno::Taken | Errno::Invalid), reason)) => {
                     self.claims.remove(&claim);

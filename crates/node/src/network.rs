@@ -4,7 +4,7 @@
 
 use crate::transfer::Transfers;
 use bytes::Bytes;
-use hearth_abi::{Errno, PeerId};
+use hearth_abi::{Errno, PeerId, ProcessId};
 use hearth_net::LinkSender;
 use hearth_protocol::control::{Control, Failure, Peer, Request, Response};
 use parking_lot::{Mutex, RwLock};
@@ -23,6 +23,9 @@ use tokio_util::sync::CancellationToken;
 const CALLS_MAX: usize = 4096;
 /// Most calls of one peer that are being answered at a time.
 const ANSWERS_MAX: usize = 256;
+/// Most calls for processes that are to be tied which were passed on to a client and have no answer. More than it answers at a
+/// time, and no more than it remembers when they are forsaken before they come.
+const PASSED_MAX: usize = 1024;
 /// Most small lumps (256 KiB each) that are being sent to one neighbour at a time. More wait.
 const SERVING_SMALL_MAX: usize = 16;
 
@@ -38,6 +41,8 @@ pub(crate) struct Link {
     pub(crate) serving_small: Arc<Semaphore>,
     /// Bound on the calls of this neighbour that are being answered.
     pub(crate) answering: Arc<Semaphore>,
+    /// (On a server.) What was passed on to this client and has no answer.
+    pub(crate) passed: Arc<Passed>,
     /// Whether sure frames wait for their turn, so that messages are not to overtake them (see `ties`).
     pub(crate) is_behind: Arc<AtomicBool>,
     /// Ends with the link.
@@ -52,6 +57,7 @@ impl Link {
             serving: Arc::new(Semaphore::new(2)),
             serving_small: Arc::new(Semaphore::new(SERVING_SMALL_MAX)),
             answering: Arc::new(Semaphore::new(ANSWERS_MAX)),
+            passed: Arc::default(),
             is_behind: Arc::default(),
             closed: CancellationToken::new(),
         }
@@ -61,6 +67,37 @@ impl Link {
     pub(crate) async fn control(&self, frame: &Control) -> Result<(), Failure> {
         let bytes = frame.encode().map_err(|error| failure(Errno::Limit, error))?;
         self.sender.control(bytes).await.map_err(|error| failure(Errno::NoPeer, error))
+    }
+}
+
+/// Calls of other clients that were passed on to one and have no answer, by which they ask for processes to be tied to theirs:
+/// by whom, its number of the call, and the process that asks.
+#[derive(Default)]
+pub(crate) struct Passed(Mutex<BTreeMap<(PeerId, u64), ProcessId>>);
+
+impl Passed {
+    /// Notes one; `false` if there are too many.
+    pub(crate) fn note(&self, by: ProcessId, call: u64) -> bool {
+        let mut calls = self.0.lock();
+        let has_room = calls.len() < PASSED_MAX;
+        if has_room {
+            calls.insert((by.peer(), call), by);
+        }
+        has_room
+    }
+
+    /// One is answered, or nobody waits for it any more.
+    pub(crate) fn is_over(&self, by: PeerId, call: u64) {
+        self.0.lock().remove(&(by, call));
+    }
+
+    /// Takes out all of one client.
+    pub(crate) fn take(&self, by: PeerId) -> Vec<(ProcessId, u64)> {
+        let mut calls = self.0.lock();
+        let of_it = calls.range((by, 0)..=(by, u64::MAX)).map(|((_, call), process)| (*process, *call));
+        let of_it: Vec<(ProcessId, u64)> = of_it.collect();
+        calls.retain(|(of, _), _| *of != by);
+        of_it
     }
 }
 

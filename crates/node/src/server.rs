@@ -332,6 +332,8 @@ impl Server {
             // session will see.
             let _ = link.sender.try_control(bytes);
         }
+        // Before anybody can ask it for something.
+        inner.ties.expect(id);
         inner.network.insert(id, about.clone(), Some(link.clone()));
         tracing::info!(peer = %id, name = about.name, address = about.address, "{}",
             if is_new { "joined" } else { "came back" });

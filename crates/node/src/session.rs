@@ -4,7 +4,7 @@
 use crate::{
     lumps::chain,
     network::{Link, failure},
-    node::Inner,
+    node::{Inner, SPAWN_TIME_MAX},
     screens::{INTERVAL, Received, Sent},
 };
 use bytes::Bytes;
@@ -139,6 +139,9 @@ impl Session {
                             self.inner.network.returned(from, id, result);
                         }
                     } else {
+                        if let Some(to) = PeerId::new(to) {
+                            self.link.passed.is_over(to, id);
+                        }
                         self.forward(to, &Control::Return { from, to, id, result });
                     }
                 }
@@ -206,19 +209,28 @@ impl Session {
 
     /// Passes a call on to another client.
     fn pass_on(&self, from: u32, to: u32, id: u64, request: Request) {
-        let (is_tied, other) = (matches!(request, Request::SpawnTied { .. }), PeerId::new(to));
+        let parent = match &request {
+            Request::SpawnTied { parent, .. } => Some(ProcessId::from_bits(*parent)),
+            _ => None,
+        };
+        let (is_tied, other) = (parent.is_some(), PeerId::new(to));
         let call = Control::Call { from, to, id, request };
         let fail = |errno, reason: String| {
             let result = Err(failure(errno, reason));
             self.answer_at_once(&Control::Return { from: to, to: from, id, result });
         };
         let gone = || fail(Errno::NoPeer, format!("peer {to} is not connected"));
+        if parent.is_some_and(|parent| parent.peer() != self.peer) {
+            return fail(Errno::Invalid, "the process that asks is not of this peer".into());
+        }
         // It does not know yet that the one it asks has forgotten what there was: what came of that would be told as lost.
         if is_tied && other.is_some_and(|other| self.inner.ties.is_of_before(self.peer, other)) {
             return gone();
         }
-        // And the one that is asked may still have to hear that this one was gone: it would take what comes of this for lost.
-        if let Some(other) = other.filter(|other| is_tied && self.inner.ties.is_of_before(*other, self.peer))
+        // The one that is asked may turn out to have forgotten everything, when it says how its streams go on: this one has to hear
+        // of that before it has an answer, for it would claim, and take that for lost. And the one that is asked may still have to
+        // hear that this one was gone: it would take what comes of this for lost.
+        if let Some(other) = other.filter(|other| is_tied && self.inner.ties.is_too_early(*other, self.peer))
         {
             let Some(way) = self.inner.network.way_to(other) else { return gone() };
             let Ok(permit) = self.link.answering.clone().try_acquire_owned() else {
@@ -228,9 +240,13 @@ impl Session {
             tokio::spawn(async move {
                 let Session { inner, peer, link } = &session;
                 tokio::select! {
-                    () = inner.ties.has_heard(other, *peer) => {}
+                    () = inner.ties.may_be_asked(other, *peer) => {}
                     () = way.closed.cancelled() => {}
                     () = link.closed.cancelled() => return,
+                    () = tokio::time::sleep(SPAWN_TIME_MAX) => {
+                        let result = Err(failure(Errno::TimedOut, format!("peer {to} is not ready")));
+                        return session.answer_at_once(&Control::Return { from: to, to: from, id, result });
+                    }
                 }
                 drop(permit);
                 if let Control::Call { request, .. } = call {
@@ -239,9 +255,29 @@ impl Session {
             });
             return;
         }
-        if !self.forward(to, &call) {
+        let Some(parent) = parent else {
+            if !self.forward(to, &call) {
+                gone();
+            }
+            return;
+        };
+        // If this one is given up before it has the answer, the server says in its stead that it is forsaken.
+        let Some(way) = other.and_then(|other| self.way_on(other)) else { return gone() };
+        if !way.passed.note(parent, id) {
+            return fail(Errno::Limit, format!("too many calls wait for an answer of peer {to}"));
+        }
+        // It is given up when this has ended. Whoever does so before this is looked at finds what was noted.
+        let goes = !self.link.closed.is_cancelled()
+            && call.encode().is_ok_and(|bytes| way.sender.try_control(bytes).is_ok());
+        if !goes {
+            way.passed.is_over(self.peer, id);
             gone();
         }
+    }
+
+    /// The link to another client.
+    fn way_on(&self, to: PeerId) -> Option<Link> {
+        self.inner.is_server().then(|| self.inner.network.way_to(to))?
     }
 
     /// Answers from the task that reads, which must not wait for the neighbour to read: it may be waiting for
@@ -255,8 +291,7 @@ impl Session {
     /// Passes a frame on to another client. Does not wait, so that a slow client delays nobody but
     /// those who call it: when its way is full, their calls run out of time.
     fn forward(&self, to: u32, frame: &Control) -> bool {
-        let way = PeerId::new(to).filter(|_| self.inner.is_server());
-        let link = way.and_then(|to| self.inner.network.way_to(to));
+        let link = PeerId::new(to).and_then(|to| self.way_on(to));
         match (link, frame.encode()) {
             (Some(link), Ok(bytes)) => link.sender.try_control(bytes).is_ok(),
             _ => false,

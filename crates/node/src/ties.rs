@@ -77,7 +77,7 @@ struct Hop {
     wake: Arc<Notify>,
     /// Told when it is ready.
     hailed: Arc<Notify>,
-    /// Told when the neighbour knows of one more peer that it is gone, and when that need not be known any more.
+    /// Told when it is ready, when the neighbour knows of one more peer that it is gone, and when that need not be known any more.
     heard: Arc<Notify>,
 }
 
@@ -144,6 +144,7 @@ impl Hop {
         self.is_ready = true;
         self.wake.notify_one();
         self.hailed.notify_waiters();
+        self.heard.notify_waiters();
         self.note_behind();
     }
 
@@ -260,16 +261,29 @@ impl Ties {
         self.hops.lock().get(&neighbour).is_some_and(|hop| hop.untold.contains_key(&to))
     }
 
-    /// (On a server.) Resolves when a neighbour knows of this peer that it was gone, if it was told so.
-    pub(crate) async fn has_heard(&self, neighbour: PeerId, gone: PeerId) {
-        let untold = || {
-            let hops = self.hops.lock();
-            let hop = hops.get(&neighbour).filter(|hop| hop.untold.contains_key(&gone));
-            hop.map(|hop| hop.heard.clone())
-        };
-        while let Some(heard) = untold() {
+    /// (On a server.) A neighbour is about to be there: until it has said how the streams go on, it is not asked for what is to
+    /// be tied.
+    pub(crate) fn expect(&self, neighbour: PeerId) {
+        self.hops.lock().entry(neighbour).or_insert_with(Hop::new);
+    }
+
+    /// (On a server.) Whether it is too early to ask a neighbour for a process that another peer is to be tied to: it may turn out
+    /// to be one that has forgotten what there was, of which the other has to hear first, or has still to hear that of the other.
+    pub(crate) fn is_too_early(&self, neighbour: PeerId, by: PeerId) -> bool {
+        self.waits_to_ask(neighbour, by).is_some()
+    }
+
+    fn waits_to_ask(&self, neighbour: PeerId, by: PeerId) -> Option<Arc<Notify>> {
+        let hops = self.hops.lock();
+        let hop = hops.get(&neighbour).filter(|hop| !hop.is_ready || hop.untold.contains_key(&by))?;
+        Some(hop.heard.clone())
+    }
+
+    /// (On a server.) Resolves when it is not too early any more. Not if the connection ends before.
+    pub(crate) async fn may_be_asked(&self, neighbour: PeerId, by: PeerId) {
+        while let Some(heard) = self.waits_to_ask(neighbour, by) {
             let told = heard.notified();
-            if untold().is_some() {
+            if self.is_too_early(neighbour, by) {
                 told.await;
             }
         }
@@ -366,9 +380,8 @@ impl Ties {
             // The server knows it by this number, and expects its first frame.
             hop.stream = stream;
         }
+        // Who waits to ask it looks again: who has forgotten everything need not hear who was gone.
         hop.ready();
-        // Who has forgotten everything need not hear who was gone.
-        hop.heard.notify_waiters();
         hops.insert(neighbour, hop);
     }
 
@@ -508,6 +521,12 @@ impl Inner {
         self.processes.peers_gone(|peer| peer == neighbour);
         for other in self.ties.neighbours().into_iter().filter(|other| *other != neighbour) {
             self.ties.tell_gone(other, neighbour);
+            // Its calls may be on their way there, in a lane that is slower: they would come behind that.
+            for (process, call) in
+                self.network.way_to(other).into_iter().flat_map(|way| way.passed.take(neighbour))
+            {
+                self.forsake_call(process, other, call);
+            }
         }
     }
 
@@ -561,7 +580,12 @@ impl Inner {
         let tie = match hot::Frame::decode(bytes) {
             Ok(hot::Frame::Tie { tie, .. }) => tie,
             // If its receiver is not there, it has forgotten what there was.
-            Ok(_) => {
+            Ok(frame) => {
+                if let hot::Frame::Forsake { call, .. } = frame
+                    && let Some(way) = self.network.way_to(to.peer())
+                {
+                    way.passed.is_over(from.peer(), call);
+                }
                 let _ = self.ties.send(&self.network, to.peer(), bytes, false);
                 return;
             }

@@ -12,8 +12,8 @@
 //!
 //! **Bounds.** So many are unclaimed for each peer ([`UNCLAIMED_MAX`]), and no more are spawned: the one that asks gets
 //! [`Errno::Limit`]. An answer may be lost with a connection that is there again in time, so that nobody claims: as soon as the
-//! peer that has asked says so ([`Processes::forsake_call`]) nothing is kept, and a linked one is told `noconnection`. So it is
-//! after [`Config::claim_time_max`](crate::Config), if that is not said, or in vain.
+//! peer that has asked says so, or whoever knows that it is lost ([`Processes::forsake_call`]), nothing is kept, and a linked one
+//! is told `noconnection`. So it is after [`Config::claim_time_max`](crate::Config), if that is not said, or in vain.
 
 use crate::{
     Context, ExitKind, ExitReason, Processes, ReplyTo, SendError, Tie,

@@ -28,7 +28,7 @@ use model::Model;
 pub(crate) use puppet::Nursery;
 use puppet::{Begins, Hand};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
-use space::{Idle, Space};
+use space::{CLIENT, Frame, Idle, SERVER, Space};
 use std::{
     fmt::Write as _,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -398,6 +398,108 @@ fn seeded_spaces_keep_the_promises_of_otp() {
             "{steps}\nof {seeds} seeds these failed:\n{all}the first: {failure}\n\
              to run it alone: HEARTH_SEED={seed} cargo xtask test seeded_spaces -- --nocapture"
         );
+    }
+}
+
+/// Lets everything arrive that is not under way to one end in one lane.
+async fn settle_but_for(space: &Space, late: Frame) {
+    while let Some(frame) = space.frames().into_iter().find(|frame| *frame != late) {
+        space.deliver(frame).await;
+    }
+}
+
+/// A process ends just when its peer has asked for its group again.
+#[test]
+fn one_that_ends_does_not_cost_others_their_names() {
+    on_one_thread(async |idle| {
+        let mut space = Space::start(2, idle.clone()).await;
+        let [ends, stays] = [1, 1].map(|home| Hand::spawn(&space.peer(home).processes, space.peer(home).me));
+        idle.wait().await;
+        for hand in [&ends, &stays] {
+            assert_eq!(asks(&space, hand, DirectoryOp::Join, "trees").await, Ok(vec![]));
+        }
+        space.restart_server().await;
+        space.clients[0].line.open();
+        idle.wait().await;
+        space.deliver((0, SERVER, 0)).await;
+        settle_but_for(&space, (0, SERVER, 0)).await;
+        space.deliver((0, SERVER, 0)).await;
+        assert!(space.server.inner.directory.groups()["trees"].contains(&ends.id));
+        ends.ends(ExitReason::normal());
+        idle.wait().await;
+        // The server learns of that before its answer has come.
+        settle_but_for(&space, (0, CLIENT, 0)).await;
+        space.settle().await;
+        assert_eq!(Vec::from_iter(space.server.inner.directory.groups()["trees"].clone()), [stays.id]);
+    });
+}
+
+/// A process of client 1 asks for one on client 2, which has given its server up, is back, and has not hailed.
+#[test]
+fn who_is_asked_has_hailed() {
+    on_one_thread(async |idle| {
+        let space = Space::start(2, idle.clone()).await;
+        let (mut model, mut trace) = (Model::default(), Trace::default());
+        let asks = model.spawn(space.peer(1), 1);
+        space.clients[1].line.cut(true);
+        idle.wait().await;
+        model.observe(&space, &mut trace);
+        space.give_up(1, false);
+        idle.wait().await;
+        space.clients[1].line.open();
+        idle.wait().await;
+        for frame in [(1, SERVER, 0), (1, CLIENT, 0), (0, CLIENT, 0)] {
+            space.deliver(frame).await;
+        }
+        let there = (2, space.peer(2).me);
+        model.ask(asks, there, true, Begins::AtOnce, &space.nursery, 0).unwrap();
+        idle.wait().await;
+        space.deliver((0, SERVER, 0)).await;
+        assert!(!space.frames().contains(&(1, CLIENT, 0)), "the call is held back");
+        // Client 1 hears last that the other was gone.
+        settle_but_for(&space, (0, CLIENT, 1)).await;
+        space.settle().await;
+        model.observe(&space, &mut trace);
+        model.check_quiet(&space, &[]);
+        assert_eq!(model.all(), [asks], "the call is refused");
+        // Now it knows.
+        model.ask(asks, there, true, Begins::AtOnce, &space.nursery, 0).unwrap();
+        space.settle().await;
+        model.observe(&space, &mut trace);
+        model.check_quiet(&space, &[]);
+        assert_eq!(model.living().len(), 2);
+    });
+}
+
+/// A process of client 2 asks for one on client 1, which hears of it when client 2 is lost.
+#[test]
+fn what_a_lost_client_has_asked_for_is_forsaken() {
+    for (is_link, comes_back) in [(true, false), (false, false), (true, true)] {
+        on_one_thread(async |idle| {
+            let space = Space::start(2, idle.clone()).await;
+            let (mut model, mut trace) = (Model::default(), Trace::default());
+            let asks = model.spawn(space.peer(2), 2);
+            idle.wait().await;
+            let there = (1, space.peer(1).me);
+            model.ask(asks, there, is_link, Begins::AtOnce, &space.nursery, 0).unwrap();
+            idle.wait().await;
+            space.deliver((1, SERVER, 0)).await;
+            assert!(space.frames().contains(&(0, CLIENT, 0)), "the call is passed on");
+            space.clients[1].line.cut(true);
+            idle.wait().await;
+            model.observe(&space, &mut trace);
+            space.give_up(1, true);
+            if comes_back {
+                space.clients[1].line.open();
+            }
+            idle.wait().await;
+            settle_but_for(&space, (0, CLIENT, 0)).await;
+            space.settle().await;
+            model.observe(&space, &mut trace);
+            let lost = if comes_back { &[][..] } else { &[1] };
+            model.check_quiet(&space, lost);
+            assert_eq!(model.all(), [asks], "the call is refused");
+        });
     }
 }
 

@@ -465,7 +465,8 @@ impl Model {
             ExitKind::NoProcess => self.processes[other].ended.is_some(),
             _ => false,
         } || self.processes[other].ended.as_ref().is_some_and(|ended| is_same(ended, reason)));
-        assert!(was_asked || by_link, "{id} has ended for no reason: {reason:?}");
+        let may_be = was_asked || by_link || self.may_be_late(id, reason);
+        assert!(may_be, "{id} has ended for no reason: {reason:?}");
     }
 
     /// Takes the answer of the directory, if it has come.

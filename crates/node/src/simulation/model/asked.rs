@@ -3,7 +3,7 @@
 
 use super::{Known, Model, Monitor};
 use crate::{
-    node::{Handle, Inner},
+    node::{Handle, Inner, SPAWN_TIME_MAX},
     simulation::{
         Trace,
         puppet::{Begins, Hand, Nursery},
@@ -12,10 +12,10 @@ use crate::{
 };
 use bytes::Bytes;
 use hearth_abi::{Errno, LumpId, PeerId, ProcessId};
-use hearth_process::{ExitReason, ReplaceError, Signal};
+use hearth_process::{ExitKind, ExitReason, ReplaceError, Signal};
 use hearth_wasm::{Caller, Request, Services as _};
 use parking_lot::Mutex;
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 /// What a process has asked for.
 pub(super) struct Asked {
@@ -24,6 +24,7 @@ pub(super) struct Asked {
     home: usize,
     /// When it was asked for.
     step: u64,
+    at: Instant,
     /// By which tag it is to be monitored; else it is to be linked.
     monitor: Option<u64>,
     /// Whether the answer has come.
@@ -64,7 +65,8 @@ impl Model {
             Some(monitor) => context.begin_spawn_monitor(tag, monitor)?,
         };
         let module = nursery.module(begins);
-        let asked = Asked { module, home: there.0, step, monitor, is_answered: false, is_of_before: false };
+        let (at, home) = (Instant::now(), there.0);
+        let asked = Asked { module, home, step, at, monitor, is_answered: false, is_of_before: false };
         known.asks.insert(tag, asked);
         if let Some(monitor) = monitor {
             let made = Monitor { is_asked: true, ..Monitor::of(None) };
@@ -172,6 +174,7 @@ impl Model {
         assert!(!asked.is_of_before, "{id} has the answer to what the code before has asked for");
         assert!(!std::mem::replace(&mut asked.is_answered, true), "{id} has a second answer to {tag}");
         let (module, home, step, monitor) = (asked.module, asked.home, asked.step, asked.monitor);
+        let waited = asked.at.elapsed();
         let made = monitor.and_then(|monitor| known.monitors.get_mut(&monitor));
         if signal.header.status < 0 {
             trace.say(format_args!("       {id} has the answer {} to {tag}", signal.header.status));
@@ -179,7 +182,10 @@ impl Model {
                 made.is_away = true;
             }
             let child = self.children(id).into_iter().find(|(_, of)| *of == module).map(|(child, _)| child);
-            self.may_be_refused(id, signal.header.status, home, step, child);
+            // A history is over in a moment, unless the machine stands still; that time runs, and may then be too long.
+            if !(signal.header.status == -Errno::TimedOut.number() && waited >= SPAWN_TIME_MAX) {
+                self.may_be_refused(id, signal.header.status, home, step, child);
+            }
             return None;
         }
         let child = ProcessId::from_bits(u64::from_le_bytes(signal.body[..].try_into().expect("an id")));
@@ -208,6 +214,14 @@ impl Model {
             _ => false,
         };
         assert!(may_be, "{id} asked for one on {home} at {step}, and was refused it: {status}");
+    }
+
+    /// Whether a process that was asked for may have ended so because it has not started in time: see `replied`.
+    pub(super) fn may_be_late(&self, id: ProcessId, reason: &ExitReason) -> bool {
+        let Some(child) = &self.processes[&id].child else { return false };
+        let asked = self.processes[&child.by].asks.values().find(|asked| asked.module == child.module);
+        asked.is_some_and(|asked| asked.at.elapsed() >= SPAWN_TIME_MAX)
+            && matches!(reason.kind, ExitKind::NoConnection | ExitKind::Killed)
     }
 
     /// What became of new code.
