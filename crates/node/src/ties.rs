@@ -762,26 +762,28 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_is_waited_until_a_peer_knows_who_is_gone() {
+    async fn it_is_waited_until_a_peer_may_be_asked() {
         let ties = Ties::new(PeerId::SERVER);
         let (one, other) = (PeerId::new(1).unwrap(), PeerId::new(2).unwrap());
-        let has_heard = || ties.has_heard(one, other);
-        let none = std::time::Duration::ZERO;
-        has_heard().await;
-        ties.hops.lock().insert(one, Hop::new());
-        has_heard().await;
-        let ends: [&dyn Fn(); 3] = [
-            &|| (0..2).for_each(|_| ties.knows_gone(one, other).unwrap()),
+        let may_be_asked = || ties.may_be_asked(one, other);
+        may_be_asked().await;
+        let tell_gone = || (0..2).for_each(|_| ties.tell_gone(one, other));
+        type Does<'a> = &'a dyn Fn();
+        let waits: [(Does<'_>, Does<'_>); 4] = [
+            (&|| ties.expect(one), &|| ties.hops.lock().get_mut(&one).unwrap().ready()),
+            (&tell_gone, &|| (0..2).for_each(|_| ties.knows_gone(one, other).unwrap())),
             // It has forgotten everything, or is forgotten.
-            &|| ties.begin_anew(one, 7),
-            &|| ties.forget(one),
+            (&tell_gone, &|| ties.begin_anew(one, 7)),
+            (&tell_gone, &|| ties.forget(one)),
         ];
-        for end in ends {
-            (0..2).for_each(|_| ties.tell_gone(one, other));
-            let mut heard = std::pin::pin!(has_heard());
-            assert!(tokio::time::timeout(none, &mut heard).await.is_err());
-            end();
-            heard.await;
+        for (begins, ends) in waits {
+            begins();
+            assert!(ties.is_too_early(one, other));
+            let mut asked = std::pin::pin!(may_be_asked());
+            assert!(tokio::time::timeout(std::time::Duration::ZERO, &mut asked).await.is_err());
+            ends();
+            asked.await;
+            assert!(!ties.is_too_early(one, other));
         }
     }
 
