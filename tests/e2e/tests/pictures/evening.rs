@@ -123,7 +123,8 @@ impl Seat<'_> {
         };
         self.clears();
         self.runs("echo pick-me-up", "\npick-me-up", "85-to-be-chosen");
-        drags(Self::cell(0.0, 2.0), Self::cell(10.0, 2.0), "86-chosen-by-mouse");
+        // From the left half of the first letter: from the right one on, it is not chosen.
+        drags(Self::cell(-0.25, 2.0), Self::cell(10.0, 2.0), "86-chosen-by-mouse");
         // What is copied goes by way of a script; a hand is slower than that.
         self.display.keys(&["ctrl+shift+c"]);
         seen("86-copied");
