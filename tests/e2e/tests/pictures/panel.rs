@@ -206,9 +206,12 @@ fn two_users_are_at_one_panel_and_one_of_them_is_killed_there() {
         x = if x > 0.0 { 0.0 } else { 0.1 };
         bob.clicks([x, SLIDER]);
     });
-    // And who was killed is at it again.
+    // And who was killed is at it again, and does not go on dragging.
     let ada = User::comes(&space, again, &one, -0.4);
+    let before = panel.times("ada has set");
+    ada.moves([0.1, SLIDER]);
     panel.says_once("ada has pressed", || ada.clicks([0.0, BUTTON]));
+    assert_eq!(panel.times("ada has set"), before, "{}", panel.log());
     album.wait(&ada.peer, "again", |picture| count(picture, Area::ALL, is_orange) > 0.0001);
     assert!(server.process(&panel.process).is_some(), "{}", panel.log());
 }
