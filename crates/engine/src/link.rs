@@ -212,6 +212,7 @@ fn input_method(world: &mut World, on: bool) {
 
 fn advance_assets(world: &mut World, place: &mut Place, store: &mut Store) {
     let adapter = world.resource::<CompressedImageFormatSupport>().0;
+    let now = world.resource::<Time>().elapsed();
     let changed = world.resource_scope(|world, mut meshes: Mut<Assets<Mesh>>| {
         world.resource_scope(|world, mut images: Mut<Assets<Image>>| {
             world.resource_scope(|world, mut materials: Mut<Assets<StandardMaterial>>| {
@@ -221,7 +222,7 @@ fn advance_assets(world: &mut World, place: &mut Place, store: &mut Store) {
                     materials: &mut materials,
                     poses: &mut world.resource_mut(),
                 };
-                store.advance(&mut shelves, adapter)
+                store.advance(now, &mut shelves, adapter)
             })
         })
     });

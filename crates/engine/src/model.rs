@@ -270,7 +270,7 @@ impl Run {
             None => match store.look(Key::Animation(lump)) {
                 Sight::Ready(Loaded::Animation(clips)) => clips.clone(),
                 Sight::Ready(_) | Sight::Failed => return true,
-                Sight::Pending => return false,
+                Sight::Awaited | Sight::Pending => return false,
             },
         };
         self.lent = Some(Lent::to(model, clips));

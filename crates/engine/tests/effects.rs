@@ -691,6 +691,45 @@ fn meshes_bend_as_scripts_say() {
     assert!(apart(&without, &stage.picture()) > 0.1);
 }
 
+/// What is here after a moment takes the place of what was seen before. Only for what takes longer something stands in.
+#[test]
+fn what_is_soon_here_has_no_stand_in() {
+    let mut stage = Stage::new();
+    stage.make([day()]);
+    stage.make(sun());
+    stage.make(floor());
+    stage.settle();
+    let nothing = stage.picture();
+    let [first, second, model] = [1, 2, 3].map(|i| LumpId([100 + i; 32]));
+    let thing = stage.make([at(0.0, 1.0, 2.0), Component::Mesh(MeshSource::Lump(first))]);
+    stage.make([at(1.2, 1.0, 2.0), Component::Model(model)]);
+    (0..10).for_each(|_| drop(stage.step()));
+    assert_eq!(apart(&nothing, &stage.picture()), 0.0, "nothing stands in for it yet");
+    stage.control.send(Command::Lump { id: first, bytes: Ok(bending_bar().encode().into()) }).unwrap();
+    (0..6).for_each(|_| drop(stage.step()));
+    let shown = stage.picture();
+    assert!(apart(&nothing, &shown) > 0.1);
+
+    // Another one for the same: what was there is seen until that is there, or is late.
+    stage.grow_impatient();
+    let with_model = stage.picture();
+    assert!(apart(&shown, &with_model) > 0.1, "the model is late, and something stands in for it");
+    stage.set(thing, Component::Mesh(MeshSource::Lump(second)));
+    (0..10).for_each(|_| drop(stage.step()));
+    assert_eq!(apart(&with_model, &stage.picture()), 0.0, "the mesh before is still seen");
+    stage.grow_impatient();
+    assert!(apart(&with_model, &stage.picture()) > 0.1, "something stands in for the mesh");
+    let other = MeshSource::Cuboid([0.3; 3]);
+    stage.set(thing, Component::Mesh(other));
+    stage.step();
+    let without = stage.picture();
+    stage.set(thing, Component::Mesh(MeshSource::Lump(second)));
+    stage.step();
+    stage.control.send(Command::Lump { id: second, bytes: Err("nobody has it".into()) }).unwrap();
+    (0..3).for_each(|_| drop(stage.step()));
+    assert!(apart(&without, &stage.picture()) > 0.1, "it will not come, and that is seen at once");
+}
+
 /// What stands in for what is under way fills as it comes.
 #[test]
 fn what_is_under_way_shows_how_much_is_here() {
@@ -710,7 +749,7 @@ fn what_is_under_way_shows_how_much_is_here() {
     stage.control.send(progress(model, 800)).unwrap();
     // Of one that nobody wants.
     stage.control.send(progress(LumpId([9; 32]), 5)).unwrap();
-    (0..3).for_each(|_| drop(stage.step()));
+    stage.grow_impatient();
     stage.check("under-way");
     stage.control.send(Command::Lump { id: mesh, bytes: Ok(bending_bar().encode().into()) }).unwrap();
     stage.control.send(Command::Lump { id: model, bytes: Err("nobody has it".into()) }).unwrap();

@@ -290,7 +290,7 @@ fn what_is_on_its_way_has_a_stand_in_and_what_is_unused_is_let_go() {
     stage.make(sun());
     stage.make(floor());
     let entity = stage.make([at(0.0, 1.0, 2.0), Component::Mesh(MeshSource::Lump(id))]);
-    (0..4).for_each(|_| drop(stage.step()));
+    stage.grow_impatient();
     assert_eq!(stage.wanted, [id]);
     stage.check("pending");
 

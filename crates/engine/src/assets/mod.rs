@@ -31,6 +31,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 use texture::Use;
 
@@ -44,6 +45,9 @@ const WAITING_BYTES_MAX: usize = 512 << 20;
 const BESIDE_BYTES_MAX: usize = 256 << 20;
 /// Most loads of one asset that wait at once.
 const LOADS_WAITING_MAX: usize = 4096;
+/// How long an asset may be under way until something stands in for it. What is here sooner, as most of what comes from a
+/// script of this machine, takes the place of what was seen before, without a box in between.
+const PATIENCE: Duration = Duration::from_millis(300);
 
 /// A lump, as what.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -123,6 +127,9 @@ pub(crate) struct Skinned {
 
 /// What there is to show of an asset.
 pub(crate) enum Sight<'a> {
+    /// It is under way, and not for long: nothing stands in for it yet.
+    Awaited,
+    /// It is under way.
     Pending,
     Ready(&'a Loaded),
     Failed,
@@ -223,6 +230,10 @@ impl Job {
 
 struct Asset {
     state: State,
+    /// On the engine's clock, since when it is under way.
+    since: Duration,
+    /// Whether it is under way for so long that something stands in for it.
+    is_late: bool,
     users: BTreeSet<EntityId>,
     /// Loads that were not dropped.
     holds: usize,
@@ -245,6 +256,8 @@ pub(crate) struct Store {
     busy: BTreeSet<Key>,
     memory: usize,
     changed: BTreeSet<Key>,
+    /// The engine's clock.
+    now: Duration,
     failures: BTreeMap<Key, BTreeSet<EntityId>>,
     events: VecDeque<Event>,
     uploads: Uploads,
@@ -262,6 +275,7 @@ impl Store {
             busy: BTreeSet::new(),
             memory: 0,
             changed: BTreeSet::new(),
+            now: Duration::ZERO,
             failures: BTreeMap::new(),
             events: VecDeque::new(),
             uploads,
@@ -280,10 +294,12 @@ impl Store {
     }
 
     pub(crate) fn look(&self, key: Key) -> Sight<'_> {
-        match self.assets.get(&key).map(|asset| &asset.state) {
-            Some(State::Ready(loaded, _)) => Sight::Ready(loaded),
-            Some(State::Failed(_)) => Sight::Failed,
-            _ => Sight::Pending,
+        let Some(asset) = self.assets.get(&key) else { return Sight::Pending };
+        match &asset.state {
+            State::Ready(loaded, _) => Sight::Ready(loaded),
+            State::Failed(_) => Sight::Failed,
+            _ if asset.is_late => Sight::Pending,
+            _ => Sight::Awaited,
         }
     }
 
@@ -483,8 +499,11 @@ impl Store {
             self.ask(key.lump());
         }
         self.keys.entry(key.lump()).or_default().insert(key);
+        let since = self.now;
         self.assets.entry(key).or_insert_with(|| Asset {
             state: State::Wanted,
+            since,
+            is_late: false,
             users: BTreeSet::new(),
             holds: 0,
             waiting: Vec::new(),
@@ -558,9 +577,10 @@ impl Store {
         self.assets.iter().map(report).collect()
     }
 
-    /// Moves on what is under way. Gives the assets that look otherwise than before.
+    /// Moves on what is under way, at this time of the engine's clock. Gives the assets that look otherwise than before.
     pub(crate) fn advance(
         &mut self,
+        now: Duration,
         shelves: &mut Shelves<'_>,
         adapter: CompressedImageFormats,
     ) -> BTreeSet<Key> {
@@ -589,6 +609,16 @@ impl Store {
                 asset.state = State::Decoding(Mutex::new(task));
                 self.busy.insert(key);
                 running += 1;
+            }
+        }
+        self.now = now;
+        for (key, asset) in &mut self.assets {
+            if !asset.is_late
+                && !matches!(asset.state, State::Ready(..) | State::Failed(_))
+                && now.saturating_sub(asset.since) >= PATIENCE
+            {
+                asset.is_late = true;
+                self.changed.insert(*key);
             }
         }
         std::mem::take(&mut self.changed)

@@ -33,7 +33,8 @@ struct Look {
     weights: Vec<f32>,
 }
 
-/// Shows the mesh of an entity, bent by these joints if there are any. Gives the reason if they do not fit.
+/// Shows the mesh of an entity, bent by these joints if there are any. Gives the reason if they do not fit. One that is
+/// awaited changes nothing yet.
 pub(super) fn show_mesh(
     world: &mut World,
     store: &Store,
@@ -41,13 +42,18 @@ pub(super) fn show_mesh(
     entry: &mut Entry,
     joints: Option<Vec<Entity>>,
 ) -> Option<String> {
+    if let Some(MeshSource::Lump(lump)) = entry.mesh
+        && matches!(store.look(Key::Mesh(lump)), Sight::Awaited)
+    {
+        return None;
+    }
     let mut misfit = None;
     let look = entry.mesh.as_ref().and_then(|source| {
         let plain =
             |(mesh, material)| Look { mesh, more: Vec::new(), material, skin: None, weights: Vec::new() };
         let (mut meshes, skin, targets) = match source {
             MeshSource::Lump(lump) => match store.look(Key::Mesh(*lump)) {
-                Sight::Pending => return Some(plain(looks.pending.clone())),
+                Sight::Awaited | Sight::Pending => return Some(plain(looks.pending.clone())),
                 Sight::Failed => return Some(plain(looks.failed.clone())),
                 Sight::Ready(Loaded::Mesh(form)) => {
                     let form = form.as_ref()?;
@@ -180,10 +186,13 @@ pub(super) fn show_particles(world: &mut World, store: &Store, id: EntityId, ent
 }
 
 pub(super) fn show_model(world: &mut World, store: &Store, looks: &Looks, entry: &mut Entry) {
+    let sight = entry.model.map(|lump| store.look(Key::Model(lump)));
+    if matches!(sight, Some(Sight::Awaited)) {
+        return;
+    }
     if let Some(before) = entry.stand_in.take() {
         world.despawn(before);
     }
-    let sight = entry.model.map(|lump| store.look(Key::Model(lump)));
     if let Some(Sight::Ready(Loaded::Model(model))) = sight {
         // The same model is left as it stands.
         if !model::shows(world, entry.entity, model) {

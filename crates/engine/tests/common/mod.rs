@@ -171,6 +171,12 @@ impl Stage {
         panic!("in {PICTURES_MAX} pictures it did not happen: {what}");
     }
 
+    /// Steps until something stands in for what was asked for before and is not there.
+    pub fn grow_impatient(&mut self) {
+        // A third of a second of the engine's clock, and some pictures for what fills.
+        (0..24).for_each(|_| drop(self.step()));
+    }
+
     /// Steps until all assets are there or have failed.
     pub fn settle(&mut self) {
         self.step();
