@@ -101,11 +101,13 @@ fn take_commands(world: &mut World, place: &mut Place, store: &mut Store) {
     let time_max = TIME_MAX.max(world.resource::<Time<Real>>().delta() / TIME_PART);
     let (mut left, mut applied) = (CHANGES_MAX, 0usize);
     loop {
-        while let Some(change) = place.queue.pop_front() {
+        let mut waiting = std::mem::take(&mut place.waiting);
+        while !waiting.as_slice().is_empty() {
             if left == 0 || applied.is_multiple_of(64) && start.elapsed() > time_max {
-                place.queue.push_front(change);
+                place.waiting = waiting;
                 return;
             }
+            let Some(change) = waiting.next() else { break };
             applied += 1;
             if !matches!(change, Change::Set { component: Component::Transform(_), .. }) {
                 left -= 1;
@@ -119,7 +121,7 @@ fn take_commands(world: &mut World, place: &mut Place, store: &mut Store) {
             hand_over_to(world, place, store, peer, title);
         }
         match command {
-            Command::Changes(changes) => place.queue.extend(changes),
+            Command::Changes(changes) => place.waiting = changes.into_iter(),
             Command::Lump { id, bytes } => store.lump(id, bytes),
             Command::LumpProgress { id, received, size } => store.progress(id, received, size),
             Command::CapturePointer(on) => capture_pointer(world, on),

@@ -15,7 +15,7 @@ use crate::{
     sound::Hearing,
     text::{self, Writing},
 };
-use bevy::prelude::*;
+use bevy::{ecs::query::QueryState, platform::collections::HashMap, prelude::*};
 use hearth_abi::{
     EntityId, LumpId, PeerId,
     pointer::Wants,
@@ -24,7 +24,10 @@ use hearth_abi::{
 use hearth_scene::{Change, Owner};
 pub(crate) use show::fill;
 use show::{font_of, show_mesh, show_model, show_particles, texture_of, weigh};
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    vec,
+};
 
 /// Greatest distance of an entity from its parent in metres.
 const PLACE_MOST: f32 = 1e6;
@@ -35,8 +38,6 @@ const SCALE_MOST: f32 = 1e5;
 /// One entity of the scene.
 struct Entry {
     entity: Entity,
-    /// Its moves come from elsewhere, in steps.
-    in_steps: bool,
     scope: Scope,
     mesh: Option<MeshSource>,
     material: Option<Box<scene::Material>>,
@@ -78,13 +79,27 @@ pub(crate) struct Filling(Key);
 #[derive(bevy::prelude::Component)]
 pub(crate) struct Facing;
 
+/// An entity as something that moves.
+struct Body {
+    entity: Entity,
+    /// Its moves come from elsewhere, in steps.
+    in_steps: bool,
+}
+
+/// What a move is of.
+type Moved = (&'static mut Motion, &'static mut Transform, Has<Moving>);
+
 /// The scene as the engine knows it.
 #[derive(Resource)]
 pub(crate) struct Place {
     peer: PeerId,
     entries: HashMap<EntityId, Entry>,
+    /// The same entities, with what it takes to move them: thousands of moves a picture would find each entry beside others that
+    /// they do not need.
+    bodies: HashMap<EntityId, Body>,
+    moved: Option<QueryState<Moved>>,
     /// Changes that were taken but not applied.
-    pub(crate) queue: VecDeque<Change>,
+    pub(crate) waiting: vec::IntoIter<Change>,
     /// Entities whose look has to be made anew.
     dirty: BTreeSet<EntityId>,
     /// Entities of which it is to be seen whether their model has what they play.
@@ -111,7 +126,9 @@ impl Place {
         Place {
             peer,
             entries: HashMap::new(),
-            queue: VecDeque::new(),
+            bodies: HashMap::new(),
+            moved: None,
+            waiting: vec::IntoIter::default(),
             dirty: BTreeSet::new(),
             unasked: BTreeSet::new(),
             cameras: BTreeMap::new(),
@@ -240,6 +257,7 @@ impl Place {
             Change::Created { id, scope, owner } => self.create(world, store, id, scope, owner),
             Change::Removed { id } => self.remove(world, store, id),
             Change::Reparented { id, parent } => self.reparent(world, id, parent),
+            Change::Set { id, component: Component::Transform(to) } => self.go(world, id, sane(&to), false),
             Change::Set { id, component } => self.set(world, store, id, component),
             Change::Unset { id, kind } => self.unset(world, store, id, kind),
         }
@@ -255,7 +273,6 @@ impl Place {
         let entity = world.spawn((Known(id), at, Visibility::Inherited, Motion::at(at))).id();
         let entry = Entry {
             entity,
-            in_steps,
             scope,
             mesh: None,
             material: None,
@@ -278,12 +295,14 @@ impl Place {
             keys: BTreeSet::new(),
         };
         self.entries.insert(id, entry);
+        self.bodies.insert(id, Body { entity, in_steps });
         self.bend_anew(id);
         self.has_begun = true;
     }
 
     fn remove(&mut self, world: &mut World, store: &mut Store, id: EntityId) {
         let Some(entry) = self.entries.remove(&id) else { return };
+        self.bodies.remove(&id);
         for key in entry.keys {
             store.end_use(key, id);
         }
@@ -342,11 +361,29 @@ impl Place {
         }
     }
 
+    /// Moves an entity, or has it begin to if it does not jump.
+    fn go(&mut self, world: &mut World, id: EntityId, to: Transform, jumps: bool) {
+        let Some(body) = self.bodies.get(&id) else { return };
+        let now = world.resource::<Time>().elapsed_secs_f64();
+        let moved = self.moved.get_or_insert_with(|| world.query());
+        let Ok((mut motion, mut place, is_moving)) = moved.get_mut(world, body.entity) else { return };
+        if jumps || !body.in_steps {
+            motion.snap(to);
+            *place = to;
+            return;
+        }
+        motion.step(to, now);
+        if !is_moving {
+            world.entity_mut(body.entity).insert(Moving);
+        }
+    }
+
     fn set(&mut self, world: &mut World, store: &mut Store, id: EntityId, component: Component) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         let entity = entry.entity;
         match component {
-            Component::Transform(to) => move_to(world, entity, entry.in_steps, sane(&to)),
+            // It is set by `go`.
+            Component::Transform(_) => {}
             Component::Name(name) => {
                 world.entity_mut(entity).insert(Name::new(name));
             }
@@ -477,7 +514,7 @@ impl Place {
         let entity = entry.entity;
         match kind {
             ComponentKind::Transform => {
-                move_to(world, entity, false, Transform::IDENTITY);
+                self.go(world, id, Transform::IDENTITY, true);
                 if let Some(mut motion) = world.get_mut::<Motion>(entity) {
                     motion.forget();
                 }
@@ -651,21 +688,6 @@ impl Place {
             {
                 store.complain(lump, id, reason);
             }
-        }
-    }
-}
-
-fn move_to(world: &mut World, entity: Entity, in_steps: bool, to: Transform) {
-    let now = world.resource::<Time>().elapsed_secs_f64();
-    let Ok(mut entity) = world.get_entity_mut(entity) else { return };
-    let Some(mut motion) = entity.get_mut::<Motion>() else { return };
-    if in_steps {
-        motion.step(to, now);
-        entity.insert(Moving);
-    } else {
-        motion.snap(to);
-        if let Some(mut place) = entity.get_mut::<Transform>() {
-            *place = to;
         }
     }
 }

@@ -9,6 +9,10 @@ mod ours;
 
 use std::time::Instant;
 
+// As in the client, and for both.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Size of the pictures that are compared.
 const SIZE: [u32; 2] = [640, 360];
 /// Pictures of one turn, and how many turns each of the two has.
