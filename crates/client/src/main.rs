@@ -81,6 +81,10 @@ struct Cli {
     /// Render without a window
     #[arg(long, conflicts_with = "no_picture")]
     headless: bool,
+    /// Draw so many pictures a second, 1 to 1000, not only those that are asked for
+    #[arg(long, value_name = "COUNT", requires = "headless", conflicts_with = "no_picture")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pictures_per_second: Option<u32>,
     /// Write the picture to this PNG file every second
     #[arg(long, value_name = "FILE", conflicts_with = "no_picture")]
     picture: Option<PathBuf>,
@@ -227,6 +231,10 @@ fn run_fixed(runtime: &tokio::runtime::Runtime, cli: Cli) -> Result<(), Fatal> {
         peer: node.id(),
         glyph_cache: Some(glyph_cache),
         sound,
+        draw_on_demand: cli.pictures_per_second.is_none(),
+        frames_per_second_max: cli
+            .pictures_per_second
+            .unwrap_or(EngineConfig::default().frames_per_second_max),
         ..EngineConfig::default()
     };
     let closed = stage.clone();

@@ -88,7 +88,7 @@ fn run_window(config: EngineConfig, end: EngineEnd) -> Result<(), EngineError> {
             "there is no display: neither DISPLAY nor WAYLAND_DISPLAY is set".into(),
         ));
     }
-    let mut app = build(&config, end)?;
+    let mut app = build(&config, end, Way::Overlapping)?;
     app.add_systems(Update, set_icon);
     match app.run() {
         AppExit::Success => Ok(()),
@@ -98,7 +98,9 @@ fn run_window(config: EngineConfig, end: EngineEnd) -> Result<(), EngineError> {
 
 fn run_headless(config: EngineConfig, end: EngineEnd) -> Result<(), EngineError> {
     let pace = Duration::from_secs(1) / config.frames_per_second_max.clamp(1, 1000);
-    let mut engine = Headless::new(config, end)?;
+    // With nobody to wait for each picture, one is drawn while the next is prepared, as with a window.
+    let way = if config.draw_on_demand { Way::InTurn } else { Way::Overlapping };
+    let mut engine = Headless::start(config, end, way)?;
     let mut next = Instant::now();
     while engine.step()? {
         next += if engine.draws() { pace } else { pace.max(PACE_UNSEEN) };
@@ -109,6 +111,15 @@ fn run_headless(config: EngineConfig, end: EngineEnd) -> Result<(), EngineError>
         }
     }
     Ok(())
+}
+
+/// When a picture is drawn.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// When it is prepared, before anything else.
+    InTurn,
+    /// While the next one is prepared.
+    Overlapping,
 }
 
 /// An engine without a window, one picture at a time. [`run`] does the same in a loop; tests use this.
@@ -122,8 +133,12 @@ impl Headless {
     /// # Errors
     /// No adapter was found, or it cannot be used.
     pub fn new(config: EngineConfig, end: EngineEnd) -> Result<Headless, EngineError> {
+        Headless::start(config, end, Way::InTurn)
+    }
+
+    fn start(config: EngineConfig, end: EngineEnd, way: Way) -> Result<Headless, EngineError> {
         let config = EngineConfig { headless: true, ..config };
-        let mut app = build(&config, end)?;
+        let mut app = build(&config, end, way)?;
         let start = Instant::now();
         while app.plugins_state() == PluginsState::Adding {
             if start.elapsed() > START_TIMEOUT {
@@ -176,7 +191,7 @@ fn renderer() -> WgpuSettings {
 }
 
 /// The set-up that both front ends share.
-fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
+fn build(config: &EngineConfig, end: EngineEnd, way: Way) -> Result<App, EngineError> {
     let settings = renderer();
     let found = adapter::find(settings.backends.unwrap_or(wgpu::Backends::PRIMARY))?;
     let quality = config.quality.unwrap_or(found.quality);
@@ -214,11 +229,14 @@ fn build(config: &EngineConfig, end: EngineEnd) -> Result<App, EngineError> {
         .disable::<PanicHandlerPlugin>()
         .disable::<TerminalCtrlCHandlerPlugin>();
     if config.headless {
-        plugins = plugins.disable::<WinitPlugin>().disable::<PipelinedRenderingPlugin>();
+        plugins = plugins.disable::<WinitPlugin>();
     } else {
         plugins = plugins
             .set(WinitPlugin { run_on_any_thread: cfg!(any(target_os = "linux", target_os = "windows")) });
         app.insert_resource(WinitSettings::continuous());
+    }
+    if way == Way::InTurn {
+        plugins = plugins.disable::<PipelinedRenderingPlugin>();
     }
     app.add_plugins(plugins);
     text::build(&mut app, config);

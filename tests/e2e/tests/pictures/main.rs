@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! What users see: the programs with their renderer, off-screen and in a window.
 //!
-//! Each test keeps its pictures in `first-five-minutes`, `first-screen`, `assets`, `button`, `gallery`, `guest-book`, `letters`, `panel`, `settings`, `walking`, `window`, `workshop` or `evening` below cargo's folder for temporary files
+//! Each test keeps its pictures in `first-five-minutes`, `first-screen`, `assets`, `button`, `gallery`, `guest-book`, `letters`, `panel`, `settings`, `unasked`, `walking`, `window`, `workshop` or `evening` below cargo's folder for temporary files
 //! of tests (`TARGET/tmp`), and says so.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stderr, reason = "a test says where its pictures are, or that it cannot run")]
@@ -19,6 +19,7 @@ mod guest_book;
 mod letters;
 mod panel;
 mod settings;
+mod unasked;
 mod walking;
 mod window;
 mod workshop;
