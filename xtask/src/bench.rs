@@ -28,6 +28,9 @@ const COMPILERS: [(&str, &str); 2] = [
     ("asc", "npm package: assemblyscript; name it by the variable HEARTH_ASC if it is not on the path"),
 ];
 
+/// The package whose benchmarks start the programs.
+const END_TO_END: &str = "hearth-e2e";
+
 /// Runs the benchmarks one after the other, in the release profile.
 pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
     setup::run(project, setup::Need::Picture, &options.setup)?;
@@ -54,9 +57,15 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
         if !wanted || package.benches.is_empty() {
             continue;
         }
+        let mut programs = None;
+        if package.name == END_TO_END {
+            progress("bench: building the programs");
+            programs = Some(project.build_released_programs()?);
+        }
         for bench in &package.benches {
             progress(format!("bench: {bench} of {}", package.name));
             let mut command = project.with_guests(exec::cargo(&project.root));
+            command.envs(programs.iter().map(|programs| ("HEARTH_PROGRAMS", programs)));
             command.args(["bench", "--package", &package.name, "--bench", bench]);
             if !options.arguments.is_empty() {
                 command.arg("--").args(&options.arguments);

@@ -101,6 +101,17 @@ impl Project {
         Ok(self.target.join("debug"))
     }
 
+    /// Builds the three programs in the release profile and returns the folder they are in.
+    pub(crate) fn build_released_programs(&self) -> Result<PathBuf> {
+        let mut command = exec::cargo(&self.root);
+        command.args(["build", "--release"]).args(self.host_packages());
+        for program in PROGRAMS {
+            command.args(["--bin", program]);
+        }
+        exec::run(&mut command)?;
+        Ok(self.target.join("release"))
+    }
+
     /// A command that finds the scripts built by `cargo xtask guests`.
     pub(crate) fn with_guests(&self, mut command: std::process::Command) -> std::process::Command {
         command.env("HEARTH_STD", self.guests());
