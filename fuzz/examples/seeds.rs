@@ -283,6 +283,8 @@ fn font() -> Seeds {
         ("ok-subroutines", file("subroutines.otf")),
         ("ok-extensions", file("extensions.otf")),
         ("cut", plain[..200].to_vec()),
+        // More fonts than a file can have, so that their places alone would be beyond its end.
+        ("many-faces", b"ttcf\0\x01\0\0\x64\0\0\x02\0\0\0\x14".to_vec()),
         ("ok-otf", plain),
     ]
 }
