@@ -30,6 +30,8 @@ pub(crate) struct Claims(Mutex<State>);
 
 struct State {
     held: BTreeSet<Claim>,
+    /// Given up, but the server may have it still: it was asked for again when the connection broke.
+    owed: BTreeSet<Claim>,
     /// How often all was asked for again.
     round: u64,
     /// Whether all is to be asked for again when the server has said how it goes on.
@@ -39,7 +41,7 @@ struct State {
 impl Default for Claims {
     fn default() -> Claims {
         // What is asked for before the server has said so for the first time may be asked of the one before.
-        Claims(Mutex::new(State { held: BTreeSet::new(), round: 0, is_due: true }))
+        Claims(Mutex::new(State { held: BTreeSet::new(), owed: BTreeSet::new(), round: 0, is_due: true }))
     }
 }
 
@@ -53,10 +55,13 @@ impl Claims {
     pub(crate) fn ended(&self, process: ProcessId) {
         let mut state = self.0.lock();
         let first = Claim { process, is_group: false, name: String::new() };
-        let all = state.held.range(first..).take_while(|claim| claim.process == process);
-        let all: Vec<Claim> = all.cloned().collect();
-        for claim in all {
-            state.held.remove(&claim);
+        let State { held, owed, .. } = &mut *state;
+        for claims in [held, owed] {
+            let all = claims.range(first.clone()..).take_while(|claim| claim.process == process);
+            let all: Vec<Claim> = all.cloned().collect();
+            for claim in all {
+                claims.remove(&claim);
+            }
         }
     }
 
@@ -72,6 +77,14 @@ impl Claims {
         self.0.lock().held.remove(claim);
     }
 
+    /// It was asked for again, and nobody knows what became of that. If it is not held any more, it is to be given back.
+    fn owe_unless_held(&self, claim: &Claim) {
+        let mut state = self.0.lock();
+        if !state.held.contains(claim) {
+            state.owed.insert(claim.clone());
+        }
+    }
+
     /// Notes what the server has allowed; `false` if it was asked for before all was asked for again, so that nobody knows
     /// whether the server has it still.
     fn note(&self, claim: Claim, round: u64) -> bool {
@@ -83,19 +96,23 @@ impl Claims {
         is_sure
     }
 
-    /// All that is to be asked for again now.
-    fn due(&self) -> Vec<Claim> {
+    /// All that is to be asked for again now, and, where that is said, to be given back if it is not held.
+    fn due(&self) -> Vec<(Claim, bool)> {
         let mut state = self.0.lock();
         if !std::mem::take(&mut state.is_due) {
             return Vec::new();
         }
         state.round += 1;
-        state.held.iter().cloned().collect()
+        let owed = std::mem::take(&mut state.owed);
+        let mut due: Vec<_> = state.held.iter().map(|claim| (claim.clone(), owed.contains(claim))).collect();
+        due.extend(owed.into_iter().filter(|claim| !state.held.contains(claim)).map(|claim| (claim, true)));
+        due
     }
 
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        self.0.lock().held.len()
+        let state = self.0.lock();
+        state.held.len() + state.owed.len()
     }
 }
 
@@ -141,8 +158,8 @@ impl Inner {
         }
         let inner = self.clone();
         tokio::spawn(async move {
-            for claim in claims {
-                if !inner.renew(claim).await {
+            for (claim, may_be_there) in claims {
+                if !inner.renew(claim, may_be_there).await {
                     // When the server is there again, from the beginning.
                     return inner.claims.are_forgotten();
                 }
@@ -150,13 +167,14 @@ impl Inner {
         });
     }
 
-    /// Asks for one thing again; `false` if the server is not to be reached.
-    async fn renew(&self, claim: Claim) -> bool {
+    /// Asks for one thing again, or gives it back if it `may_be_there` and is held no more; `false` if the server is not to be
+    /// reached.
+    async fn renew(&self, claim: Claim, may_be_there: bool) -> bool {
         let (gives, takes) = match claim.is_group {
             false => (DirectoryOp::Register, DirectoryOp::Unregister),
             true => (DirectoryOp::Join, DirectoryOp::Leave),
         };
-        let mut was_asked = false;
+        let mut was_asked = may_be_there;
         for _ in 0..TRIES_MAX {
             let has = self.claims.has(&claim);
             if !has && !was_asked {
@@ -170,7 +188,10 @@ impl Inner {
                 // The server has done it; or has seen by itself that it was given up, or that the process has ended.
                 Ok(_) | Err((Some(Errno::NotFound), _)) if self.claims.has(&claim) == has => return true,
                 Ok(_) | Err((Some(Errno::NotFound), _)) => {}
-                Err((Some(Errno::NoPeer), _)) => return false,
+                Err((Some(Errno::NoPeer), _)) => {
+                    self.claims.owe_unless_held(&claim);
+                    return false;
+                }
                 Err((Some(Errno::Taken | Errno::Invalid), reason)) => {
                     self.claims.remove(&claim);
                     let what = if claim.is_group { "group" } else { "name" };
@@ -186,5 +207,50 @@ impl Inner {
         let text = format!("`{}` of the space is lost: the server does not answer", claim.name);
         self.processes.log(claim.process, Level::Warn, "host", &text);
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use hearth_abi::PeerId;
+
+    fn claim(serial: u64, name: &str) -> Claim {
+        let process = ProcessId::new(PeerId::new(7).unwrap(), serial).unwrap();
+        Claim { process, is_group: false, name: name.into() }
+    }
+
+    #[test]
+    fn what_was_given_up_while_it_was_asked_for_again_is_given_back_with_the_next_connection() {
+        let claims = Claims::default();
+        let (kept, given_up) = (claim(1, "ash"), claim(1, "birch"));
+        for claim in [&kept, &given_up] {
+            assert!(claims.note(claim.clone(), claims.round()));
+        }
+        assert_eq!(claims.due(), [(kept.clone(), false), (given_up.clone(), false)]);
+
+        // The connection breaks while both are asked for, and one of them is not held any more.
+        claims.remove(&given_up);
+        for claim in [&kept, &given_up] {
+            claims.owe_unless_held(claim);
+        }
+        claims.are_forgotten();
+        assert_eq!(claims.due(), [(kept.clone(), false), (given_up.clone(), true)]);
+        claims.are_forgotten();
+        assert_eq!(claims.due(), [(kept, false)], "once");
+    }
+
+    #[test]
+    fn of_a_process_that_has_ended_nothing_is_left() {
+        let claims = Claims::default();
+        let (ends, other) = (claim(1, "ash"), claim(2, "ash"));
+        assert!(claims.note(ends.clone(), claims.round()));
+        claims.owe_unless_held(&claim(1, "birch"));
+        claims.owe_unless_held(&other);
+        assert_eq!(claims.len(), 3);
+        claims.ended(ends.process);
+        assert_eq!(claims.due(), [(other, true)]);
+        assert_eq!(claims.len(), 0);
     }
 }
