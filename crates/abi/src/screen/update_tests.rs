@@ -113,6 +113,7 @@ fn a_screen_of_another_size_is_a_keyframe() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "screens of the greatest size take Miri many minutes")]
 fn what_is_over_a_limit_is_left_out() {
     let mut wild = screen(3, &["abc"]);
     wild.title = "ü".repeat(TITLE_LEN_MAX);
