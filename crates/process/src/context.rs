@@ -119,7 +119,9 @@ impl Context {
         let in_turn = inbox::take_many(&self.process, &mut |signal| {
             let is_taken = f(signal);
             if is_taken {
-                self.note_taken(signal);
+                // Who is on trial has no plain turns.
+                debug_assert!(!self.run.is_on_trial());
+                self.note_used(signal);
             }
             is_taken
         });
@@ -149,6 +151,15 @@ impl Context {
 
     #[inline]
     fn note_taken(&self, signal: &Signal) {
+        self.note_used(signal);
+        if self.run.is_on_trial() {
+            self.run.note_taken(&self.process, signal);
+        }
+    }
+
+    /// What reserved a place for the signal may reserve another.
+    #[inline]
+    fn note_used(&self, signal: &Signal) {
         match signal.header.kind {
             Kind::Reply => {
                 self.run.requests.fetch_sub(1, Relaxed);
@@ -160,9 +171,6 @@ impl Context {
             _ => {
                 if signal.is_exit_of_link() {
                     self.process.exit_taken();
-                }
-                if self.run.is_on_trial() {
-                    self.run.note_taken(&self.process, signal);
                 }
             }
         }
@@ -215,7 +223,7 @@ impl Context {
         if outbox::put(&self.table.directory, from, to, body) {
             return Ok(());
         }
-        self.table.send(from, to, body.len(), || body.into())
+        self.table.send(from, to, body)
     }
 
     /// Ends a process, wherever it runs. An empty reason becomes `killed`.

@@ -12,6 +12,8 @@ use std::{
 };
 
 struct Inbox {
+    /// What the turn was resumed with, before all others.
+    first: Option<Signal>,
     signals: VecDeque<Signal>,
     /// What was used and still counts in the mailbox.
     used: Fills,
@@ -21,7 +23,48 @@ thread_local! {
     /// The id of the process that has its turn; 0 between turns.
     static OF: Cell<u64> = const { Cell::new(0) };
     static INBOX: RefCell<Inbox> =
-        const { RefCell::new(Inbox { signals: VecDeque::new(), used: Fills::NONE }) };
+        const { RefCell::new(Inbox { first: None, signals: VecDeque::new(), used: Fills::NONE }) };
+}
+
+impl Inbox {
+    /// The next signal. Those in the mailbox are taken out if there is none here.
+    #[inline]
+    fn front(&mut self, process: &Process) -> Option<&Signal> {
+        if self.first.is_some() {
+            return self.first.as_ref();
+        }
+        if self.signals.is_empty() {
+            if process.mailbox.looks_empty() {
+                return None;
+            }
+            process.mailbox.take_all(&mut self.signals);
+        }
+        self.signals.front()
+    }
+
+    /// The next signal was used. The first of all is counted apart, and counts until the turn is over.
+    #[inline]
+    fn pop(&mut self) {
+        let Inbox { first, signals, used } = self;
+        if first.is_some() {
+            *first = None;
+        } else if let Some(signal) = signals.front() {
+            used.add(signal);
+            drop(signals.pop_front());
+        }
+    }
+
+    /// Many that were used count no longer.
+    #[inline]
+    fn settle(&mut self, process: &Process) {
+        let used = self.used.signals();
+        if used > 0 && used > process.mailbox.settle_after() {
+            if self.first.is_none() {
+                process.mailbox.first_used();
+            }
+            process.mailbox.settle(&std::mem::take(&mut self.used));
+        }
+    }
 }
 
 /// Whether the process has its turn on this thread.
@@ -35,10 +78,10 @@ fn with<R>(f: impl FnOnce(&mut Inbox) -> R) -> Option<R> {
 }
 
 /// A process has a turn on this thread, and was resumed with this signal.
-pub(crate) fn begin(process: &Process, first: Option<Signal>) {
+pub(crate) fn begin(process: &Process, first: &mut Option<Signal>) {
     OF.set(process.id.to_bits());
-    if let Some(first) = first {
-        with(|inbox| inbox.signals.push_back(first));
+    if first.is_some() {
+        with(|inbox| inbox.first = first.take());
     }
 }
 
@@ -50,23 +93,13 @@ pub(crate) fn take<R, F: FnOnce(&Signal) -> R>(process: &Process, cap: usize, f:
     }
     let mut f = Some(f);
     let taken = with(|inbox| {
-        let Inbox { signals, used, .. } = inbox;
-        if signals.is_empty() {
-            if process.mailbox.looks_empty() {
-                return Some(Take::Empty);
-            }
-            process.mailbox.take_all(signals);
+        let Some(next) = inbox.front(process) else { return Some(Take::Empty) };
+        if next.encoded_len() > cap {
+            return Some(Take::TooLong(next.encoded_len()));
         }
-        let Some(first) = signals.front() else { return Some(Take::Empty) };
-        if first.encoded_len() > cap {
-            return Some(Take::TooLong(first.encoded_len()));
-        }
-        used.add(first);
-        let taken = f.take().map(|f| Take::Signal(f(first)));
-        drop(signals.pop_front());
-        if used.signals() > process.mailbox.settle_after() {
-            process.mailbox.settle(std::mem::take(used));
-        }
+        let taken = f.take().map(|f| Take::Signal(f(next)));
+        inbox.pop();
+        inbox.settle(process);
         taken
     });
     match (taken.flatten(), f) {
@@ -83,40 +116,37 @@ pub(crate) fn take_many(process: &Process, f: &mut impl FnMut(&Signal) -> bool) 
         return None;
     }
     with(|inbox| {
-        let Inbox { signals, used, .. } = inbox;
-        if signals.is_empty() {
-            if process.mailbox.looks_empty() {
-                return 0;
-            }
-            process.mailbox.take_all(signals);
+        if !inbox.front(process).is_some_and(&mut *f) {
+            return 0;
         }
-        let mut taken = 0;
-        while let Some(first) = signals.front()
-            && f(first)
-        {
-            used.add(first);
-            drop(signals.pop_front());
+        inbox.pop();
+        let mut taken = 1;
+        // Not what has come to the mailbox meanwhile: the call is over soon, however much is sent.
+        while inbox.signals.front().is_some_and(&mut *f) {
+            inbox.pop();
             taken += 1;
         }
-        if used.signals() > process.mailbox.settle_after() {
-            process.mailbox.settle(std::mem::take(used));
-        }
+        inbox.settle(process);
         taken
     })
 }
 
 /// What this turn has taken and not used is in the mailbox again.
 pub(crate) fn give_back(process: &Process) {
-    let (signals, used) = with(|inbox| (std::mem::take(&mut inbox.signals), std::mem::take(&mut inbox.used)))
-        .unwrap_or_default();
-    process.mailbox.give_back(signals, used);
+    let taken = with(|inbox| {
+        let Inbox { first, signals, used } = inbox;
+        (first.take(), std::mem::take(signals), std::mem::take(used))
+    });
+    let (first, signals, used) = taken.unwrap_or_default();
+    process.mailbox.give_back(first, signals, &used);
 }
 
 /// The turn is over. What it has taken and not used is in the mailbox again; what it used counts there
 /// no longer once the result has been given to the mailbox.
 pub(crate) fn end(process: &Process) -> Fills {
     OF.set(0);
-    let ended = with(|inbox| (!inbox.signals.is_empty(), std::mem::take(&mut inbox.used)));
+    let ended =
+        with(|inbox| (inbox.first.is_some() || !inbox.signals.is_empty(), std::mem::take(&mut inbox.used)));
     let (has_left, used) = ended.unwrap_or_default();
     if has_left {
         give_back(process);

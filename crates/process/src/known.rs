@@ -6,9 +6,9 @@
 //! directory would.
 
 use crate::{
-    SendError, Signal,
+    SendError,
     life::Life,
-    mailbox::Fills,
+    mailbox::{Fills, Mailbox},
     record::{Directory, Process},
 };
 use hearth_abi::ProcessId;
@@ -45,14 +45,14 @@ pub(crate) fn begin() {
 ///
 /// # Errors
 /// It is not remembered, and comes back.
-pub(crate) fn park(life: Box<Life>, used: Fills) -> Result<Result<(), Box<Life>>, (Box<Life>, Fills)> {
-    let mut life = Some((life, used));
+pub(crate) fn park(life: Box<Life>, used: &Fills) -> Result<Result<(), Box<Life>>, Box<Life>> {
+    let mut life = Some(life);
     let parked = KNOWN.try_with(|known| {
         let known = known.try_borrow().ok()?;
-        let process = life.as_ref().map(|(life, _)| life.process())?;
+        let process = life.as_ref().map(|life| life.process())?;
         let place = known.places.get(process.id.serial() as usize % KNOWN_MAX)?;
         let process = place.process.as_ref().filter(|known| Arc::ptr_eq(known, process))?;
-        life.take().map(|(life, used)| process.mailbox.park(life, used))
+        life.take().map(|life| process.mailbox.park(life, used))
     });
     match (parked, life) {
         (Ok(Some(parked)), _) => Ok(parked),
@@ -62,13 +62,13 @@ pub(crate) fn park(life: Box<Life>, used: Fills) -> Result<Result<(), Box<Life>>
     }
 }
 
-/// Puts a signal into the mailbox of a process of this directory. It is made where it is known whose.
+/// Puts a signal into the mailbox of a process of this directory, by `push`.
 pub(crate) fn push(
     directory: &Directory,
     to: ProcessId,
-    signal: impl FnOnce() -> Signal,
+    push: impl FnOnce(&Mailbox) -> Result<(), SendError>,
 ) -> Result<(), SendError> {
-    let mut signal = Some(signal);
+    let mut push = Some(push);
     // Dropped when nothing is borrowed any more.
     let mut forgotten = None;
     let pushed = KNOWN.try_with(|known| {
@@ -89,7 +89,7 @@ pub(crate) fn push(
             forgotten = std::mem::replace(&mut place.process, directory.get(to));
         }
         let process = place.process.as_ref()?;
-        let pushed = process.mailbox.push((signal.take()?)());
+        let pushed = (push.take()?)(&process.mailbox);
         if pushed == Err(SendError::NotFound) {
             forgotten = place.process.take();
         }
@@ -99,6 +99,6 @@ pub(crate) fn push(
     if let Ok(Some(pushed)) = pushed {
         return pushed;
     }
-    let Some(signal) = signal else { return Err(SendError::NotFound) };
-    directory.with(to, |process| process.mailbox.push(signal())).unwrap_or(Err(SendError::NotFound))
+    let Some(push) = push else { return Err(SendError::NotFound) };
+    directory.with(to, |process| push(&process.mailbox)).unwrap_or(Err(SendError::NotFound))
 }

@@ -82,9 +82,7 @@ struct Role {
 #[derive(Default)]
 struct Local {
     queue: VecDeque<Box<Life>>,
-    /// Who was resumed last, and has the next turn.
-    next: Option<Box<Life>>,
-    /// How many turns in a row were of such.
+    /// How many turns in a row were of who was resumed last.
     in_a_row: u32,
 }
 
@@ -94,6 +92,8 @@ thread_local! {
         Role { lane: Cell::new(ptr::null()), is_worker: Cell::new(false), is_abandoned: Cell::new(false) }
     };
     static LOCAL: RefCell<Option<Local>> = const { RefCell::new(None) };
+    /// Who was resumed last on this worker, and has the next turn.
+    static NEXT: Cell<Option<Box<Life>>> = const { Cell::new(None) };
 }
 
 impl FastLane {
@@ -164,12 +164,9 @@ impl FastLane {
             return false;
         }
         ROLE.with(|role| role.is_worker.set(false));
-        let queue = with_local(|local| {
-            let mut queue = std::mem::take(&mut local.queue);
-            queue.extend(local.next.take());
-            queue
-        });
-        self.share(queue.unwrap_or_default());
+        let mut queue = with_local(|local| std::mem::take(&mut local.queue)).unwrap_or_default();
+        queue.extend(NEXT.take());
+        self.share(queue);
         true
     }
 
@@ -208,16 +205,13 @@ fn push_here(lane: *const Shared, life: Box<Life>) -> Result<(), Box<Life>> {
     if !ROLE.with(|role| role.lane.get() == lane && role.is_worker.get()) {
         return Err(life);
     }
-    let mut life = Some(life);
-    with_local(|local| {
-        if let Some(life) = &life {
-            outbox::resumed(&life.table().directory, life.process().id);
-        }
-        if let Some(before) = std::mem::replace(&mut local.next, life.take()) {
-            local.queue.push_back(before);
-        }
-    });
-    life.map_or(Ok(()), Err)
+    outbox::resumed(&life.table().directory, life.process().id);
+    let mut before = NEXT.replace(Some(life));
+    if before.is_some() {
+        with_local(|local| local.queue.extend(before.take()));
+    }
+    // While the queue is being looked at nobody is resumed.
+    before.map_or(Ok(()), Err)
 }
 
 /// The call on this thread is left, and what it belonged to is not this thread's any more.
@@ -301,6 +295,7 @@ impl Shared {
         let local = LOCAL.with(|cell| cell.borrow_mut().take());
         // Not while it is borrowed: what is dropped may look for it.
         drop(local);
+        drop(NEXT.take());
     }
 
     /// Waits to become a worker; `false` if nobody needs one for a while.
@@ -339,10 +334,11 @@ impl Shared {
             return None;
         }
         *turns = turns.wrapping_add(1);
+        let next = NEXT.take();
         LOCAL.with(|local| {
             let mut local = local.borrow_mut();
-            let Local { queue, next, in_a_row } = local.as_mut()?;
-            if let Some(life) = next.take() {
+            let Local { queue, in_a_row } = local.as_mut()?;
+            if let Some(life) = next {
                 if *in_a_row < NEXT_IN_A_ROW {
                     *in_a_row += 1;
                     return Some(life);
@@ -370,8 +366,11 @@ impl Shared {
 }
 
 impl Parked for Box<Life> {
-    fn resume(mut self, first: Option<Signal>) {
-        self.set_first(first);
+    fn first(&mut self) -> &mut Option<Signal> {
+        Life::first(self)
+    }
+
+    fn resume(self) {
         let lane = Arc::as_ptr(&self.table().lane.0);
         if let Err(life) = push_here(lane, self) {
             // The lane belongs to the table, which only what is resumed may hold.

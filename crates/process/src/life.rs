@@ -275,6 +275,8 @@ pub(crate) struct Life {
     soon_over: u8,
     /// Whether it has had its first turn, and so has one for signals alone.
     has_begun: bool,
+    /// Whether its plain turns are known to have the stack that they need.
+    fits: bool,
     /// Until when it is held up, if it is: it has used up its processor time.
     held_up: Option<Pin<Box<Sleep>>>,
 }
@@ -310,12 +312,13 @@ pub(crate) fn begin(table: &Arc<Inner>, process: Arc<Process>, run: Arc<Run>) {
         turns_aside: 0,
         soon_over: 0,
         has_begun: false,
+        fits: false,
         held_up: None,
     });
     match life.running {
         Running::Turns(_) => {
             life.process.lane.store(Lane::Fast as u8, Relaxed);
-            life.resume(None);
+            life.resume();
         }
         _ => life.start_task(),
     }
@@ -335,6 +338,7 @@ pub(crate) fn replace_here(context: &Context) -> bool {
         turns_aside: TURNS_ASIDE,
         soon_over: 0,
         has_begun: true,
+        fits: false,
         held_up: None,
     });
     life.replace(wanted);
@@ -365,9 +369,9 @@ impl Life {
         &self.process
     }
 
-    /// It is resumed, with this signal.
-    pub(crate) fn set_first(&mut self, first: Option<Signal>) {
-        self.first = first;
+    /// What it is resumed with.
+    pub(crate) fn first(&mut self) -> &mut Option<Signal> {
+        &mut self.first
     }
 
     /// Has one turn on this thread, which is of the fast lane, and goes where it belongs then.
@@ -384,7 +388,7 @@ impl Life {
         }
         if self.has_begun && self.first.is_none() && process.mailbox.looks_empty() {
             // It was only to look around: no turn without a signal.
-            return self.park(Fills::NONE);
+            return self.park(&Fills::NONE);
         }
         if process.slice.meter().is_some() && self.must_wait() {
             return self.start_driving();
@@ -394,13 +398,14 @@ impl Life {
         let Running::Turns(turns) = &mut self.running else { return self.start_task() };
         if self.turns_aside > 0
             || !lane.has_room(self.soon_over >= SOON_OVER)
-            || turns.stack_bytes() > lane.stack_bytes()
+            || !(self.fits || turns.stack_bytes() <= lane.stack_bytes())
         {
             return self.start_task();
         }
+        self.fits = true;
         process.runs_now();
         let timed = process.slice.begin().map(|stands_for| (Instant::now(), stands_for));
-        inbox::begin(process, self.first.take());
+        inbox::begin(process, &mut self.first);
         let turn = catch_unwind(AssertUnwindSafe(|| turns.turn()));
         let used = inbox::end(process);
         outbox::flush();
@@ -414,10 +419,10 @@ impl Life {
         match turn {
             Ok(Turn::Parked) => {
                 self.rest();
-                self.park(used);
+                self.park(&used);
             }
             Ok(Turn::Aside) => {
-                process.mailbox.settle(used);
+                process.mailbox.settle(&used);
                 self.start_task();
             }
             Ok(Turn::Ended(reason)) => {
@@ -437,11 +442,11 @@ impl Life {
         let slice = &self.process.slice;
         if slice.has_overrun() {
             (self.turns_aside, self.soon_over) = (TURNS_ASIDE, 0);
+            slice.rest();
         } else {
             self.turns_aside = self.turns_aside.saturating_sub(1);
             self.soon_over = self.soon_over.saturating_add(1);
         }
-        slice.rest();
         self.has_begun = true;
         if self.turns_aside == 0 {
             self.process.lane.store(Lane::Fast as u8, Relaxed);
@@ -461,25 +466,25 @@ impl Life {
                 }
             }
         }
-        self.park(Fills::NONE);
+        self.park(&Fills::NONE);
     }
 
     /// What it was resumed with is in the mailbox again.
     fn first_back(&mut self) {
         if let Some(first) = self.first.take() {
-            self.process.mailbox.give_back([first].into(), Fills::NONE);
+            self.process.mailbox.give_back(Some(first), VecDeque::new(), &Fills::NONE);
         }
     }
 
     /// Waits in the mailbox for what comes next. `used` counts there no longer.
-    fn park(self: Box<Self>, used: Fills) {
-        let parked = known::park(self, used).unwrap_or_else(|(life, used)| {
+    fn park(self: Box<Self>, used: &Fills) {
+        let parked = known::park(self, used).unwrap_or_else(|life| {
             // Where it is left it may be found and end before this returns.
             let process = life.process.clone();
             process.mailbox.park(life, used)
         });
         if let Err(life) = parked {
-            life.resume(None);
+            life.resume();
         }
     }
 
@@ -540,8 +545,8 @@ impl Life {
         let outcome = AssertUnwindSafe(poll_fn(|cx| self.poll(cx))).catch_unwind().await;
         match outcome {
             Ok(Outcome::Ended(reason)) => self.end(reason),
-            Ok(Outcome::Parked) => self.park(Fills::NONE),
-            Ok(Outcome::Ready) => self.resume(None),
+            Ok(Outcome::Parked) => self.park(&Fills::NONE),
+            Ok(Outcome::Ready) => self.resume(),
             Ok(Outcome::Returned) => {}
             Err(panic) => {
                 let reason = host_failed(&self.process, &*panic);
@@ -586,11 +591,11 @@ impl Life {
                         continue;
                     }
                     Poll::Ready(Aside::Ready(turns)) => {
-                        self.running = Running::Turns(turns);
+                        (self.running, self.fits) = (Running::Turns(turns), false);
                         return Poll::Ready(Outcome::Ready);
                     }
                     Poll::Ready(Aside::Parked(turns)) => {
-                        self.running = Running::Turns(turns);
+                        (self.running, self.fits) = (Running::Turns(turns), false);
                         process.current().settle();
                         self.rest();
                         Poll::Pending
@@ -744,7 +749,7 @@ impl Life {
         process.runs.lock().go_back(trial.before_run.clone());
         trial.before_run.bring_back(process, back);
         process.slice.rest();
-        self.running = trial.before;
+        (self.running, self.fits) = (trial.before, false);
         self.table.host.replaced(process.id, false);
         let module = run.code.module.map(|id| id.to_string()).unwrap_or_default();
         let mut text = format!("module {module} ended in its start: {}", reason.text);

@@ -5,12 +5,12 @@
 #[cfg(hearth_loom)]
 pub(crate) use loom::sync::{
     MutexGuard, RwLockReadGuard, RwLockWriteGuard,
-    atomic::{AtomicBool, AtomicUsize},
+    atomic::{AtomicBool, AtomicU32, AtomicUsize},
 };
 #[cfg(not(hearth_loom))]
 pub(crate) use parking_lot::{Mutex, MutexGuard, RwLock};
 #[cfg(not(hearth_loom))]
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicUsize};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize};
 
 #[cfg(hearth_loom)]
 pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
@@ -38,6 +38,48 @@ impl<T> RwLock<T> {
 
     pub(crate) fn write(&self) -> RwLockWriteGuard<'_, T> {
         self.0.write().expect("a panic ends the test")
+    }
+}
+
+/// Place for one value, which is put there and taken out by one instruction each.
+///
+/// All that is done to it is in one order that every thread sees. Whoever puts or takes also sees all that was done before those that
+/// came earlier in that order.
+#[cfg(not(hearth_loom))]
+pub(crate) struct Slot<T>(crossbeam_utils::atomic::AtomicCell<Option<T>>);
+
+#[cfg(not(hearth_loom))]
+impl<T> Slot<T> {
+    pub(crate) fn new() -> Slot<T> {
+        const { assert!(crossbeam_utils::atomic::AtomicCell::<Option<T>>::is_lock_free()) };
+        Slot(crossbeam_utils::atomic::AtomicCell::new(None))
+    }
+
+    /// What was there before comes back.
+    pub(crate) fn put(&self, value: T) -> Option<T> {
+        self.0.swap(Some(value))
+    }
+
+    pub(crate) fn take(&self) -> Option<T> {
+        self.0.swap(None)
+    }
+}
+
+#[cfg(hearth_loom)]
+pub(crate) struct Slot<T>(loom::sync::Mutex<Option<T>>);
+
+#[cfg(hearth_loom)]
+impl<T> Slot<T> {
+    pub(crate) fn new() -> Slot<T> {
+        Slot(loom::sync::Mutex::new(None))
+    }
+
+    pub(crate) fn put(&self, value: T) -> Option<T> {
+        self.0.lock().expect("a panic ends the test").replace(value)
+    }
+
+    pub(crate) fn take(&self) -> Option<T> {
+        self.0.lock().expect("a panic ends the test").take()
     }
 }
 

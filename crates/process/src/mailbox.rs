@@ -10,18 +10,26 @@
 //! it, gives it the signal, and carries it to the run queue; while it is there or runs, there is nothing to find. So
 //! what parks has no flags that tell where it is, and is in one place at a time because it can only be in one.
 //!
+//! It waits in a [`Slot`] of its own, without the lock: to find somebody who waits, and to wait, take one instruction each that others
+//! see. Whoever parks looks at the queue when it can be found already, and whoever has put something into the queue looks for it
+//! then, so that one of them sees the other. And whoever finds it while there is something in the queue puts the signal
+//! behind that: so those of one sender stay in order.
+//!
 //! A turn takes all signals out at once ([`Mailbox::take_all`], and `inbox`, where they are meanwhile). They count as
 //! being here until it says that they are used.
 
 use crate::{
-    SendError, Signal, Take,
+    Body, SendError, Signal, Take,
     life::Life,
-    lock::{AtomicUsize, Mutex},
+    lock::{AtomicBool, AtomicU32, AtomicUsize, Mutex, Slot},
 };
-use hearth_abi::signal::Kind;
+use hearth_abi::{
+    ProcessId,
+    signal::{HEADER_LEN, Header, Kind},
+};
 use std::{
     collections::VecDeque,
-    sync::atomic::Ordering::Relaxed,
+    sync::atomic::Ordering::{Acquire, Relaxed, Release},
     task::{Context, Poll, Waker},
 };
 
@@ -30,9 +38,25 @@ const COLLECTED_MAX: Fill = Fill { signals: 512, bytes: 64 << 10 };
 
 /// What waits in a mailbox without a waker of its own.
 pub(crate) trait Parked {
-    /// There is something for it: this signal, which is not in the mailbox but still counts there, or what it finds
-    /// when it looks around.
-    fn resume(self, first: Option<Signal>);
+    /// Where the signal is put that it is resumed with, which is not in the mailbox but still counts there.
+    fn first(&mut self) -> &mut Option<Signal>;
+
+    /// There is something for it: its first signal, or what it finds when it looks around.
+    fn resume(self);
+}
+
+/// A message without sender and body.
+pub(crate) const BLANK: Signal =
+    Signal { header: Header { kind: Kind::Message, status: 0, from: 0, tag: 0 }, body: Body::EMPTY };
+
+impl Signal {
+    /// A blank one becomes this message, where it is: to move what has just been written costs as much as all the rest of
+    /// sending it.
+    #[inline]
+    pub(crate) fn become_message(&mut self, from: ProcessId, body: &[u8]) {
+        self.header.from = from.to_bits();
+        self.body.set(body);
+    }
 }
 
 /// Signals for which one that is not idle keeps room.
@@ -42,32 +66,58 @@ const SETTLE_AFTER: usize = 64;
 /// And at most one of so many that may be there.
 const SETTLE_PART: usize = 16;
 
-/// `P` is what parks here.
+/// `P` is what parks here. What a message to it needs comes first.
+#[repr(C)]
 pub(crate) struct Mailbox<P = Box<Life>> {
+    /// What waits here. If it is there, no signal is, but for a moment.
+    parked: Slot<P>,
+    /// Number of signals, for the receiver, which would otherwise lock to find none. Written under the lock.
+    len: AtomicUsize,
+    /// What [`Brought`] is of the signal that was given to what parked here, until that is used; 0 if there is none. It may be seen
+    /// late by others, who then let in one signal more than there may be, or refuse one.
+    brought: AtomicU32,
+    /// Whether the receiver is to look around before it parks the next time, though there may be no signal.
+    is_poked: AtomicBool,
+    /// Whether it has come to its end. Written under the lock.
+    is_closed: AtomicBool,
     /// Most signals that came without being asked for.
     signals_max: usize,
     /// Most bytes of these, and as many of the others.
     bytes_max: usize,
-    inner: Mutex<Inner<P>>,
-    /// Number of signals, for the receiver, which would otherwise lock to find none. Written under the lock. It may
-    /// be late in seeing one; before the receiver waits it looks under the lock.
-    len: AtomicUsize,
+    inner: Mutex<Inner>,
 }
 
-struct Inner<P> {
+struct Inner {
     queue: VecDeque<Signal>,
     fills: Fills,
-    receiver: Receiver<P>,
-    /// Whether the receiver is to look around before it parks the next time, though there may be no signal.
-    is_poked: bool,
-    closed: bool,
+    /// The task that waits for a signal.
+    waker: Option<Waker>,
 }
 
-/// Who waits for a signal.
-enum Receiver<P> {
-    Nobody,
-    Task(Waker),
-    Parked(P),
+/// The bytes of a signal that is not in the queue, and whether it has a place of its own.
+#[derive(Clone, Copy)]
+struct Brought(u32);
+
+impl Brought {
+    const NONE: Brought = Brought(0);
+
+    fn new(len: usize, has_reservation: bool) -> Brought {
+        // A signal is never so long that it would not fit.
+        Brought(u32::try_from(len << 1).unwrap_or(u32::MAX & !1) | u32::from(has_reservation))
+    }
+
+    fn bytes(self) -> usize {
+        (self.0 >> 1) as usize
+    }
+
+    /// What counts for it.
+    fn fills(self) -> Fills {
+        let fill = || Fill { signals: usize::from(self.0 > 0), bytes: self.bytes() };
+        match self.0 & 1 {
+            0 => Fills { open: fill(), reserved: Fill::default() },
+            _ => Fills { open: Fill::default(), reserved: fill() },
+        }
+    }
 }
 
 /// Signals, and their bytes.
@@ -111,7 +161,14 @@ impl Fills {
         self.open.signals + self.reserved.signals
     }
 
-    fn take_all(&mut self, less: Fills) {
+    fn add_all(&mut self, more: &Fills) {
+        self.open.signals += more.open.signals;
+        self.open.bytes += more.open.bytes;
+        self.reserved.signals += more.reserved.signals;
+        self.reserved.bytes += more.reserved.bytes;
+    }
+
+    fn take_all(&mut self, less: &Fills) {
         self.open.signals -= less.open.signals;
         self.open.bytes -= less.open.bytes;
         self.reserved.signals -= less.reserved.signals;
@@ -129,25 +186,79 @@ pub(crate) fn is_of_run(signal: &Signal) -> bool {
 }
 
 impl<P: Parked> Mailbox<P> {
+    /// Where what is locked begins.
+    #[cfg(not(hearth_loom))]
+    pub(crate) const LOCKED_AT: usize = std::mem::offset_of!(Mailbox<P>, inner);
+
     /// An empty one of so many signals and bytes.
     pub(crate) fn new(signals_max: usize, bytes_max: usize) -> Mailbox<P> {
-        let inner = Mutex::new(Inner {
-            queue: VecDeque::new(),
-            fills: Fills::NONE,
-            receiver: Receiver::Nobody,
-            is_poked: false,
-            closed: false,
-        });
-        Mailbox { signals_max, bytes_max, inner, len: AtomicUsize::new(0) }
+        Mailbox {
+            parked: Slot::new(),
+            len: AtomicUsize::new(0),
+            brought: AtomicU32::new(0),
+            is_poked: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
+            signals_max,
+            bytes_max,
+            inner: Mutex::new(Inner { queue: VecDeque::new(), fills: Fills::NONE, waker: None }),
+        }
     }
 
     /// Gives a signal to what is parked here, or else appends it and wakes the receiver.
-    pub(crate) fn push(&self, mut signal: Signal) -> Result<(), SendError> {
+    pub(crate) fn push(&self, signal: Signal) -> Result<(), SendError> {
+        let brought = Brought::new(signal.encoded_len(), has_reservation(&signal));
+        self.push_by(brought, signal, |signal| signal, |to, signal| *to = Some(signal))
+    }
+
+    /// As [`push`](Mailbox::push), of a message that is made where it will lie.
+    #[inline]
+    pub(crate) fn push_message(&self, from: ProcessId, body: &[u8]) -> Result<(), SendError> {
+        let brought = Brought::new(HEADER_LEN + body.len(), false);
+        let make = |_: ()| {
+            let mut signal = BLANK;
+            signal.become_message(from, body);
+            signal
+        };
+        self.push_by(brought, (), make, |to, ()| to.insert(BLANK).become_message(from, body))
+    }
+
+    /// Gives a signal to what is parked here by `give`, or else appends what `make` makes of it.
+    #[inline]
+    fn push_by<S>(
+        &self,
+        brought: Brought,
+        signal: S,
+        make: impl FnOnce(S) -> Signal,
+        give: impl FnOnce(&mut Option<Signal>, S),
+    ) -> Result<(), SendError> {
+        // What does not fit into an empty one is refused, or shortened, where all is.
+        if brought.bytes() <= self.bytes_max && self.signals_max > 0 {
+            match self.parked.take() {
+                Some(mut parked) if self.looks_empty() => {
+                    give(parked.first(), signal);
+                    self.brought.store(brought.0, Relaxed);
+                    parked.resume();
+                    return Ok(());
+                }
+                Some(parked) => {
+                    // There is something before it.
+                    let appended = self.append_one(make(signal));
+                    parked.resume();
+                    return appended;
+                }
+                None => {}
+            }
+        }
+        self.append_one(make(signal))
+    }
+
+    #[inline(never)]
+    fn append_one(&self, mut signal: Signal) -> Result<(), SendError> {
         let mut inner = self.inner.lock();
-        if inner.closed {
+        if self.is_closed() {
             return Err(SendError::NotFound);
         }
-        let Fills { open, reserved } = &inner.fills;
+        let Fills { open, reserved } = self.fills(&inner);
         if has_reservation(&signal) {
             if reserved.bytes + signal.encoded_len() > self.bytes_max {
                 signal = signal.shortened();
@@ -156,33 +267,35 @@ impl<P: Parked> Mailbox<P> {
             return Err(SendError::Full);
         }
         inner.fills.add(&signal);
-        match std::mem::replace(&mut inner.receiver, Receiver::Nobody) {
-            Receiver::Parked(parked) => {
-                drop(inner);
-                parked.resume(Some(signal));
-            }
-            other => {
-                inner.queue.push_back(signal);
-                self.len.store(inner.queue.len(), Relaxed);
-                drop(inner);
-                if let Receiver::Task(waker) = other {
-                    waker.wake();
-                }
-            }
-        }
+        inner.queue.push_back(signal);
+        self.len.store(inner.queue.len(), Relaxed);
+        let waker = inner.waker.take();
+        drop(inner);
+        self.tell(waker);
         Ok(())
+    }
+
+    /// The receiver learns that there is something for it in the queue, whose lock is not held any more.
+    fn tell(&self, waker: Option<Waker>) {
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        if let Some(parked) = self.parked.take() {
+            parked.resume();
+        }
     }
 
     /// Appends signals that were collected elsewhere, for which, and for `unused` besides, room was kept. Keeps room for as much
     /// `again`, if there is so much.
     pub(crate) fn append(&self, signals: &mut VecDeque<Signal>, unused: Fill, again: bool) -> Fill {
         let mut inner = self.inner.lock();
-        if inner.closed {
+        if self.is_closed() {
             drop(inner);
             // Not under the lock.
             signals.clear();
             return Fill::default();
         }
+        let brought = self.brought().fills().open;
         let open = &mut inner.fills.open;
         open.signals -= unused.signals;
         open.bytes -= unused.bytes;
@@ -190,7 +303,9 @@ impl<P: Parked> Mailbox<P> {
         if again {
             let signals = COLLECTED_MAX.signals.min(self.signals_max / SETTLE_PART);
             let bytes = COLLECTED_MAX.bytes.min(self.bytes_max / SETTLE_PART);
-            if open.signals <= self.signals_max - signals && open.bytes <= self.bytes_max - bytes {
+            if open.signals + brought.signals + signals <= self.signals_max
+                && open.bytes + brought.bytes + bytes <= self.bytes_max
+            {
                 kept = Fill { signals, bytes };
                 open.signals += signals;
                 open.bytes += bytes;
@@ -205,53 +320,75 @@ impl<P: Parked> Mailbox<P> {
             inner.queue.append(signals);
         }
         self.len.store(inner.queue.len(), Relaxed);
-        let receiver = std::mem::replace(&mut inner.receiver, Receiver::Nobody);
+        let waker = inner.waker.take();
         drop(inner);
-        match receiver {
-            Receiver::Nobody => {}
-            Receiver::Task(waker) => waker.wake(),
-            Receiver::Parked(parked) => parked.resume(None),
-        }
+        self.tell(waker);
         kept
     }
 
     /// Leaves what parks here until there is a signal. If there is one, or somebody has called
-    /// [`poke`](Mailbox::poke), it is given back: there is something to do. `used` counts no longer.
-    pub(crate) fn park(&self, parked: P, used: Fills) -> Result<(), P> {
-        let mut inner = self.inner.lock();
-        inner.fills.take_all(used);
-        if std::mem::take(&mut inner.is_poked) || !inner.queue.is_empty() || inner.closed {
+    /// [`poke`](Mailbox::poke), it is given back: there is something to do. `used`, and what it was resumed with, count no longer.
+    pub(crate) fn park(&self, parked: P, used: &Fills) -> Result<(), P> {
+        self.brought.store(Brought::NONE.0, Relaxed);
+        if used.signals() > 0 {
+            self.inner.lock().fills.take_all(used);
+        }
+        if self.must_look() {
+            self.looks_around();
             return Err(parked);
         }
-        inner.receiver = Receiver::Parked(parked);
+        let before = self.parked.put(parked);
+        debug_assert!(before.is_none(), "one process parks here");
+        // Whoever came before could not find it.
+        if self.must_look()
+            && let Some(parked) = self.parked.take()
+        {
+            self.looks_around();
+            return Err(parked);
+        }
         Ok(())
+    }
+
+    /// Whether there is something to do for what is about to park.
+    fn must_look(&self) -> bool {
+        !self.looks_empty() || self.is_poked.load(Relaxed) || self.is_closed()
+    }
+
+    /// What was about to park sees all for which it was poked.
+    fn looks_around(&self) {
+        self.is_poked.swap(false, Acquire);
     }
 
     /// Takes out what is parked here, which is soon to be parked again: what comes meanwhile waits for that.
     pub(crate) fn take_parked(&self) -> Option<P> {
-        let mut inner = self.inner.lock();
-        match std::mem::replace(&mut inner.receiver, Receiver::Nobody) {
-            Receiver::Parked(parked) => Some(parked),
-            other => {
-                inner.receiver = other;
-                None
-            }
-        }
+        self.parked.take()
     }
 
     /// Resumes what is parked here, or will be the next time, without a signal.
     pub(crate) fn poke(&self) {
-        let mut inner = self.inner.lock();
-        match std::mem::replace(&mut inner.receiver, Receiver::Nobody) {
-            Receiver::Parked(parked) => {
-                drop(inner);
-                parked.resume(None);
-            }
-            other => {
-                inner.receiver = other;
-                inner.is_poked = true;
-            }
+        if let Some(parked) = self.parked.take() {
+            return parked.resume();
         }
+        self.is_poked.store(true, Release);
+        // It may have parked in between.
+        if let Some(parked) = self.parked.take() {
+            parked.resume();
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.is_closed.load(Relaxed)
+    }
+
+    fn brought(&self) -> Brought {
+        Brought(self.brought.load(Relaxed))
+    }
+
+    /// All that counts as being here.
+    fn fills(&self, inner: &Inner) -> Fills {
+        let mut fills = self.brought().fills();
+        fills.add_all(&inner.fills);
+        fills
     }
 
     /// Whether there is no signal, as far as can be seen without the lock.
@@ -302,19 +439,31 @@ impl<P: Parked> Mailbox<P> {
     }
 
     /// `used` counts no longer.
-    pub(crate) fn settle(&self, used: Fills) {
-        self.inner.lock().fills.take_all(used);
+    pub(crate) fn settle(&self, used: &Fills) {
+        if used.signals() > 0 {
+            self.inner.lock().fills.take_all(used);
+        }
     }
 
-    /// Puts what was taken by [`take_all`](Mailbox::take_all), or brought to what was parked, before all others.
-    /// `used` counts no longer.
-    pub(crate) fn give_back(&self, mut signals: VecDeque<Signal>, used: Fills) {
+    /// What was brought to what was parked is used, and counts no longer.
+    pub(crate) fn first_used(&self) {
+        self.brought.store(Brought::NONE.0, Relaxed);
+    }
+
+    /// Puts what was brought to what was parked, if it was not used, and what was taken by [`take_all`](Mailbox::take_all), before
+    /// all others. `used` counts no longer.
+    pub(crate) fn give_back(&self, first: Option<Signal>, mut signals: VecDeque<Signal>, used: &Fills) {
         let mut inner = self.inner.lock();
         inner.fills.take_all(used);
-        if inner.closed {
+        if self.is_closed() {
             // What is refused is dropped when the lock is not held any more.
             drop(inner);
             return;
+        }
+        self.brought.store(Brought::NONE.0, Relaxed);
+        if let Some(first) = first {
+            inner.fills.add(&first);
+            signals.push_front(first);
         }
         signals.append(&mut inner.queue);
         let room = std::mem::replace(&mut inner.queue, signals);
@@ -358,7 +507,7 @@ impl<P: Parked> Mailbox<P> {
     /// that what is there now may be over them for a while, by as much again.
     pub(crate) fn put_back(&self, signals: Vec<Signal>) {
         let mut inner = self.inner.lock();
-        if inner.closed {
+        if self.is_closed() {
             return;
         }
         for signal in signals.into_iter().rev() {
@@ -375,33 +524,33 @@ impl<P: Parked> Mailbox<P> {
         if !inner.queue.is_empty() {
             return Poll::Ready(());
         }
-        match &inner.receiver {
-            Receiver::Task(waker) if waker.will_wake(cx.waker()) => {}
-            _ => inner.receiver = Receiver::Task(cx.waker().clone()),
+        match &mut inner.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            None => inner.waker = Some(cx.waker().clone()),
         }
         Poll::Pending
     }
 
     /// Number of signals and their bytes.
     pub(crate) fn fill(&self) -> (usize, usize) {
-        let Fills { open, reserved } = &self.inner.lock().fills;
+        let Fills { open, reserved } = self.fills(&self.inner.lock());
         (open.signals + reserved.signals, open.bytes + reserved.bytes)
     }
 
     /// Whether it has as many signals of those that came without being asked for as it may.
     pub(crate) fn is_full_of_signals(&self) -> bool {
-        self.inner.lock().fills.open.signals >= self.signals_max
+        self.fills(&self.inner.lock()).open.signals >= self.signals_max
     }
 
     /// Drops what is in it and refuses what comes.
     pub(crate) fn close(&self) {
         let mut inner = self.inner.lock();
-        inner.closed = true;
-        let receiver = std::mem::replace(&mut inner.receiver, Receiver::Nobody);
+        self.is_closed.store(true, Relaxed);
+        let waker = inner.waker.take();
         let queue = std::mem::take(&mut inner.queue);
         self.len.store(0, Relaxed);
         drop(inner);
-        drop((receiver, queue));
+        drop((waker, queue, self.parked.take()));
     }
 }
 
@@ -410,8 +559,7 @@ impl<P: Parked> Mailbox<P> {
 mod loom_tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
-    use crate::{Body, queue::RunQueue};
-    use hearth_abi::signal::Header;
+    use crate::queue::RunQueue;
     use loom::{future::block_on, sync::Arc, thread};
     use std::future::poll_fn;
 
@@ -430,9 +578,12 @@ mod loom_tests {
     struct Token(Arc<RunQueue<Token>>, Option<Signal>);
 
     impl Parked for Token {
-        fn resume(mut self, first: Option<Signal>) {
+        fn first(&mut self) -> &mut Option<Signal> {
+            &mut self.1
+        }
+
+        fn resume(self) {
             let queue = self.0.clone();
-            self.1 = first;
             queue.push(self);
         }
     }
@@ -448,7 +599,7 @@ mod loom_tests {
         let mut taken = VecDeque::new();
         let mut used = Fills::NONE;
         while !done(token.1.take(), &mut used) {
-            token = match mailbox.park(token, std::mem::take(&mut used)) {
+            token = match mailbox.park(token, &std::mem::take(&mut used)) {
                 Err(token) => token,
                 Ok(()) => {
                     // Were it lost, this would wait for ever, which loom reports.
@@ -485,7 +636,9 @@ mod loom_tests {
 
     #[test]
     fn what_is_parked_is_resumed_by_each_signal() {
-        loom::model(|| {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(|| {
             let mailbox = mailbox();
             let sender = mailbox.clone();
             let sent = thread::spawn(move || {
@@ -497,8 +650,9 @@ mod loom_tests {
                 if !mailbox.looks_empty() {
                     mailbox.take_all(&mut batch);
                 }
-                // What was brought is before what was queued meanwhile.
-                for signal in first.into_iter().chain(batch.drain(..)) {
+                // What was brought is before what was queued meanwhile, and counted apart.
+                tags.extend(first.map(|signal| signal.header.tag));
+                for signal in batch.drain(..) {
                     used.add(&signal);
                     tags.push(signal.header.tag);
                 }
@@ -506,6 +660,34 @@ mod loom_tests {
             });
             assert_eq!(tags, [1, 2]);
             sent.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn what_is_parked_has_the_signals_of_one_sender_in_order_beside_another() {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(2);
+        model.check(|| {
+            let mailbox = mailbox();
+            let send = |tags: std::ops::RangeInclusive<u64>| {
+                let mailbox = mailbox.clone();
+                thread::spawn(move || tags.for_each(|tag| mailbox.push(message(tag)).unwrap()))
+            };
+            let senders = [send(1..=2), send(11..=11)];
+            let mut tags = Vec::new();
+            let mut batch = VecDeque::new();
+            work(&mailbox, Arc::new(RunQueue::new()), |first, used| {
+                mailbox.take_all(&mut batch);
+                tags.extend(first.map(|signal| signal.header.tag));
+                for signal in batch.drain(..) {
+                    used.add(&signal);
+                    tags.push(signal.header.tag);
+                }
+                tags.len() == 3
+            });
+            let of_one: Vec<u64> = tags.iter().copied().filter(|tag| *tag < 10).collect();
+            assert_eq!((of_one, tags.len()), (vec![1, 2], 3));
+            senders.into_iter().for_each(|sender| sender.join().unwrap());
         });
     }
 
@@ -535,19 +717,16 @@ mod loom_tests {
             let sent = thread::spawn(move || sender.push(message(1)).unwrap());
             let taken = thread::spawn(move || {
                 if let Some(parked) = taker.take_parked()
-                    && let Err(parked) = taker.park(parked, Fills::NONE)
+                    && let Err(parked) = taker.park(parked, &Fills::NONE)
                 {
-                    parked.resume(None);
+                    parked.resume();
                 }
             });
             let mut batch = VecDeque::new();
             work(&mailbox, Arc::new(RunQueue::new()), |first, used| {
                 mailbox.take_all(&mut batch);
-                let mut has_come = false;
-                for signal in first.into_iter().chain(batch.drain(..)) {
-                    used.add(&signal);
-                    has_come = true;
-                }
+                let has_come = first.is_some() || !batch.is_empty();
+                batch.drain(..).for_each(|signal| used.add(&signal));
                 has_come
             });
             sent.join().unwrap();

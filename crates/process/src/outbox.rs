@@ -9,14 +9,11 @@
 //! Only who is sent several messages in a turn gets them so: to begin costs more than to send one.
 
 use crate::{
-    Body, Signal,
-    mailbox::Fill,
+    Signal,
+    mailbox::{BLANK, Fill},
     record::{Directory, Process},
 };
-use hearth_abi::{
-    ProcessId,
-    signal::{HEADER_LEN, Header, Kind},
-};
+use hearth_abi::{ProcessId, signal::HEADER_LEN};
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
@@ -25,10 +22,6 @@ use std::{
 
 /// Messages of a turn to one process that go straight into its mailbox, before others are collected.
 const STRAIGHT: u32 = 3;
-
-/// A message without sender and body.
-const BLANK: Signal =
-    Signal { header: Header { kind: Kind::Message, status: 0, from: 0, tag: 0 }, body: Body::EMPTY };
 
 /// Of whom it is known that nobody else runs it now.
 struct Last {
@@ -123,11 +116,9 @@ pub(crate) fn put(directory: &Directory, from: ProcessId, to: ProcessId, body: &
         }
         outbox.room.signals -= 1;
         outbox.room.bytes -= len;
-        // Made where it is: to move what has just been written costs as much as all the rest.
         outbox.signals.push_back(BLANK);
         if let Some(signal) = outbox.signals.back_mut() {
-            signal.header.from = from.to_bits();
-            signal.body.set(body);
+            signal.become_message(from, body);
         }
         true
     });

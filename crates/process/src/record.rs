@@ -6,7 +6,7 @@ use crate::{
     accounts::{Account, Place, Spawned},
     budget::Meter,
     hibernation::Seen,
-    life::{Change, History, Wanted},
+    life::{Change, History, Life, Wanted},
     lock::{AtomicBool as Flag, AtomicUsize, RwLock},
     log::Log,
     mailbox::Mailbox,
@@ -170,14 +170,15 @@ impl From<&Account> for OriginInfo {
     }
 }
 
-/// What each message and turn needs is together at the front.
+/// What each message needs is in the first cache line, behind the counts of its `Arc`, and what each turn needs in the fourth, if the
+/// allocator begins it where a line does.
 #[repr(C)]
 pub(crate) struct Process {
     pub(crate) id: ProcessId,
     pub(crate) mailbox: Mailbox,
-    pub(crate) received: AtomicU64,
+    pub(crate) started_at: SystemTime,
     pub(crate) slice: Slice,
-    pub(crate) kill: Kill,
+    pub(crate) received: AtomicU64,
     pub(crate) change: Change,
     pub(crate) state: AtomicU8,
     /// A [`Lane`], but for the hog lane.
@@ -189,6 +190,7 @@ pub(crate) struct Process {
     pub(crate) is_over: AtomicBool,
     /// Whether another process begins in its place.
     pub(crate) is_restarting: AtomicBool,
+    pub(crate) kill: Kill,
     pub(crate) spec: Given,
     /// Links and monitors, once there are any. How it is locked is written in `ties`.
     pub(crate) ties: Mutex<Option<Box<Tied>>>,
@@ -199,7 +201,6 @@ pub(crate) struct Process {
     pub(crate) history: Mutex<Option<Box<History>>>,
     pub(crate) memory_bytes: AtomicU64,
     pub(crate) seen: Seen,
-    pub(crate) started_at: SystemTime,
     /// What it has spawned, once it has.
     pub(crate) spawned: OnceLock<Arc<Spawned>>,
     pub(crate) reached: Reached,
@@ -208,6 +209,16 @@ pub(crate) struct Process {
     /// Told when it has started, when a run of it is over, and when it has ended.
     pub(crate) changed: Notify,
 }
+
+// As said there; elsewhere it may be otherwise.
+#[cfg(all(target_os = "linux", target_pointer_width = "64", not(hearth_loom)))]
+const _: () = {
+    use std::mem::offset_of;
+    const COUNTS: usize = 16;
+    assert!(COUNTS + offset_of!(Process, mailbox) + Mailbox::<Box<Life>>::LOCKED_AT <= 64);
+    assert!(COUNTS + offset_of!(Process, slice) + Slice::TURNS_AT == 192);
+    assert!(COUNTS + offset_of!(Process, kill) + size_of::<AtomicBool>() <= 256);
+};
 
 /// What it was spawned from, but for its code.
 #[derive(Clone)]
@@ -259,6 +270,7 @@ impl Runs {
 
 /// Whether the process is to end, and how its task, or the thread that its call waits on, is woken for that.
 #[derive(Default)]
+#[repr(C)]
 pub(crate) struct Kill {
     pub(crate) asked: AtomicBool,
     pub(crate) reason: OnceLock<Box<ExitReason>>,

@@ -71,9 +71,16 @@ impl Scheduler {
     }
 }
 
-/// How one process uses the processor.
+/// How one process uses the processor. What each turn needs comes last: see [`Process`].
 #[derive(Default)]
+#[repr(C)]
 pub(crate) struct Slice {
+    /// Made when it is first needed, which for most is never.
+    place: OnceLock<Arc<Mutex<Place>>>,
+    cpu_ns: AtomicU64,
+    /// Made for who has a budget, which most have not.
+    meter: OnceLock<Box<Meter>>,
+    turns: AtomicU64,
     /// The thread's processor time at the first tick of this turn; 0 before it.
     noted_ns: AtomicU64,
     /// Slices overrun since it last waited.
@@ -82,12 +89,6 @@ pub(crate) struct Slice {
     is_long: AtomicBool,
     /// Whether it has taken a signal in this turn: it is woken for one at least.
     has_taken: AtomicBool,
-    /// Made when it is first needed, which for most is never.
-    place: OnceLock<Arc<Mutex<Place>>>,
-    cpu_ns: AtomicU64,
-    turns: AtomicU64,
-    /// Made for who has a budget, which most have not.
-    meter: OnceLock<Box<Meter>>,
 }
 
 /// Where a process stands in the hog lane.
@@ -119,6 +120,10 @@ impl Place {
 const SAMPLED: u64 = 16;
 
 impl Slice {
+    /// Where what each turn needs begins.
+    #[cfg(not(hearth_loom))]
+    pub(crate) const TURNS_AT: usize = std::mem::offset_of!(Slice, meter);
+
     /// Of one that has the budgets of this meter.
     pub(crate) fn new(meter: Option<Meter>) -> Slice {
         let slice = Slice::default();

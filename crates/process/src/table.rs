@@ -8,6 +8,7 @@ use crate::{
     hibernation, known,
     lane::FastLane,
     life::{self, ReplaceError},
+    mailbox::Mailbox,
     names::Names,
     reached::Unsaid,
     record::{Directory, Given, Process},
@@ -363,7 +364,7 @@ impl Processes {
     /// # Errors
     /// See [`SendError`]; to another peer, success does not tell that it arrived.
     pub fn send(&self, from: ProcessId, to: ProcessId, body: Bytes) -> Result<(), SendError> {
-        self.0.send(from, to, body.len(), || body.into())
+        self.0.send_bytes(from, to, body)
     }
 
     /// Puts a signal into the mailbox of a process of this peer. A signal of kind `reply`, `timeout`, `exit`
@@ -378,7 +379,7 @@ impl Processes {
         if matches!(signal.header.kind, Kind::Reply | Kind::Timeout | Kind::Exit | Kind::Down) {
             return Err(SendError::NotFound);
         }
-        self.0.push(to, || signal)
+        self.0.push(to, |mailbox| mailbox.push(signal))
     }
 
     /// Ends a process of this or another peer. An empty reason becomes `killed`. It is gone once
@@ -723,29 +724,40 @@ impl Inner {
         }
     }
 
-    fn push(&self, to: ProcessId, signal: impl FnOnce() -> Signal) -> Result<(), SendError> {
-        let pushed = known::push(&self.directory, to, signal);
+    fn push(
+        &self,
+        to: ProcessId,
+        push: impl FnOnce(&Mailbox) -> Result<(), SendError>,
+    ) -> Result<(), SendError> {
+        let pushed = known::push(&self.directory, to, push);
         if pushed == Err(SendError::Full) {
             self.mailbox_full(to);
         }
         pushed
     }
 
-    pub(crate) fn send(
-        &self,
-        from: ProcessId,
-        to: ProcessId,
-        len: usize,
-        body: impl FnOnce() -> Body,
-    ) -> Result<(), SendError> {
-        if len > BODY_LEN_MAX {
+    /// Sends a message whose body lies elsewhere.
+    #[inline]
+    pub(crate) fn send(&self, from: ProcessId, to: ProcessId, body: &[u8]) -> Result<(), SendError> {
+        if body.len() > BODY_LEN_MAX {
             return Err(SendError::TooLong);
         }
         if to.peer() != self.peer {
-            return self.host.send_remote(from, to, body().into_bytes());
+            return self.host.send_remote(from, to, Bytes::copy_from_slice(body));
+        }
+        self.push(to, |mailbox| mailbox.push_message(from, body))
+    }
+
+    /// Sends a message.
+    pub(crate) fn send_bytes(&self, from: ProcessId, to: ProcessId, body: Bytes) -> Result<(), SendError> {
+        if body.len() > BODY_LEN_MAX {
+            return Err(SendError::TooLong);
+        }
+        if to.peer() != self.peer {
+            return self.host.send_remote(from, to, body);
         }
         let header = Header { kind: Kind::Message, status: 0, from: from.to_bits(), tag: 0 };
-        self.push(to, || Signal { header, body: body() })
+        self.push(to, |mailbox| mailbox.push(Signal { header, body: body.into() }))
     }
 
     pub(crate) fn kill(

@@ -45,7 +45,12 @@ impl WasmProgram {
 
 impl Program for WasmProgram {
     fn run(self: Arc<Self>, context: Context) -> Work {
-        Work::Turns(Box::new(GuestTurns { program: self, compiled: None, form: Form::New(context) }))
+        Work::Turns(Box::new(GuestTurns {
+            program: self,
+            compiled: None,
+            form: Form::New(context),
+            is_in_turn: false,
+        }))
     }
 }
 
@@ -55,6 +60,8 @@ struct GuestTurns {
     /// Its module, once it was needed.
     compiled: Option<Arc<Compiled>>,
     form: Form,
+    /// Whether it is in a plain turn: what it is then may be anything, if that does not come to its end.
+    is_in_turn: bool,
 }
 
 /// What a guest is between two turns.
@@ -68,12 +75,13 @@ enum Form {
     Frozen(Box<Frozen>),
 }
 
-/// An instance, and what it is entered by.
+/// An instance, and what it is entered by. What each turn needs comes first, in one cache line.
+#[repr(C)]
 pub(crate) struct Live {
     pub(crate) store: Store<Guest>,
+    wake: Option<TypedFunc<(), ()>>,
     initialize: Option<TypedFunc<(), ()>>,
     start: TypedFunc<(), ()>,
-    wake: Option<TypedFunc<(), ()>>,
     /// What it takes to use it again, if it can be.
     pub(crate) recyclable: Option<Recyclable>,
 }
@@ -84,9 +92,24 @@ impl Turns for GuestTurns {
     }
 
     fn turn(&mut self) -> Turn {
+        // Most turns are of one that stays what it is, where it is.
+        if let Form::Live(live) = &mut self.form
+            && !self.is_in_turn
+        {
+            self.is_in_turn = true;
+            let called = wake_here(&self.program.wasm, live);
+            self.is_in_turn = false;
+            if called.is_ok() && live.wake.is_some() {
+                return Turn::Parked;
+            }
+            let Form::Live(live) = self.take() else { return Turn::Ended(left_in_turn()) };
+            return self.after(live, called).map_or_else(Turn::Ended, |()| Turn::Parked);
+        }
         let turned = match self.take() {
-            Form::Live(live) => self.wake_here(live),
-            Form::Frozen(frozen) => self.thaw(*frozen).and_then(|live| self.wake_here(live)),
+            Form::Frozen(frozen) => self.thaw(*frozen).and_then(|mut live| {
+                let called = wake_here(&self.program.wasm, &mut live);
+                self.after(live, called)
+            }),
             Form::New(context) => {
                 if self.compiled.is_none() {
                     self.compiled = self.program.compiled();
@@ -98,7 +121,7 @@ impl Turns for GuestTurns {
                 }
                 self.first_here(context)
             }
-            Form::InTurn => Err(left_in_turn()),
+            Form::Live(_) | Form::InTurn => Err(left_in_turn()),
         };
         turned.map_or_else(Turn::Ended, |()| Turn::Parked)
     }
@@ -208,12 +231,6 @@ impl GuestTurns {
         self.after(live, called)
     }
 
-    fn wake_here(&mut self, mut live: Box<Live>) -> Turned {
-        begin_turn(&self.program.wasm, &mut live.store, true);
-        let called = live.wake.as_ref().map(|wake| wake.call(&mut live.store, ()));
-        self.after(live, called.unwrap_or(Ok(())))
-    }
-
     /// The first turn of a guest that has to be aside. If it waits on its stack it has all its life in it.
     async fn first_aside(&mut self, compiled: &Compiled, context: Context) -> Turned {
         let wasm = self.program.wasm.clone();
@@ -267,11 +284,19 @@ impl GuestTurns {
 
 impl Drop for GuestTurns {
     fn drop(&mut self) {
-        // Killed between two turns. In the middle of one there is no instance here.
-        if let Form::Live(live) = self.take() {
+        // Killed between two turns.
+        if let Form::Live(live) = self.take()
+            && !self.is_in_turn
+        {
             self.give(live);
         }
     }
+}
+
+/// A turn after the first, by a plain call.
+fn wake_here(wasm: &Inner, live: &mut Live) -> wasmtime::Result<()> {
+    begin_turn(wasm, &mut live.store, true);
+    live.wake.as_ref().map_or(Ok(()), |wake| wake.call(&mut live.store, ()))
 }
 
 /// The first turn, by a plain call.

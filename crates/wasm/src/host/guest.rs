@@ -14,20 +14,21 @@ use wasmtime::{Memory, ResourceLimiter};
 const MEMORIES_MAX: usize = 1;
 const TABLES_MAX: usize = 16;
 
-/// What the host keeps of one instance, and of the guest that runs in it.
+/// What the host keeps of one instance, and of the guest that runs in it. What most calls need comes first.
+#[repr(C)]
 pub(crate) struct Guest {
-    /// `None` while it waits to be used again.
-    occupant: Option<Occupant>,
-    /// Whether it becomes again what it was before: nothing is asked for that it did not have.
-    is_thawing: bool,
     /// Whether it was entered by a plain call, which cannot be set aside.
     pub(crate) is_plain: bool,
     /// Whether the guest has said that its end is normal, and is about to be left.
     pub(crate) has_left: bool,
+    /// Whether it becomes again what it was before: nothing is asked for that it did not have.
+    is_thawing: bool,
+    /// Where its memory lies, once it was needed, until it grows or is another guest's.
+    pub(super) view: Option<View>,
+    /// `None` while it waits to be used again.
+    occupant: Option<Occupant>,
     /// Its memory, once it was needed.
     pub(super) memory: Option<Memory>,
-    /// Where that lies, once it was needed, until it grows or is another guest's.
-    pub(super) view: Option<View>,
     /// Bytes of linear memory before it was last allowed to grow.
     memory_before: u64,
     table_elements: usize,
@@ -35,11 +36,12 @@ pub(crate) struct Guest {
     denied: Option<String>,
 }
 
-/// The guest that runs in an instance.
+/// The guest that runs in an instance. What most calls need comes first.
+#[repr(C)]
 pub(crate) struct Occupant {
-    pub(crate) wasm: Arc<Inner>,
     pub(crate) context: Context,
     pub(crate) caller: Caller,
+    pub(crate) wasm: Arc<Inner>,
     /// Bytes on their way into the store.
     pub(super) lump_bytes: Option<Arc<AtomicUsize>>,
     /// Its linear memory in the account of its peer of origin; given back with the guest.

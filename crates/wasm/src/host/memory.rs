@@ -119,6 +119,7 @@ pub(super) fn answer(memory: &mut [u8], ptr: u32, cap: u32, bytes: &[u8]) -> Res
 
 /// Writes a signal into a range that has room for it. Number by number: a header that is encoded first, and copied then, has to
 /// be there before it can be read.
+#[inline]
 pub(super) fn write_signal(room: &mut [u8], Signal { header, body }: &Signal) -> u32 {
     let (head, rest) = room.split_at_mut(HEADER_LEN);
     let words = [
