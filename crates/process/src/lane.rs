@@ -40,6 +40,8 @@ const SPARE_TIME: Duration = Duration::from_secs(10);
 const BATCH: usize = 32;
 /// Turns in a row that go to who was resumed last, before those who wait longer.
 const NEXT_IN_A_ROW: u32 = 3;
+/// So many turns later, at least, the processor's cache is taken to have displaced what a turn used.
+const TURNS_CACHED: u32 = 100;
 /// After so many turns a worker looks at the shared queue, however much it has in its own.
 const TURNS_OF_OWN: u32 = 64;
 
@@ -76,6 +78,8 @@ struct Role {
     is_worker: Cell<bool>,
     /// Whether other code runs as the process whose call it is in.
     is_abandoned: Cell<bool>,
+    /// Turns that it has given, as many as can be counted over and over.
+    turns: Cell<u32>,
 }
 
 /// What a thread of a fast lane has to do.
@@ -89,7 +93,12 @@ struct Local {
 thread_local! {
     // Looked at several times in each turn. It is never dropped, so that to find it takes one instruction.
     static ROLE: Role = const {
-        Role { lane: Cell::new(ptr::null()), is_worker: Cell::new(false), is_abandoned: Cell::new(false) }
+        Role {
+            lane: Cell::new(ptr::null()),
+            is_worker: Cell::new(false),
+            is_abandoned: Cell::new(false),
+            turns: Cell::new(0),
+        }
     };
     static LOCAL: RefCell<Option<Local>> = const { RefCell::new(None) };
     /// Who was resumed last on this worker, and has the next turn.
@@ -200,12 +209,20 @@ fn is_worker() -> bool {
     ROLE.with(|role| role.is_worker.get())
 }
 
+/// Turns that this thread has given.
+pub(crate) fn turns() -> u32 {
+    ROLE.with(|role| role.turns.get())
+}
+
 /// Puts a process into the queue of this thread, if this is a worker of that lane.
 fn push_here(lane: *const Shared, life: Box<Life>) -> Result<(), Box<Life>> {
     if !ROLE.with(|role| role.lane.get() == lane && role.is_worker.get()) {
         return Err(life);
     }
     outbox::resumed(&life.table().directory, life.process().id);
+    if turns().wrapping_sub(life.last_turn()) > TURNS_CACHED {
+        life.fetch_ahead();
+    }
     let mut before = NEXT.replace(Some(life));
     if before.is_some() {
         with_local(|local| local.queue.extend(before.take()));
@@ -317,9 +334,8 @@ impl Shared {
 
     /// Gives turns until a call has overrun and is over, or the lane has stopped.
     fn work(&self) {
-        let mut turns: u32 = 0;
         loop {
-            let Some(life) = self.next(&mut turns) else { return };
+            let Some(life) = self.next() else { return };
             life.turn();
             if !is_worker() {
                 return;
@@ -328,12 +344,13 @@ impl Shared {
     }
 
     /// The next process to have a turn; `None` at the end.
-    fn next(&self, turns: &mut u32) -> Option<Box<Life>> {
+    fn next(&self) -> Option<Box<Life>> {
         // Otherwise those in this thread's own queue would go on for ever.
         if self.is_stopped.load(Relaxed) {
             return None;
         }
-        *turns = turns.wrapping_add(1);
+        let turns = turns().wrapping_add(1);
+        ROLE.with(|role| role.turns.set(turns));
         let next = NEXT.take();
         LOCAL.with(|local| {
             let mut local = local.borrow_mut();

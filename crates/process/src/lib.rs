@@ -62,7 +62,7 @@ pub use life::{HISTORY_MAX, ReplaceError};
 pub use limits::{Limit, Limits, OriginLimits};
 pub use log::{FollowEvent, Level, LogFollower, LogLine, TEXT_LEN_MAX};
 pub use names::{NAME_LEN_MAX, NAMES_MAX};
-pub use program::{Aside, Program, Turn, Turns, Work};
+pub use program::{Aside, Footprint, Program, Turn, Turns, Work};
 pub use record::{Lane, OriginInfo, ProcessInfo, State};
 pub use request::{Reply, ReplyTo};
 pub use run::Code;

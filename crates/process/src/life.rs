@@ -13,7 +13,8 @@
 //! what it took comes back into the mailbox, and the code before goes on where it was.
 
 use crate::{
-    Aside, Code, Context, ExitKind, ExitReason, Lane, Level, Signal, Turn, Turns, Work, inbox, known, lane,
+    Aside, Code, Context, ExitKind, ExitReason, Footprint, Lane, Level, Signal, Turn, Turns, Work, inbox,
+    known, lane,
     mailbox::{Fills, Parked},
     outbox,
     record::{Process, State},
@@ -275,8 +276,11 @@ pub(crate) struct Life {
     soon_over: u8,
     /// Whether it has had its first turn, and so has one for signals alone.
     has_begun: bool,
-    /// Whether its plain turns are known to have the stack that they need.
-    fits: bool,
+    /// Whether its plain turns are known: that they have the stack that they need, and their footprint.
+    knows_plain: bool,
+    footprint: Footprint,
+    /// Number of its last plain turn on the thread that gave it.
+    last_turn: u32,
     /// Until when it is held up, if it is: it has used up its processor time.
     held_up: Option<Pin<Box<Sleep>>>,
 }
@@ -312,7 +316,9 @@ pub(crate) fn begin(table: &Arc<Inner>, process: Arc<Process>, run: Arc<Run>) {
         turns_aside: 0,
         soon_over: 0,
         has_begun: false,
-        fits: false,
+        knows_plain: false,
+        footprint: Footprint::default(),
+        last_turn: 0,
         held_up: None,
     });
     match life.running {
@@ -338,7 +344,9 @@ pub(crate) fn replace_here(context: &Context) -> bool {
         turns_aside: TURNS_ASIDE,
         soon_over: 0,
         has_begun: true,
-        fits: false,
+        knows_plain: false,
+        footprint: Footprint::default(),
+        last_turn: 0,
         held_up: None,
     });
     life.replace(wanted);
@@ -374,6 +382,21 @@ impl Life {
         &mut self.first
     }
 
+    /// Number of its last plain turn on the thread that gave it.
+    pub(crate) fn last_turn(&self) -> u32 {
+        self.last_turn
+    }
+
+    /// It has its next turn soon, on this thread.
+    #[inline]
+    pub(crate) fn fetch_ahead(&self) {
+        if let Running::Turns(turns) = &self.running
+            && self.knows_plain
+        {
+            turns.fetch_ahead(self.footprint);
+        }
+    }
+
     /// Has one turn on this thread, which is of the fast lane, and goes where it belongs then.
     pub(crate) fn turn(mut self: Box<Self>) {
         let process = &self.process;
@@ -398,11 +421,11 @@ impl Life {
         let Running::Turns(turns) = &mut self.running else { return self.start_task() };
         if self.turns_aside > 0
             || !lane.has_room(self.soon_over >= SOON_OVER)
-            || !(self.fits || turns.stack_bytes() <= lane.stack_bytes())
+            // Once it had the stack that it needs it always has.
+            || !(self.knows_plain || turns.stack_bytes() <= lane.stack_bytes())
         {
             return self.start_task();
         }
-        self.fits = true;
         process.runs_now();
         let timed = process.slice.begin().map(|stands_for| (Instant::now(), stands_for));
         inbox::begin(process, &mut self.first);
@@ -418,6 +441,10 @@ impl Life {
         }
         match turn {
             Ok(Turn::Parked) => {
+                self.last_turn = lane::turns();
+                if !self.knows_plain {
+                    (self.knows_plain, self.footprint) = (true, turns.footprint());
+                }
                 self.rest();
                 self.park(&used);
             }
@@ -457,6 +484,7 @@ impl Life {
     /// It has waited for a while, and was taken out of its mailbox: it gives back what it does not need, and waits on.
     pub(crate) fn hibernate(mut self: Box<Self>) {
         if let Running::Turns(turns) = &mut self.running {
+            self.knows_plain = false;
             match catch_unwind(AssertUnwindSafe(|| turns.hibernate())) {
                 Ok(false) => {}
                 Ok(true) => self.process.state.store(State::Hibernated as u8, Relaxed),
@@ -591,11 +619,11 @@ impl Life {
                         continue;
                     }
                     Poll::Ready(Aside::Ready(turns)) => {
-                        (self.running, self.fits) = (Running::Turns(turns), false);
+                        (self.running, self.knows_plain) = (Running::Turns(turns), false);
                         return Poll::Ready(Outcome::Ready);
                     }
                     Poll::Ready(Aside::Parked(turns)) => {
-                        (self.running, self.fits) = (Running::Turns(turns), false);
+                        (self.running, self.knows_plain) = (Running::Turns(turns), false);
                         process.current().settle();
                         self.rest();
                         Poll::Pending
@@ -749,7 +777,7 @@ impl Life {
         process.runs.lock().go_back(trial.before_run.clone());
         trial.before_run.bring_back(process, back);
         process.slice.rest();
-        (self.running, self.fits) = (trial.before, false);
+        (self.running, self.knows_plain) = (trial.before, false);
         self.table.host.replaced(process.id, false);
         let module = run.code.module.map(|id| id.to_string()).unwrap_or_default();
         let mut text = format!("module {module} ended in its start: {}", reason.text);

@@ -26,6 +26,9 @@ impl Work {
     }
 }
 
+/// What [`Turns::fetch_ahead`] finds its way by: addresses, or 0. Only the program knows of what.
+pub type Footprint = [usize; 4];
+
 /// A program that parks: between its turns it needs neither a task nor a stack, and is nothing but this value.
 ///
 /// Its first turn begins it. Each further one comes when there is a signal in its mailbox; what it leaves there
@@ -40,6 +43,16 @@ pub trait Turns: Send {
     /// Takes a turn as a task, which can wait and be set aside: because it has to, or because turns of this process
     /// have overrun. It calls [`Context::tick`] when it runs long.
     fn aside(self: Box<Self>) -> Pin<Box<dyn Future<Output = Aside> + Send>>;
+
+    /// Where in memory lies what its turns begin with. Asked after a plain turn, and again when one was taken aside, or it was not what
+    /// it is for a while.
+    fn footprint(&self) -> Footprint {
+        Footprint::default()
+    }
+
+    /// Its next turn comes soon on this thread: what that begins with may be fetched into the processor's cache. That includes this
+    /// value itself, so that what is needed to find the rest is given.
+    fn fetch_ahead(&self, _: Footprint) {}
 
     /// It has waited for a while: gives back what it does not need while it waits, and gets again at its next turn. `false`
     /// if there is nothing like that.

@@ -16,6 +16,7 @@
 //! This crate is the only one that knows Wasmtime. It must not depend on `store`, `scene`, `net` or
 //! anything above.
 
+mod ahead;
 mod engine;
 mod error;
 mod freeze;

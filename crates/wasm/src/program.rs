@@ -2,7 +2,7 @@
 //! The life of a guest.
 
 use crate::{
-    Caller, LoadError,
+    Caller, LoadError, ahead,
     engine::Inner,
     freeze::Frozen,
     host::Guest,
@@ -11,7 +11,9 @@ use crate::{
     trap::{Leave, exit_reason, load_reason},
 };
 use hearth_abi::LumpId;
-use hearth_process::{Aside, Context, ExitKind, ExitReason, Program, State, Tick, Turn, Turns, Work};
+use hearth_process::{
+    Aside, Context, ExitKind, ExitReason, Footprint, Program, State, Tick, Turn, Turns, Work,
+};
 use std::{
     future::Future,
     pin::Pin,
@@ -82,6 +84,8 @@ pub(crate) struct Live {
     wake: Option<TypedFunc<(), ()>>,
     initialize: Option<TypedFunc<(), ()>>,
     start: TypedFunc<(), ()>,
+    /// Address of the engine's reference of `wake`, or 0.
+    pub(crate) wake_at: usize,
     /// What it takes to use it again, if it can be.
     pub(crate) recyclable: Option<Recyclable>,
 }
@@ -152,6 +156,18 @@ impl Turns for GuestTurns {
                 Err(reason) => Aside::Ended(reason),
             }
         })
+    }
+
+    fn footprint(&self) -> Footprint {
+        match &self.form {
+            Form::Live(live) => ahead::footprint(live),
+            _ => Footprint::default(),
+        }
+    }
+
+    #[inline]
+    fn fetch_ahead(&self, footprint: Footprint) {
+        ahead::fetch(self, footprint);
     }
 
     fn hibernate(&mut self) -> bool {
@@ -332,10 +348,12 @@ fn new_live(
     let function = |store: &mut Store<Guest>, name| {
         instance.get_typed_func(store, name).map_err(|error| exit_reason(&error))
     };
+    let wake = compiled.has_wake.then(|| function(&mut store, "wake")).transpose()?;
     Ok(Box::new(Live {
+        wake_at: wake.as_ref().map_or(0, |wake| wake.func().to_raw(&mut store).addr()),
+        wake,
         initialize: compiled.has_initialize.then(|| function(&mut store, "_initialize")).transpose()?,
         start: function(&mut store, "start")?,
-        wake: compiled.has_wake.then(|| function(&mut store, "wake")).transpose()?,
         recyclable,
         store,
     }))

@@ -226,6 +226,7 @@ pub(super) fn try_recv(call: &mut Call<'_>, ptr: u32, cap: u32) -> Result<u32, E
 
 fn try_recv_many(call: &mut Call<'_>, ptr: u32, cap: u32) -> Result<u32, Errno> {
     let (memory, guest) = memory::open(call)?;
+    guest.inbox = ptr;
     let room = memory::bytes_mut(memory, ptr, cap)?;
     // However much room there is, the call is over soon.
     let (mut at, mut wanted) = (0, 0);

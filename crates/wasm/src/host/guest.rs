@@ -23,6 +23,8 @@ pub(crate) struct Guest {
     pub(crate) has_left: bool,
     /// Whether it becomes again what it was before: nothing is asked for that it did not have.
     is_thawing: bool,
+    /// Where in its memory it last took signals.
+    pub(super) inbox: u32,
     /// Where its memory lies, once it was needed, until it grows or is another guest's.
     pub(super) view: Option<View>,
     /// `None` while it waits to be used again.
@@ -72,6 +74,7 @@ impl Guest {
         Guest {
             occupant: Some(occupant),
             is_thawing: false,
+            inbox: 0,
             is_plain: false,
             has_left: false,
             memory: None,
@@ -105,6 +108,11 @@ impl Guest {
         self.view = None;
         self.denied = None;
         self.occupant.take()
+    }
+
+    /// Address at which it last took signals, or 0.
+    pub(crate) fn inbox_at(&self) -> usize {
+        self.view.map_or(0, |view| view.start().wrapping_add(self.inbox as usize))
     }
 
     /// The last thing that it wanted and did not get.

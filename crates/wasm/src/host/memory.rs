@@ -18,6 +18,11 @@ pub(super) struct View {
 }
 
 impl View {
+    /// Its address.
+    pub(super) fn start(&self) -> usize {
+        self.start
+    }
+
     fn of(memory: Memory, call: &Call<'_>) -> View {
         View { start: memory.data_ptr(call).expose_provenance(), len: memory.data_size(call) }
     }

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! What a turn begins with is fetched into the processor's cache while the turn before it ends.
+//!
+//! A turn of one process among thousands reads some twenty cache lines that others have displaced meanwhile: most belong to the engine's
+//! store and instance. It finds many by what is in the one before, and waits. In a ring of 1000 that was 51 of the 143 ns of a hop, by
+//! comparison with two processes that play; fetched ahead, it is 38 of 129.
+//!
+//! Where the lines are was taken from a trace of one hop, and is so for this version of the engine alone. Whatever else lies there is
+//! fetched in vain, no more.
+#![expect(
+    unsafe_code,
+    reason = "an instruction without a wrapper, measured: a hop of a ring of 1000 takes nine tenths"
+)]
+
+use crate::program::Live;
+use hearth_process::Footprint;
+
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
+/// Where a store keeps what a call needs, from what the host keeps in it.
+const STORE: [usize; 5] = [0, 0x178, ENGINE, ENGINE + LINE, ENGINE + 2 * LINE];
+
+/// Where a store has its engine, from there.
+const ENGINE: usize = 0x300;
+
+/// Where an instance keeps what a call needs, before the reference of the function that is called.
+const INSTANCE: [usize; 6] = [0, 0x180, 0x1c0, 0x240, 0x280, 0x2c0];
+
+/// Where what the turns of this guest begin with is.
+pub(crate) fn footprint(live: &Live) -> Footprint {
+    let guest = live.store.data();
+    [address(live), address(guest), live.wake_at, guest.inbox_at()]
+}
+
+/// Fetches what a turn of this guest begins with.
+#[inline]
+pub(crate) fn fetch<T>(turns: &T, [live, guest, wake, inbox]: Footprint) {
+    if guest == 0 {
+        return;
+    }
+    fetch_line(address(turns));
+    fetch_line(live);
+    STORE.iter().for_each(|at| fetch_line(guest.wrapping_add(*at)));
+    INSTANCE.iter().for_each(|at| fetch_line(wake.wrapping_sub(*at)));
+    fetch_line(inbox);
+}
+
+fn address<T>(of: &T) -> usize {
+    std::ptr::from_ref(of).addr()
+}
+
+#[inline]
+fn fetch_line(address: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: the instruction is a hint. It accesses nothing as far as a program can tell, and does not fault, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::without_provenance(address)) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_address_may_be_fetched() {
+        for at in [0, 1, LINE, 1 << 40, usize::MAX - LINE, usize::MAX] {
+            fetch_line(at);
+            fetch(&at, [at; 4]);
+        }
+    }
+}
