@@ -111,6 +111,7 @@ pub(crate) const CALLS: &[Call] = &[
     call("spawn_on_link", "iiiiiiI", "i"),
     call("spawn_on_monitor", "iiiiiiII", "i"),
     writing("try_recv_many", "ii", 0),
+    writing("wake_with", "ii", 0),
 ];
 
 impl Call {

@@ -113,6 +113,9 @@ HEARTH_IMPORT(try_recv) int32_t hearth_try_recv(void *out, size_t cap);
 /* Takes signals one after another, as many as there is room for, and returns how many bytes they have. Before each is its
  * length, as a uint64_t; each takes hearth_entry_len(length) bytes. Nothing is taken if the first needs more than cap. */
 HEARTH_IMPORT(try_recv_many) int32_t hearth_try_recv_many(void *out, size_t cap);
+/* From now on, before each call of wake, signals are put there as by hearth_try_recv_many, behind their whole length as a
+ * uint64_t. With a cap of 0 no more. */
+HEARTH_IMPORT(wake_with) int32_t hearth_wake_with(void *out, size_t cap);
 static inline size_t hearth_entry_len(uint64_t signal_len) { return 8 + (((size_t)signal_len + 7) & ~(size_t)7); }
 HEARTH_IMPORT(send) int32_t hearth_send(uint64_t to, const void *body, size_t len);
 HEARTH_IMPORT(spawn)

@@ -110,6 +110,23 @@ impl Context {
         inbox::take(&self.process, cap, take).unwrap_or_else(|take| self.process.mailbox.take(cap, take))
     }
 
+    /// Takes the signal that brought this turn, if it is a plain one and `f` says so; `None` if that was taken already, or there is none.
+    /// There is no other then, but for what came meanwhile. `f` must not use this process.
+    #[inline]
+    pub fn take_first(&self, f: impl FnOnce(&Signal) -> bool) -> Option<bool> {
+        let taken = inbox::take_first(&self.process, |signal| {
+            let is_taken = f(signal);
+            if is_taken {
+                self.note_used(signal);
+            }
+            is_taken
+        });
+        if taken == Some(true) {
+            self.count_taken(1);
+        }
+        taken
+    }
+
     /// Takes signals, the first first, as long as there are any and `f` says that it took the one it was shown; returns how many. To
     /// a plain call it says that there is none when [`Context::take`] would. `f` must not use this process.
     pub fn take_many(&self, mut f: impl FnMut(&Signal) -> bool) -> usize {

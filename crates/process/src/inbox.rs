@@ -109,6 +109,23 @@ pub(crate) fn take<R, F: FnOnce(&Signal) -> R>(process: &Process, cap: usize, f:
     }
 }
 
+/// Takes what the turn of the process on this thread was resumed with, if `f` says so; `None` if there is no such signal, or not any
+/// more.
+#[inline]
+pub(crate) fn take_first(process: &Process, f: impl FnOnce(&Signal) -> bool) -> Option<bool> {
+    if !is_of(process) {
+        return None;
+    }
+    with(|inbox| {
+        let is_taken = f(inbox.first.as_ref()?);
+        if is_taken {
+            inbox.pop();
+        }
+        Some(is_taken)
+    })
+    .flatten()
+}
+
 /// Takes signals for the process, the first first, as long as `f` says that it took the one it was shown; `None` if the
 /// process has no turn on this thread.
 pub(crate) fn take_many(process: &Process, f: &mut impl FnMut(&Signal) -> bool) -> Option<usize> {

@@ -45,6 +45,7 @@ pub(crate) fn begin() {
 ///
 /// # Errors
 /// It is not remembered, and comes back.
+#[inline(always)]
 pub(crate) fn park(life: Box<Life>, used: &Fills) -> Result<Result<(), Box<Life>>, Box<Life>> {
     let mut life = Some(life);
     let parked = KNOWN.try_with(|known| {
@@ -69,6 +70,51 @@ pub(crate) fn push(
     push: impl FnOnce(&Mailbox) -> Result<(), SendError>,
 ) -> Result<(), SendError> {
     let mut push = Some(push);
+    let pushed = push_known(directory, to, |mailbox| match push.take() {
+        Some(push) => push(mailbox),
+        None => Err(SendError::NotFound),
+    });
+    match (pushed, push) {
+        (Some(pushed), _) => pushed,
+        (None, Some(push)) => push_unknown(directory, to, push),
+        (None, None) => Err(SendError::NotFound),
+    }
+}
+
+/// As [`push`], of a message.
+#[inline]
+pub(crate) fn send(
+    directory: &Directory,
+    from: ProcessId,
+    to: ProcessId,
+    body: &[u8],
+) -> Result<(), SendError> {
+    // In one piece, without what is for others.
+    push_known(directory, to, |mailbox| mailbox.push_message(from, body))
+        .unwrap_or_else(|| send_unknown(directory, from, to, body))
+}
+
+#[inline(never)]
+fn send_unknown(directory: &Directory, from: ProcessId, to: ProcessId, body: &[u8]) -> Result<(), SendError> {
+    push_unknown(directory, to, |mailbox| mailbox.push_message(from, body))
+}
+
+/// As [`push`], if this thread does not remember the process.
+fn push_unknown(
+    directory: &Directory,
+    to: ProcessId,
+    push: impl FnOnce(&Mailbox) -> Result<(), SendError>,
+) -> Result<(), SendError> {
+    directory.with(to, |process| push(&process.mailbox)).unwrap_or(Err(SendError::NotFound))
+}
+
+/// As [`push`], if this thread remembers the process; otherwise `None`, and `push` was not called.
+#[inline]
+fn push_known(
+    directory: &Directory,
+    to: ProcessId,
+    push: impl FnOnce(&Mailbox) -> Result<(), SendError>,
+) -> Option<Result<(), SendError>> {
     // Dropped when nothing is borrowed any more.
     let mut forgotten = None;
     let pushed = KNOWN.try_with(|known| {
@@ -89,16 +135,12 @@ pub(crate) fn push(
             forgotten = std::mem::replace(&mut place.process, directory.get(to));
         }
         let process = place.process.as_ref()?;
-        let pushed = (push.take()?)(&process.mailbox);
+        let pushed = push(&process.mailbox);
         if pushed == Err(SendError::NotFound) {
             forgotten = place.process.take();
         }
         Some(pushed)
     });
     drop(forgotten);
-    if let Ok(Some(pushed)) = pushed {
-        return pushed;
-    }
-    let Some(push) = push else { return Err(SendError::NotFound) };
-    directory.with(to, |process| push(&process.mailbox)).unwrap_or(Err(SendError::NotFound))
+    pushed.ok().flatten()
 }

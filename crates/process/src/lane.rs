@@ -80,14 +80,14 @@ struct Role {
     is_abandoned: Cell<bool>,
     /// Turns that it has given, as many as can be counted over and over.
     turns: Cell<u32>,
+    /// How many turns in a row were of who was resumed last.
+    in_a_row: Cell<u32>,
 }
 
 /// What a thread of a fast lane has to do.
 #[derive(Default)]
 struct Local {
     queue: VecDeque<Box<Life>>,
-    /// How many turns in a row were of who was resumed last.
-    in_a_row: u32,
 }
 
 thread_local! {
@@ -98,6 +98,7 @@ thread_local! {
             is_worker: Cell::new(false),
             is_abandoned: Cell::new(false),
             turns: Cell::new(0),
+            in_a_row: Cell::new(0),
         }
     };
     static LOCAL: RefCell<Option<Local>> = const { RefCell::new(None) };
@@ -215,6 +216,7 @@ pub(crate) fn turns() -> u32 {
 }
 
 /// Puts a process into the queue of this thread, if this is a worker of that lane.
+#[inline(always)]
 fn push_here(lane: *const Shared, life: Box<Life>) -> Result<(), Box<Life>> {
     if !ROLE.with(|role| role.lane.get() == lane && role.is_worker.get()) {
         return Err(life);
@@ -225,7 +227,11 @@ fn push_here(lane: *const Shared, life: Box<Life>) -> Result<(), Box<Life>> {
     }
     let mut before = NEXT.replace(Some(life));
     if before.is_some() {
-        with_local(|local| local.queue.extend(before.take()));
+        with_local(|local| {
+            if let Some(before) = before.take() {
+                local.queue.push_back(before);
+            }
+        });
     }
     // While the queue is being looked at nobody is resumed.
     before.map_or(Ok(()), Err)
@@ -351,18 +357,19 @@ impl Shared {
         }
         let turns = turns().wrapping_add(1);
         ROLE.with(|role| role.turns.set(turns));
-        let next = NEXT.take();
+        let mut next = NEXT.take();
+        let in_a_row = ROLE.with(|role| role.in_a_row.get());
+        if next.is_some() && in_a_row < NEXT_IN_A_ROW {
+            ROLE.with(|role| role.in_a_row.set(in_a_row + 1));
+            return next;
+        }
+        ROLE.with(|role| role.in_a_row.set(0));
         LOCAL.with(|local| {
             let mut local = local.borrow_mut();
-            let Local { queue, in_a_row } = local.as_mut()?;
-            if let Some(life) = next {
-                if *in_a_row < NEXT_IN_A_ROW {
-                    *in_a_row += 1;
-                    return Some(life);
-                }
+            let Local { queue } = local.as_mut()?;
+            if let Some(life) = next.take() {
                 queue.push_back(life);
             }
-            *in_a_row = 0;
             if turns.is_multiple_of(TURNS_OF_OWN) {
                 self.queue.take(queue, 1);
             }
@@ -387,6 +394,7 @@ impl Parked for Box<Life> {
         Life::first(self)
     }
 
+    #[inline]
     fn resume(self) {
         let lane = Arc::as_ptr(&self.table().lane.0);
         if let Err(life) = push_here(lane, self) {

@@ -465,6 +465,7 @@ impl Life {
     }
 
     /// A turn is over and the process waits.
+    #[inline(always)]
     fn rest(&mut self) {
         let slice = &self.process.slice;
         if slice.has_overrun() {
@@ -505,6 +506,7 @@ impl Life {
     }
 
     /// Waits in the mailbox for what comes next. `used` counts there no longer.
+    #[inline(always)]
     fn park(self: Box<Self>, used: &Fills) {
         let parked = known::park(self, used).unwrap_or_else(|life| {
             // Where it is left it may be found and end before this returns.

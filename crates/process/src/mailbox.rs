@@ -103,7 +103,7 @@ impl Brought {
 
     fn new(len: usize, has_reservation: bool) -> Brought {
         // A signal is never so long that it would not fit.
-        Brought(u32::try_from(len << 1).unwrap_or(u32::MAX & !1) | u32::from(has_reservation))
+        Brought(u32::try_from(len << 1).unwrap_or(!1) | u32::from(has_reservation))
     }
 
     fn bytes(self) -> usize {
@@ -328,6 +328,7 @@ impl<P: Parked> Mailbox<P> {
 
     /// Leaves what parks here until there is a signal. If there is one, or somebody has called
     /// [`poke`](Mailbox::poke), it is given back: there is something to do. `used`, and what it was resumed with, count no longer.
+    #[inline(always)]
     pub(crate) fn park(&self, parked: P, used: &Fills) -> Result<(), P> {
         self.brought.store(Brought::NONE.0, Relaxed);
         if used.signals() > 0 {

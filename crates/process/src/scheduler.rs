@@ -115,9 +115,10 @@ impl Place {
     }
 }
 
-/// Of the turns of a process after its first few, one in so many is timed and stands for all: reading the clock twice would cost a
-/// sixth of a short turn. The first of all is not timed, for many processes have no other.
-const SAMPLED: u64 = 16;
+/// So many turns of a process are timed each, but for the first of all: many processes have no other.
+const TIMED: u64 = 16;
+/// Of those that follow one in so many is timed and stands for all: reading the clock twice takes half as long as a short turn.
+const SAMPLED: u64 = 64;
 
 impl Slice {
     /// Where what each turn needs begins.
@@ -168,7 +169,8 @@ impl Slice {
             // Many have one only; the second stands for it.
             0 => None,
             1 => Some(2),
-            2..SAMPLED => Some(1),
+            2..TIMED => Some(1),
+            TIMED => Some(SAMPLED - TIMED),
             _ if turn.is_multiple_of(SAMPLED) => Some(SAMPLED),
             _ => None,
         }

@@ -745,7 +745,11 @@ impl Inner {
         if to.peer() != self.peer {
             return self.host.send_remote(from, to, Bytes::copy_from_slice(body));
         }
-        self.push(to, |mailbox| mailbox.push_message(from, body))
+        let pushed = known::send(&self.directory, from, to, body);
+        if pushed == Err(SendError::Full) {
+            self.mailbox_full(to);
+        }
+        pushed
     }
 
     /// Sends a message.

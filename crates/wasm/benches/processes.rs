@@ -64,6 +64,7 @@ const IMPORTS: &str = r#"
     (import "hearth/1" "args" (func $args (param i32 i32) (result i32)))
     (import "hearth/1" "exit" (func $exit (param i32 i32)))
     (import "hearth/1" "try_recv_many" (func $try_recv_many (param i32 i32) (result i32)))
+    (import "hearth/1" "wake_with" (func $wake_with (param i32 i32) (result i32)))
     (import "hearth/1" "send" (func $send (param i64 i32 i32) (result i32)))
     (import "hearth/1" "spawn" (func $spawn (param i32 i32 i32 i32 i32) (result i64)))
     (import "hearth/1" "clock_monotonic" (func $now (result i64)))
@@ -71,20 +72,26 @@ const IMPORTS: &str = r#"
 
 const BLOCKING: &str = r#"(import "hearth/1/blocking" "recv" (func $recv (param i32 i32 i32) (result i32)))"#;
 
-/// Takes what there is, each signal by `$take`, which gets its place and its length. If all of it took little room there is no
-/// more, or that brings the next turn at once.
+/// Takes what there is, each signal by `$take`, which gets its place and its length. They are there when it is called, but for the first
+/// time. If all of it took little room there is no more, or that brings the next turn at once.
 const WAKE: &str = r#"
     (func (export "wake") (local $at i32) (local $end i32)
+      (local.set $end (i32.load (i32.const 248)))
+      (if (i32.eqz (local.get $end)) (then
+        (drop (call $wake_with (i32.const 248) (i32.const 3848)))
+        (local.set $end (call $try_recv_many (i32.const 256) (i32.const 3840)))))
       (loop $more
         (local.set $at (i32.const 256))
-        (local.set $end (i32.add (local.get $at) (call $try_recv_many (i32.const 256) (i32.const 3840))))
+        (local.set $end (i32.add (local.get $at) (local.get $end)))
         (if (i32.lt_s (local.get $at) (local.get $end)) (then
           (loop $next
             (call $take (i32.add (local.get $at) (i32.const 8)) (i32.load (local.get $at)))
             (local.set $at (i32.add (local.get $at) (i32.add (i32.const 8)
               (i32.and (i32.add (i32.load (local.get $at)) (i32.const 7)) (i32.const -8)))))
             (br_if $next (i32.lt_u (local.get $at) (local.get $end))))
-          (br_if $more (i32.gt_u (local.get $end) (i32.const 2048)))))))"#;
+          (if (i32.gt_u (local.get $end) (i32.const 2048)) (then
+            (local.set $end (call $try_recv_many (i32.const 256) (i32.const 3840)))
+            (br $more)))))))"#;
 
 /// Sends back what it gets.
 const ECHO: &str = r#"(func (export "start"))

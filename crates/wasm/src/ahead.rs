@@ -19,17 +19,19 @@ use hearth_process::Footprint;
 const LINE: usize = 64;
 
 /// Where a store keeps what a call needs, from what the host keeps in it.
-const STORE: [usize; 5] = [0, 0x178, ENGINE, ENGINE + LINE, ENGINE + 2 * LINE];
+const STORE: [usize; 6] = [0, LINE, ENGINE - 0x188, ENGINE, ENGINE + 0x30, ENGINE + 0x70];
 
 /// Where a store has its engine, from there.
-const ENGINE: usize = 0x300;
+const ENGINE: usize = 0x310;
 
-/// Where an instance keeps what a call needs, before the reference of the function that is called.
-const INSTANCE: [usize; 6] = [0, 0x180, 0x1c0, 0x240, 0x280, 0x2c0];
+/// Where an instance keeps what a call needs, before the reference of the function that is called: that itself, and from here to there
+/// what begins the instance of a module with few imports.
+const INSTANCE: [usize; 9] = [0, 0x140, 0x180, 0x1c0, 0x200, 0x240, 0x280, 0x2c0, 0x300];
 
 /// Where what the turns of this guest begin with is.
 pub(crate) fn footprint(live: &Live) -> Footprint {
     let guest = live.store.data();
+    debug_assert_eq!(address(live.store.engine()).wrapping_sub(address(guest)), ENGINE, "see `STORE`");
     [address(live), address(guest), live.wake_at, guest.inbox_at()]
 }
 
@@ -44,6 +46,7 @@ pub(crate) fn fetch<T>(turns: &T, [live, guest, wake, inbox]: Footprint) {
     STORE.iter().for_each(|at| fetch_line(guest.wrapping_add(*at)));
     INSTANCE.iter().for_each(|at| fetch_line(wake.wrapping_sub(*at)));
     fetch_line(inbox);
+    fetch_line(inbox.wrapping_add(LINE));
 }
 
 fn address<T>(of: &T) -> usize {

@@ -5,7 +5,7 @@ use crate::{
     Caller, LoadError, ahead,
     engine::Inner,
     freeze::Frozen,
-    host::Guest,
+    host::{Guest, before_wake},
     modules::Compiled,
     recycle::Recyclable,
     trap::{Leave, exit_reason, load_reason},
@@ -215,7 +215,9 @@ impl GuestTurns {
             }
         };
         live.write(&image).map_err(|error| exit_reason(&error))?;
-        live.store.data_mut().thawed(image.memory_bytes());
+        // Without it, it could not have been frozen.
+        let memory = live.recyclable.as_ref().map(|recyclable| recyclable.memory());
+        live.store.data_mut().thawed(memory, image.memory_bytes());
         Ok(live)
     }
 
@@ -261,6 +263,7 @@ impl GuestTurns {
                 if context.wait(State::Parked).await {
                     begin_turn(&wasm, &mut live.store, false);
                 }
+                before_wake(&mut live.store);
                 called = wake.call_async(&mut live.store, ()).await;
             }
         }
@@ -269,6 +272,7 @@ impl GuestTurns {
 
     async fn wake_aside(&mut self, mut live: Box<Live>) -> Turned {
         begin_turn(&self.program.wasm, &mut live.store, false);
+        before_wake(&mut live.store);
         let called = match &live.wake {
             Some(wake) => wake.call_async(&mut live.store, ()).await,
             None => Ok(()),
@@ -312,6 +316,7 @@ impl Drop for GuestTurns {
 /// A turn after the first, by a plain call.
 fn wake_here(wasm: &Inner, live: &mut Live) -> wasmtime::Result<()> {
     begin_turn(wasm, &mut live.store, true);
+    before_wake(&mut live.store);
     live.wake.as_ref().map_or(Ok(()), |wake| wake.call(&mut live.store, ()))
 }
 

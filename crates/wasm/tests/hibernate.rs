@@ -89,6 +89,33 @@ async fn it_is_after_its_sleep_what_it_was_before() {
     assert_eq!(world.processes.origin(HERE).memory_bytes, 0);
 }
 
+/// Answers with the length of what lies there when `wake` is called. Nothing ever does if it has no argument.
+const WOKEN_WITH: &str = r#"
+    (func (export "start")
+      (if (call $args (i32.const 700) (i32.const 64)) (then
+        (drop (call $wake_with (i32.const 400) (i32.const 96))))))
+    (func (export "wake")
+      (i64.store (i32.const 600) (i64.load (i32.const 400)))
+      (if (i64.eqz (i64.load (i32.const 400))) (then (drop (call $try_recv_many (i32.const 408) (i32.const 88)))))
+      (drop (call $send (i64.load (i32.const 424)) (i32.const 600) (i32.const 8))))"#;
+
+#[tokio::test]
+async fn after_its_sleep_it_is_woken_with_signals_as_before() {
+    let world = soon();
+    let mut probe = world.probe();
+    let id = world.spawn_with(WOKEN_WITH, With { args: vec![b"so".to_vec()], ..With::default() });
+    for number in 1..4 {
+        hibernates(&world, id).await;
+        assert_eq!(probe.ask(id, number).await, 40, "message {number}");
+    }
+    // Whoever has its instance then is not.
+    world.processes.kill(None, id, "").unwrap();
+    world.processes.exited(id).await;
+    assert!(world.wasm.spare_instances() > 0);
+    let other = world.spawn(WOKEN_WITH);
+    assert_eq!(probe.ask(other, 1).await, 0);
+}
+
 #[tokio::test]
 async fn many_get_the_instances_of_one_another() {
     const COUNT: usize = 150;

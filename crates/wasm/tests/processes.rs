@@ -160,6 +160,58 @@ async fn several_signals_are_taken_at_once() {
     }
 }
 
+/// Answers with the length of what lies there when `wake` is called, and with the first number of the first message; of one that is
+/// not there, with 0 and what `try_recv_many` says. The fourth message is the last for which it is so.
+const WOKEN_WITH: &str = r#"
+    (global $left (mut i32) (i32.const 4))
+    (func (export "start")
+      (call $check32 (i32.const 1) (call $wake_with (i32.const 400) (i32.const 39)) (i32.const -2))
+      (call $check32 (i32.const 2) (call $wake_with (i32.const 65500) (i32.const 40)) (i32.const -1))
+      (call $check32 (i32.const 3) (call $wake_with (i32.const 400) (i32.const 96)) (i32.const 0)))
+    (func (export "wake")
+      (local $at i32)
+      (local.set $at (i32.const 408))
+      (i64.store (i32.const 600) (i64.load (i32.const 400)))
+      (i64.store (i32.const 608) (i64.const 0))
+      (if (i64.eqz (i64.load (i32.const 400))) (then
+        (local.set $at (i32.const 1000))
+        (i64.store (i32.const 608) (i64.extend_i32_s (call $try_recv_many (local.get $at) (i32.const 4000))))
+        (if (i32.le_s (i32.load (i32.const 608)) (i32.const 0)) (then (return)))))
+      (i64.store (i32.const 616) (i64.load offset=32 (local.get $at)))
+      (drop (call $send (i64.load offset=16 (local.get $at)) (i32.const 600) (i32.const 24)))
+      (i64.store (i32.const 400) (i64.const 0))
+      (global.set $left (i32.sub (global.get $left) (i32.const 1)))
+      (if (i32.eqz (global.get $left)) (then
+        (call $check32 (i32.const 4) (call $wake_with (i32.const 0) (i32.const 0)) (i32.const 0)))))"#;
+
+#[tokio::test]
+async fn signals_are_there_when_wake_is_called() {
+    let world = World::new();
+    // Also on a stack of its own.
+    for waits in ["", "(func (drop (call $sleep (i64.const 0))))"] {
+        let id = world.spawn(&format!("{WOKEN_WITH} {waits}"));
+        let mut probe = world.probe();
+        // The second has no room there, and the last is behind the end of it.
+        for (number, body_len, expect) in
+            [(7u64, 8, [40, 0]), (8, 100, [0, 136]), (9, 56, [88, 0]), (10, 16, [48, 0]), (11, 8, [0, 40])]
+        {
+            let mut body = vec![0; body_len];
+            body[..8].copy_from_slice(&number.to_le_bytes());
+            probe.send(id, &body);
+            let reply = probe.next().await;
+            let numbers: Vec<u64> =
+                reply.body.chunks(8).map(|number| u64::from_le_bytes(number.try_into().unwrap())).collect();
+            assert_eq!(numbers, [expect[0], expect[1], number], "{waits}");
+        }
+        // When its turn is over.
+        eventually(|| {
+            let info = world.processes.info(id).unwrap();
+            (info.signals_received, info.mailbox_len) == (5, 0)
+        })
+        .await;
+    }
+}
+
 #[tokio::test]
 async fn the_senders_of_a_full_mailbox_are_told() {
     let world = World::new();

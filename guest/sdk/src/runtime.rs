@@ -39,7 +39,7 @@ const EXITS_MAX: usize = 16_384;
 /// From so many on those are lost that were merely sent, so that nobody can drive out those of links.
 const EXITS_SENT_MAX: usize = 4096;
 /// First length of the buffer for signals.
-const BUFFER_LEN: usize = 4096;
+const INBOX_LEN: usize = 4096;
 
 type Job = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -110,8 +110,8 @@ struct Hands {
 
 #[derive(Default)]
 struct Runtime {
-    /// Where signals are put. It keeps its length from one wake to the next.
-    buffer: Vec<u8>,
+    /// Where signals are put, from the first time on.
+    inbox: Option<sys::Inbox>,
     /// `None` while the task is being polled.
     tasks: BTreeMap<u64, Option<Job>>,
     ready: VecDeque<u64>,
@@ -475,15 +475,23 @@ fn accept(signal: &[u8]) {
 
 /// Takes all signals there are, or nearly: to ask once more takes as long as a short turn, and what is left brings the next turn at
 /// once.
-fn drain(buffer: &mut Vec<u8>) {
-    while let Ok(len) = sys::check(sys::try_recv_many(buffer)) {
-        if len > buffer.len() {
-            buffer.resize(len, 0);
-            continue;
+fn drain(inbox: &mut sys::Inbox) {
+    let (mut len, room) = inbox.open();
+    loop {
+        if len > room.len() {
+            // One of a great signal is not kept.
+            let mut larger = vec![0; len];
+            len = sys::check(sys::try_recv_many(&mut larger)).map_or(0, |len| len.min(larger.len()));
+            signal::entries(&larger[..len]).for_each(accept);
+        } else {
+            signal::entries(&room[..len]).for_each(accept);
+            if len > 0 && len < room.len() / 2 {
+                break;
+            }
         }
-        signal::entries(&buffer[..len]).for_each(accept);
-        if len < buffer.len() / 2 {
-            break;
+        match sys::check(sys::try_recv_many(room)) {
+            Ok(more) => len = more,
+            Err(_) => break,
         }
     }
     let lost = with(|runtime| std::mem::take(&mut runtime.messages_lost));
@@ -565,14 +573,9 @@ pub fn start<T: Outcome>(main: impl Future<Output = T> + 'static) {
 /// The export `wake`.
 #[doc(hidden)]
 pub fn wake() {
-    let mut buffer = with(|runtime| std::mem::take(&mut runtime.buffer));
-    if buffer.is_empty() {
-        buffer.resize(BUFFER_LEN, 0);
-    }
-    drain(&mut buffer);
+    let inbox = with(|runtime| runtime.inbox.take());
+    let mut inbox = inbox.unwrap_or_else(|| sys::Inbox::new(INBOX_LEN));
+    drain(&mut inbox);
     poll_ready();
-    // One of a great signal is not kept.
-    if buffer.len() == BUFFER_LEN {
-        with(|runtime| runtime.buffer = buffer);
-    }
+    with(|runtime| runtime.inbox = Some(inbox));
 }

@@ -29,8 +29,10 @@ struct signal {
     uint64_t body[];
 };
 
-/* Several, each behind its length. */
-static uint64_t signals[512];
+/* How long all are, and several, each behind its length. */
+static struct {
+    uint64_t len, entries[512];
+} signals;
 
 static uint64_t next, left;
 
@@ -100,11 +102,18 @@ HEARTH_EXPORT(start) void start(void) {
 }
 
 HEARTH_EXPORT(wake) void wake(void) {
-    /* If all took little room there is no more, or that brings the next turn at once. */
-    int32_t len = sizeof signals;
-    while (len > (int32_t)sizeof signals / 2 && (len = hearth_try_recv_many(signals, sizeof signals)) > 0) {
-        const uint64_t *end = signals + len / 8;
-        for (uint64_t *entry = signals; entry < end; entry += hearth_entry_len(*entry) / 8)
+    int32_t len = (int32_t)signals.len;
+    if (len == 0) {
+        hearth_wake_with(&signals, sizeof signals);
+        len = hearth_try_recv_many(signals.entries, sizeof signals.entries);
+    }
+    while (len > 0) {
+        const uint64_t *end = signals.entries + len / 8;
+        for (uint64_t *entry = signals.entries; entry < end; entry += hearth_entry_len(*entry) / 8)
             take((struct signal *)(entry + 1), *entry);
+        /* If all took little room there is no more, or that brings the next turn at once. */
+        if (len <= (int32_t)sizeof signals.entries / 2)
+            break;
+        len = hearth_try_recv_many(signals.entries, sizeof signals.entries);
     }
 }

@@ -11,6 +11,7 @@ unsafe extern "C" {
     fn args(out: *mut u8, cap: usize) -> i32;
     fn exit(reason: *const u8, len: usize);
     fn try_recv_many(out: *mut u8, cap: usize) -> i32;
+    fn wake_with(out: *mut u8, cap: usize) -> i32;
     fn send(to: u64, body: *const u8, len: usize) -> i32;
     fn spawn(module: *const u8, name: *const u8, name_len: usize, args: *const u8, args_len: usize) -> i64;
 }
@@ -169,7 +170,9 @@ fn begin() -> Box<dyn Does> {
 
 #[unsafe(no_mangle)]
 extern "C" fn start() {
-    let script = Script { does: begin(), signals: vec![0; 4096] };
+    let mut script = Script { does: begin(), signals: vec![0; 8 + 4096] };
+    // SAFETY: the vector is kept, and is as long from now on.
+    unsafe { wake_with(script.signals.as_mut_ptr(), script.signals.len()) };
     SCRIPT.with(|kept| *kept.borrow_mut() = Some(script));
 }
 
@@ -178,10 +181,15 @@ extern "C" fn wake() {
     SCRIPT.with(|kept| {
         let mut kept = kept.borrow_mut();
         let Some(Script { does, signals }) = kept.as_mut() else { return };
+        let (head, signals) = signals.split_at_mut(8);
+        let mut len = number(head, 0) as i32;
         loop {
-            // SAFETY: the vector is writable for its length.
-            let len = unsafe { try_recv_many(signals.as_mut_ptr(), signals.len()) };
+            if len == 0 {
+                // SAFETY: the vector is writable for its length.
+                len = unsafe { try_recv_many(signals.as_mut_ptr(), signals.len()) };
+            }
             let Some(mut rest) = usize::try_from(len).ok().and_then(|len| signals.get_mut(..len)) else { return };
+            len = 0;
             // If all took little room there is no more, or that brings the next turn at once.
             let is_all = rest.len() < 2048;
             // Before each is its length, and each takes a multiple of eight.

@@ -9,6 +9,8 @@ declare function args(ptr: usize, cap: i32): i32;
 declare function exit(ptr: usize, len: i32): void;
 @external("hearth/1", "try_recv_many")
 declare function try_recv_many(ptr: usize, cap: i32): i32;
+@external("hearth/1", "wake_with")
+declare function wake_with(ptr: usize, cap: i32): i32;
 @external("hearth/1", "send")
 declare function send(to: u64, ptr: usize, len: i32): i32;
 @external("hearth/1", "spawn")
@@ -26,7 +28,9 @@ const given: usize = argument + 8;
 const child: usize = memory.data(20, 4);
 // Several signals, each behind its length: a header of 24 bytes, and the body.
 const SIGNALS_LEN: i32 = 4096;
-const signals: usize = memory.data(SIGNALS_LEN, 8);
+// And before them how long all are.
+const signals_len: usize = memory.data(8 + SIGNALS_LEN, 8);
+const signals: usize = signals_len + 8;
 
 let role: u64 = 0;
 let peer: u64 = 0;
@@ -108,16 +112,20 @@ export function start(): void {
 }
 
 export function wake(): void {
-  // If all took little room there is no more, or that brings the next turn at once.
-  let len: i32;
-  do {
+  let len = load<i32>(signals_len);
+  if (len == 0) {
+    wake_with(signals_len, 8 + SIGNALS_LEN);
     len = try_recv_many(signals, SIGNALS_LEN);
-    if (len <= 0) return;
+  }
+  while (len > 0) {
     const end = signals + len;
     for (let entry = signals; entry < end;) {
       const len = load<u32>(entry);
       take(entry + 8, len);
       entry += 8 + ((len + 7) & ~7);
     }
-  } while (len > SIGNALS_LEN / 2);
+    // If all took little room there is no more, or that brings the next turn at once.
+    if (len <= SIGNALS_LEN / 2) return;
+    len = try_recv_many(signals, SIGNALS_LEN);
+  }
 }

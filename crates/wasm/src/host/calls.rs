@@ -4,15 +4,18 @@
 use super::{Call, Guest, memory, returned, returned_id};
 use crate::trap::{Leave, leave_normally};
 use hearth_abi::{Errno, IMPORT_MODULE, IMPORT_MODULE_BLOCKING, ProcessId, signal};
-use hearth_process::{ExitKind, ExitReason, Level, NAME_LEN_MAX, TEXT_LEN_MAX, Take};
+use hearth_process::{Context, ExitKind, ExitReason, Level, NAME_LEN_MAX, Signal, TEXT_LEN_MAX, Take};
 use rand::RngCore;
 use std::time::{Duration, SystemTime};
-use wasmtime::{FuncType, Linker, ValType};
+use wasmtime::{FuncType, Linker, Store, ValType};
 
 /// Longest reason of an exit or a kill in bytes; what is longer is cut.
 const REASON_LEN_MAX: usize = 4096;
 /// Most random bytes of one call.
 const RANDOM_LEN_MAX: u32 = 64 << 10;
+
+/// Least room that signals are put into before `wake` is called: for their length, and for one without a body.
+const WAKE_WITH_LEN_MIN: usize = 8 + signal::entry_len(signal::HEADER_LEN);
 
 /// Most bytes of several signals that are taken at a time, unless the first alone has more.
 const MANY_LEN_MAX: usize = 64 << 10;
@@ -74,6 +77,7 @@ pub(crate) const CALLS: &[CallType] = &[
     CallType { module: IMPORT_MODULE, name: "exit", params: &[I32, I32], result: None },
     call("try_recv", &[I32, I32], I32),
     call("try_recv_many", &[I32, I32], I32),
+    call("wake_with", &[I32, I32], I32),
     call("send", &[I64, I32, I32], I32),
     call("spawn", &[I32, I32, I32, I32, I32], I64),
     call("spawn_link", &[I32, I32, I32, I32, I32], I64),
@@ -146,6 +150,9 @@ pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     })?;
     linker.func_wrap(m, "try_recv_many", |mut call: Call<'_>, ptr: u32, cap: u32| {
         returned(try_recv_many(&mut call, ptr, cap))
+    })?;
+    linker.func_wrap(m, "wake_with", |mut call: Call<'_>, ptr: u32, cap: u32| {
+        returned(wake_with(&mut call, ptr, cap))
     })?;
     linker.func_wrap(m, "send", |mut call: Call<'_>, to: u64, ptr: u32, len: u32| {
         returned(send(&mut call, to, ptr, len))
@@ -228,28 +235,74 @@ fn try_recv_many(call: &mut Call<'_>, ptr: u32, cap: u32) -> Result<u32, Errno> 
     let (memory, guest) = memory::open(call)?;
     guest.inbox = ptr;
     let room = memory::bytes_mut(memory, ptr, cap)?;
-    // However much room there is, the call is over soon.
-    let (mut at, mut wanted) = (0, 0);
-    guest.context.take_many(|signal| {
-        let len = signal.encoded_len();
-        let entry = signal::entry_len(len);
-        if at > 0 && at + entry > MANY_LEN_MAX {
-            return false;
-        }
-        let Some(to) = room.get_mut(at..at + entry) else {
-            wanted = if at == 0 { entry } else { 0 };
-            return false;
-        };
-        let (head, to) = to.split_at_mut(signal::ENTRY_HEAD_LEN);
-        head.copy_from_slice(&(len as u64).to_le_bytes());
-        memory::write_signal(to, signal);
-        at += entry;
-        true
-    });
-    match at.max(wanted) {
+    let (len, wanted) = take_many(&guest.context, room);
+    match len.max(wanted) {
         0 => Err(Errno::Again),
         len => u32::try_from(len).or(Err(Errno::Limit)),
     }
+}
+
+/// Takes signals, as many as there is room for; returns how long they are with what is before and between them, and how much room the first
+/// needs if there is too little.
+#[inline]
+fn take_many(context: &Context, room: &mut [u8]) -> (usize, usize) {
+    // Most turns have one.
+    let (mut at, mut wanted) = (0, 0);
+    if context.take_first(|signal| put(room, &mut at, &mut wanted, signal)).is_none() {
+        (at, wanted) = take_others(context, room);
+    }
+    (at, wanted)
+}
+
+#[inline(never)]
+fn take_others(context: &Context, room: &mut [u8]) -> (usize, usize) {
+    let (mut at, mut wanted) = (0, 0);
+    context.take_many(|signal| put(room, &mut at, &mut wanted, signal));
+    (at, wanted)
+}
+
+/// Writes a signal behind others, which end `at` so many bytes; `false` if there is no room, or if there has been so much that the call
+/// is to be over.
+#[inline(always)]
+fn put(room: &mut [u8], at: &mut usize, wanted: &mut usize, signal: &Signal) -> bool {
+    let len = signal.encoded_len();
+    let entry = signal::entry_len(len);
+    if *at > 0 && *at + entry > MANY_LEN_MAX {
+        return false;
+    }
+    let Some(to) = room.get_mut(*at..*at + entry) else {
+        *wanted = if *at == 0 { entry } else { 0 };
+        return false;
+    };
+    let (head, to) = to.split_at_mut(signal::ENTRY_HEAD_LEN);
+    head.copy_from_slice(&(len as u64).to_le_bytes());
+    memory::write_signal(to, signal);
+    *at += entry;
+    true
+}
+
+fn wake_with(call: &mut Call<'_>, ptr: u32, cap: u32) -> Result<u32, Errno> {
+    let (memory, guest) = memory::open(call)?;
+    let room = memory::bytes_mut(memory, ptr, cap)?;
+    guest.wake_with = match room.len() {
+        0 => None,
+        len if len < WAKE_WITH_LEN_MIN => return Err(Errno::Invalid),
+        _ => Some((ptr, cap)),
+    };
+    Ok(0)
+}
+
+/// `wake` is about to be called: puts signals where the guest wants them to be then.
+#[inline]
+pub(crate) fn before_wake(store: &mut Store<Guest>) {
+    let Some((ptr, cap)) = store.data().wake_with else { return };
+    // A memory does not become smaller while its guest lives.
+    let Some((memory, guest)) = memory::open_between(store) else { return };
+    let Ok(room) = memory::bytes_mut(memory, ptr, cap) else { return };
+    let Some((head, room)) = room.split_first_chunk_mut::<8>() else { return };
+    guest.inbox = ptr;
+    let (len, _) = take_many(&guest.context, room);
+    *head = (len as u64).to_le_bytes();
 }
 
 fn send(call: &mut Call<'_>, to: u64, ptr: u32, len: u32) -> Result<u32, Errno> {

@@ -42,6 +42,8 @@ pub(crate) struct Guest {
 #[repr(C)]
 pub(crate) struct Occupant {
     pub(crate) context: Context,
+    /// Where signals are put before each call of `wake`, if it is so: address and length.
+    pub(super) wake_with: Option<(u32, u32)>,
     pub(crate) caller: Caller,
     pub(crate) wasm: Arc<Inner>,
     /// Bytes on their way into the store.
@@ -97,9 +99,11 @@ impl Guest {
         self.view = None;
     }
 
-    /// The instance, with so many bytes of memory, is what it was.
-    pub(crate) fn thawed(&mut self, memory_bytes: usize) {
+    /// The instance, with so many bytes of this memory, is what it was.
+    pub(crate) fn thawed(&mut self, memory: Option<Memory>, memory_bytes: usize) {
         self.is_thawing = false;
+        // It is not looked up before `wake`, where it may be needed.
+        self.memory = memory;
         self.memory_before = memory_bytes as u64;
     }
 
@@ -156,7 +160,7 @@ impl Occupant {
     fn new(wasm: Arc<Inner>, context: Context) -> Occupant {
         let caller = Caller { process: context.id(), origin: context.origin() };
         let memory_share = context.memory_share();
-        Occupant { wasm, context, caller, lump_bytes: None, memory_share }
+        Occupant { wasm, context, wake_with: None, caller, lump_bytes: None, memory_share }
     }
 
     /// The count of bytes on their way into the store.

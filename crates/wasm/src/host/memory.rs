@@ -6,7 +6,7 @@ use super::{Call, Guest};
 use hearth_abi::{Errno, LumpId, PeerId, signal::HEADER_LEN};
 use hearth_process::Signal;
 use std::{ops::Range, ptr, slice};
-use wasmtime::{Extern, Memory};
+use wasmtime::{AsContext, Extern, Memory, Store};
 
 /// Where the memory of a guest lies.
 ///
@@ -23,8 +23,22 @@ impl View {
         self.start
     }
 
-    fn of(memory: Memory, call: &Call<'_>) -> View {
-        View { start: memory.data_ptr(call).expose_provenance(), len: memory.data_size(call) }
+    fn of(memory: Memory, store: impl AsContext<Data = Guest>) -> View {
+        View { start: memory.data_ptr(&store).expose_provenance(), len: memory.data_size(&store) }
+    }
+
+    /// The memory.
+    ///
+    /// # Safety
+    /// It is as in `store`, and lies where it did. Its bytes are not accessed otherwise during `'a`.
+    unsafe fn bytes<'a>(self, store: impl AsContext<Data = Guest>) -> &'a mut [u8] {
+        debug_assert_eq!(
+            store.as_context().data().memory.map(|memory| View::of(memory, &store)),
+            Some(self),
+            "it has moved"
+        );
+        // SAFETY: the caller says so. `expose_provenance` was called for it in `of`.
+        unsafe { slice::from_raw_parts_mut(ptr::with_exposed_provenance_mut(self.start), self.len) }
     }
 }
 
@@ -32,18 +46,30 @@ impl View {
 #[inline]
 pub(super) fn open<'a>(call: &'a mut Call<'_>) -> Result<(&'a mut [u8], &'a mut Guest), Errno> {
     let Some(view) = call.data().view else { return open_anew(call) };
-    debug_assert_eq!(call.data().memory.map(|memory| View::of(memory, call)), Some(view), "it has moved");
     // SAFETY: the instance has this one memory, which is not shared, and its pages stay where they are until it grows. Before it
     // does the engine asks `Guest::memory_growing`, which forgets the view; so do `leave`, `enter` and `thaw`, between which it may
     // be made smaller. While this borrow of `call` lasts no guest runs, and the memory cannot be had otherwise. `Guest` does not lie in it.
-    let memory = unsafe { slice::from_raw_parts_mut(ptr::with_exposed_provenance_mut(view.start), view.len) };
+    let memory = unsafe { view.bytes(&*call) };
     Ok((memory, call.data_mut()))
+}
+
+/// As [`open`], between two calls of the guest; `None` if its memory was never needed.
+#[inline]
+pub(super) fn open_between(store: &mut Store<Guest>) -> Option<(&mut [u8], &mut Guest)> {
+    let Some(view) = store.data().view else {
+        let memory = store.data().memory?;
+        store.data_mut().view = Some(View::of(memory, &*store));
+        return Some(memory.data_and_store_mut(store));
+    };
+    // SAFETY: as in `open`.
+    let memory = unsafe { view.bytes(&*store) };
+    Some((memory, store.data_mut()))
 }
 
 #[cold]
 fn open_anew<'a>(call: &'a mut Call<'_>) -> Result<(&'a mut [u8], &'a mut Guest), Errno> {
     let memory = memory(call).ok_or(Errno::Fault)?;
-    call.data_mut().view = Some(View::of(memory, call));
+    call.data_mut().view = Some(View::of(memory, &*call));
     Ok(memory.data_and_store_mut(call))
 }
 
@@ -124,7 +150,7 @@ pub(super) fn answer(memory: &mut [u8], ptr: u32, cap: u32, bytes: &[u8]) -> Res
 
 /// Writes a signal into a range that has room for it. Number by number: a header that is encoded first, and copied then, has to
 /// be there before it can be read.
-#[inline]
+#[inline(always)]
 pub(super) fn write_signal(room: &mut [u8], Signal { header, body }: &Signal) -> u32 {
     let (head, rest) = room.split_at_mut(HEADER_LEN);
     let words = [

@@ -12,7 +12,7 @@ mod memory;
 mod services;
 mod waiting;
 
-pub(crate) use calls::CALLS;
+pub(crate) use calls::{CALLS, before_wake};
 pub(crate) use guest::{Guest, Occupant};
 
 use hearth_abi::Errno;

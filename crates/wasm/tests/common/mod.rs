@@ -358,7 +358,7 @@ pub(crate) fn documented_calls() -> Vec<DocumentedCall> {
         let result = result.trim().strip_prefix("-> ").map(str::to_owned);
         calls.push((module.clone(), name.to_owned(), params, result));
     }
-    assert_eq!(calls.len(), 62, "calls found in the document");
+    assert_eq!(calls.len(), 63, "calls found in the document");
     calls
 }
 

@@ -172,6 +172,21 @@ pub fn try_recv(out: &mut [u8]) -> i32 {
     })
 }
 
+/// Where the host puts signals before each call of `wake`, which it does not do here.
+pub struct Inbox(Vec<u8>);
+
+impl Inbox {
+    /// Of so many bytes.
+    pub fn new(len: usize) -> Inbox {
+        Inbox(vec![0; len])
+    }
+
+    /// How many bytes the host has put there before this call of `wake`, and the room for them.
+    pub fn open(&mut self) -> (usize, &mut [u8]) {
+        (0, &mut self.0)
+    }
+}
+
 pub fn try_recv_many(out: &mut [u8]) -> i32 {
     host(|host| {
         let mut at = 0;

@@ -2,6 +2,9 @@
 //! The imports of a guest, each in a wrapper that is safe to call.
 #![expect(unsafe_code, reason = "imports are foreign functions, and take pointers")]
 
+/// Bytes of the length of what the host puts before a call of `wake`.
+const INBOX_HEAD_LEN: usize = 8;
+
 /// Declares the imports of one module under their names in the contract.
 mod import {
     #[link(wasm_import_module = "hearth/1")]
@@ -14,6 +17,7 @@ mod import {
         pub(super) fn exit(ptr: *const u8, len: usize) -> !;
         pub(super) fn try_recv(ptr: *mut u8, cap: usize) -> i32;
         pub(super) fn try_recv_many(ptr: *mut u8, cap: usize) -> i32;
+        pub(super) fn wake_with(ptr: *mut u8, cap: usize) -> i32;
         pub(super) fn send(to: u64, ptr: *const u8, len: usize) -> i32;
         pub(super) fn spawn(
             module: *const u8,
@@ -168,6 +172,28 @@ pub fn try_recv(out: &mut [u8]) -> i32 {
 pub fn try_recv_many(out: &mut [u8]) -> i32 {
     // SAFETY: the host writes at most `len` bytes there.
     unsafe { import::try_recv_many(out.as_mut_ptr(), out.len()) }
+}
+
+/// Where the host puts signals before each call of `wake`.
+pub struct Inbox(*mut [u8]);
+
+impl Inbox {
+    /// Of so many bytes, which stay where they are for as long as the script lives.
+    pub fn new(len: usize) -> Inbox {
+        let room = Box::into_raw(vec![0; INBOX_HEAD_LEN + len].into_boxed_slice());
+        // SAFETY: the box is never freed, and referred to in `open` alone, which is not called across calls of `wake`. If the host does
+        // not write there, there is never anything.
+        unsafe { import::wake_with(room.cast(), room.len()) };
+        Inbox(room)
+    }
+
+    /// How many bytes the host has put there before this call of `wake`, and the room for them.
+    pub fn open(&mut self) -> (usize, &mut [u8]) {
+        // SAFETY: it is a box that was leaked; the host writes there only while the script does not run.
+        let (head, room) = unsafe { &mut *self.0 }.split_at_mut(INBOX_HEAD_LEN);
+        let len = head.first_chunk().map_or(0, |head| u64::from_le_bytes(*head));
+        (usize::try_from(len).map_or(0, |len| len.min(room.len())), room)
+    }
 }
 
 /// Sends a message.
