@@ -3,7 +3,8 @@
 //!
 //! The rest of the SDK is built on these. Every function has the name, the arguments and the result
 //! of the call that the document lists; a pointer with its length is a slice here. Results below
-//! zero are error numbers: [`check`] and [`check_id`] turn them into [`Errno`].
+//! zero are error numbers: [`check`] and [`check_id`] turn them into [`Errno`]. The call `wake_with` is behind
+//! [`Inbox`], for the host writes there while the script does not run.
 //!
 //! On a native target the calls go to [`crate::testing`], so that scripts can be tested without a peer.
 
