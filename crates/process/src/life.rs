@@ -279,7 +279,7 @@ pub(crate) struct Life {
     /// Whether its plain turns are known: that they have the stack that they need, and their footprint.
     knows_plain: bool,
     footprint: Footprint,
-    /// Number of its last plain turn on the thread that gave it.
+    /// Number of its last plain turn on the thread that gave it. Another thread, which has other numbers, may fetch ahead in vain.
     last_turn: u32,
     /// Until when it is held up, if it is: it has used up its processor time.
     held_up: Option<Pin<Box<Sleep>>>,

@@ -261,8 +261,8 @@ fn take_others(context: &Context, room: &mut [u8]) -> (usize, usize) {
     (at, wanted)
 }
 
-/// Writes a signal behind others, which end `at` so many bytes; `false` if there is no room, or if there has been so much that the call
-/// is to be over.
+/// Writes a signal behind others that take `at` bytes. `false` if there is no room, for which `wanted` tells how much the first needs, or
+/// if they are so many that the call is to be over.
 #[inline(always)]
 fn put(room: &mut [u8], at: &mut usize, wanted: &mut usize, signal: &Signal) -> bool {
     let len = signal.encoded_len();

@@ -73,8 +73,13 @@ impl Guest {
     }
 
     fn of(occupant: Occupant) -> Guest {
+        Guest { occupant: Some(occupant), ..Guest::vacant() }
+    }
+
+    /// For an instance in which nothing runs.
+    pub(crate) fn vacant() -> Guest {
         Guest {
-            occupant: Some(occupant),
+            occupant: None,
             is_thawing: false,
             inbox: 0,
             is_plain: false,
